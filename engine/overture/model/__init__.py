@@ -1,0 +1,36 @@
+"""The values that everything else speaks of: frozen or plain data, typed, no I/O, no imports of ours."""
+
+from overture.model.contact import Contact, Issued, Score
+from overture.model.effects import Delivery, Effect, Firing, Message, Step, Trace
+from overture.model.errors import (
+    ChainTooDeep,
+    Diagnostic,
+    Fenced,
+    OvertureError,
+    PluginFailed,
+    Refused,
+    StartupRefused,
+    StoreUnavailable,
+)
+from overture.model.fact import Fact
+
+__all__ = [
+    "ChainTooDeep",
+    "Contact",
+    "Delivery",
+    "Diagnostic",
+    "Effect",
+    "Fact",
+    "Fenced",
+    "Firing",
+    "Issued",
+    "Message",
+    "OvertureError",
+    "PluginFailed",
+    "Refused",
+    "Score",
+    "StartupRefused",
+    "Step",
+    "StoreUnavailable",
+    "Trace",
+]

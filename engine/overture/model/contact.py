@@ -1,0 +1,62 @@
+"""What Overture knows about one contact: the hot state that each step reads and writes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+Score = float | dict[str, float]
+
+
+class Issued(msgspec.Struct, frozen=True, array_like=True):
+    """A unique code given to the contact, such as a voucher; ``code`` follows from the fact id."""
+
+    kind: str
+    code: str
+    fact: str
+    at: int
+    properties: dict[str, Any] = {}
+
+
+class Contact(msgspec.Struct, array_like=True):
+    """The state of one contact, stored as one msgpack value. Times are milliseconds since the epoch, UTC.
+
+    New fields go to the end and carry a default: stored states must stay readable.
+    """
+
+    id: str
+    seq: int = 0  # facts decided so far; numbers the timeline
+    program: int = 0  # the program version that last decided for this contact
+    created_at: int = 0
+    updated_at: int = 0
+    ids: dict[str, Any] = {}  # user_id: text; anonymous_id, email: list of text; external: name -> text
+    traits: dict[str, Any] = {}
+    scores: dict[str, Score] = {}  # a number, or key -> number where the score is declared `per`
+    segments: dict[str, int] = {}  # name -> when entered
+    lists: dict[str, int] = {}  # static lists: name -> when added
+    consent: dict[str, dict[str, str]] = {}  # channel -> purpose -> granted | denied
+    suppressed: dict[str, str] = {}  # "channel:address" -> reason (bounce, complaint)
+    fired: dict[str, int | dict[str, int]] = {}  # memory of `once_per`: rule -> when, or key -> when
+    issued: list[Issued] = []
+    merged_into: str = ""  # set on an anonymous contact that became known: later facts are forwarded there
+
+    def copy(self) -> Contact:
+        """A working copy that shares no mutable part with this state (values inside traits are never mutated)."""
+        return Contact(
+            self.id,
+            self.seq,
+            self.program,
+            self.created_at,
+            self.updated_at,
+            dict(self.ids),
+            dict(self.traits),
+            {k: dict(v) if type(v) is dict else v for k, v in self.scores.items()},
+            dict(self.segments),
+            dict(self.lists),
+            {k: dict(v) for k, v in self.consent.items()},
+            dict(self.suppressed),
+            {k: dict(v) if type(v) is dict else v for k, v in self.fired.items()},
+            list(self.issued),
+            self.merged_into,
+        )

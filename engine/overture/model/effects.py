@@ -1,0 +1,98 @@
+"""What one step answers: the new state, what is to be done, and the trace that explains it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from overture.model.contact import Contact
+from overture.model.fact import Fact
+
+
+class Effect(msgspec.Struct, frozen=True, array_like=True):
+    """One change or intention.
+
+    ``kind``: ``score`` ``set`` ``unset`` ``segment`` ``list`` ``assert`` ``issue`` ``send`` ``consent`` ``link`` …;
+    ``name`` is the score, trait, segment, list, fact type, code kind or template; ``key`` the key of a keyed
+    score, the derived fact's id, the code or the message id. ``reason`` is set where the effect was
+    suppressed, and then nothing has changed.
+    """
+
+    kind: str
+    name: str
+    key: str = ""
+    before: Any = None
+    after: Any = None
+    reason: str = ""
+
+
+class Firing(msgspec.Struct, frozen=True, array_like=True):
+    """A rule (or a segment's on_enter / on_leave) that fired: on which fact, and what it did."""
+
+    rule: str  # "ruleset/rule", "ruleset/segment.on_enter"
+    revision: str
+    fact: str  # id of the fact it matched: the posted one or one derived from it
+    effects: list[Effect] = []
+
+
+class Trace(msgspec.Struct, array_like=True):
+    """Why the contact's state is what it is after one fact; kept in the contact's timeline."""
+
+    seq: int
+    fact: Fact
+    program: int
+    at: int  # when decided
+    firings: list[Firing] = []
+    effects: list[Effect] = []  # what the fact itself did: identify, consent, link
+    error: str = ""  # "code: message" where the step was rolled back
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True):
+    """A message that a rule wants sent: everything that rendering and sending it needs.
+
+    ``id`` is deterministic (``fact id:ruleset/rule:n``) and is the channel's idempotency key. ``context`` is
+    what the template may read, captured at the decision: ``fact``, ``contact``, ``issued``.
+    """
+
+    id: str
+    contact: str
+    channel: str
+    template: str
+    purpose: str
+    to: str  # an explicit address, or empty for the contact's own
+    ruleset: str
+    revision: str
+    rule: str
+    fact: str
+    created_at: int
+    context: dict[str, Any] = {}
+
+
+class Delivery(msgspec.Struct, array_like=True):
+    """A message and what became of it: the record behind ``GET /v1/messages``.
+
+    ``state``: queued → sending → sent | retrying → … | dropped (the gate said no) | dead (gave up).
+    ``ambiguous`` counts hand-offs whose outcome is unknown because the reply or the process was lost.
+    """
+
+    message: Message
+    state: str = "queued"
+    due_at: int = 0
+    attempts: int = 0
+    reason: str = ""
+    provider_id: str = ""
+    ambiguous: int = 0
+    updated_at: int = 0
+    address: str = ""
+
+
+class Step(msgspec.Struct):
+    """The whole outcome of deciding one fact for one contact. All of it is committed together, or none."""
+
+    contact: Contact
+    trace: Trace
+    messages: list[Message] = []
+    forwards: list[Fact] = []  # facts for another contact's log (an anonymous contact became known)
+    scores: set[str] = set()  # names whose ranking entry must be rewritten
+    segments: set[str] = set()  # names whose membership entry must be rewritten

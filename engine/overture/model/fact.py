@@ -1,0 +1,29 @@
+"""A fact: something that happened to one contact."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+class Fact(msgspec.Struct, frozen=True, array_like=True):
+    """Something that happened to one contact, validated and addressed; the unit of the log.
+
+    Times are milliseconds since the Unix epoch, UTC. ``contact`` is the resolved contact id; ``ids`` are
+    the identifiers as presented (``user_id``, ``anonymous_id``, ``email``: text; ``external``: name → text).
+    Types that begin with ``$`` are Overture's own (``$activate``, ``$link``, ``$merge``) and are refused
+    from outside. New fields go to the end and carry a default: old logs must stay readable.
+    """
+
+    id: str
+    type: str
+    contact: str
+    occurred_at: int
+    accepted_at: int
+    properties: dict[str, Any] = {}
+    context: dict[str, Any] = {}
+    ids: dict[str, Any] = {}
+    backfill: bool = False  # recorded history: state changes, nothing is sent
+    reply: str = ""  # the process that waits for the decision (`?wait=true`), empty for none
+    source: str = ""  # name of the write key or source that brought it
+    cause: str = ""  # for a derived fact: the id of the fact that it follows from

@@ -1,0 +1,165 @@
+"""A checked ruleset: what a document means, ready to be linked with others into a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from overture.rules.tree import Node, Place
+
+Value = Node  # an action's value: a literal, or an expression written as "= fact.total"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreDecl:
+    """A score: one number, or one per value of the fact's field ``per``; kept within minimum and maximum."""
+
+    name: str
+    per: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListDecl:
+    """A static list; joining it needs the contact's consent to ``purpose`` on ``channel`` where these are given."""
+
+    name: str
+    channel: str = ""
+    purpose: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateDecl:
+    """A message's text as minijinja source; a field that the channel does not use is empty."""
+
+    name: str
+    subject: str = ""
+    text: str = ""
+    html: str = ""
+
+
+# --- actions -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreAction:
+    """Exactly one of ``add`` and ``set``; ``per`` overrides the key that the declaration names."""
+
+    name: str
+    add: Value | None = None
+    set: Value | None = None
+    per: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetAction:
+    traits: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class UnsetAction:
+    traits: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AssertAction:
+    """Derive a fact about the same contact; it goes through the rules in the same step."""
+
+    type: str
+    properties: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentAction:
+    """Enter or leave a segment that is declared without ``when``."""
+
+    name: str
+    enter: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListAction:
+    name: str
+    add: bool
+
+
+@dataclass(frozen=True, slots=True)
+class IssueAction:
+    """Issue one unique code; templates read it as ``issued.<kind>.code``."""
+
+    kind: str
+    properties: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SendAction:
+    """``to`` empty: the contact's own address on that channel."""
+
+    channel: str
+    template: str
+    purpose: str
+    to: str = ""
+
+
+Action = (
+    ScoreAction | SetAction | UnsetAction | AssertAction | SegmentAction | ListAction | IssueAction | SendAction
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Once:
+    """``once_per``: at most one firing per contact; with ``window_ms``, per window; with ``key``, per value of the key."""
+
+    window_ms: int = 0
+    key: Node | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """``types`` are the fact types on which it can fire at all, never empty."""
+
+    name: str
+    ruleset: str
+    revision: str
+    when: Node
+    types: frozenset[str]
+    then: tuple[Action, ...]
+    priority: int = 0
+    once: Once | None = None
+    place: Place = Place()
+
+    @property
+    def id(self) -> str:
+        return f"{self.ruleset}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """With ``when``: membership follows the contact's state. Without: entered and left by actions."""
+
+    name: str
+    ruleset: str
+    revision: str
+    when: Node | None = None
+    on_enter: tuple[Action, ...] = ()
+    on_leave: tuple[Action, ...] = ()
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """One checked document. ``revision`` is its content hash, ``source`` the text as deployed."""
+
+    name: str
+    revision: str
+    source: str
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    traits: Mapping[str, Any] = field(default_factory=dict)
+    scores: Mapping[str, ScoreDecl] = field(default_factory=dict)
+    lists: Mapping[str, ListDecl] = field(default_factory=dict)
+    segments: Mapping[str, Segment] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    templates: Mapping[str, TemplateDecl] = field(default_factory=dict)
+    requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -1,0 +1,98 @@
+"""The syntax tree of a condition: one tree, executed three ways (see `overture.match`).
+
+Every node carries the place it was written at, so that any execution can point at it. What a tree *means* is
+defined by `overture.match.reference`:
+
+* a missing field or a null is *missing*; every comparison with a missing operand is false, also ``!=`` and ``not in``;
+* ``==`` and ``!=`` compare like with like: text, number (never a boolean), boolean, list; of different kinds: ``==`` is
+  false, ``!=`` true; ``< <= > >=`` order numbers or text, false for anything else;
+* ``in`` tests membership in a list or in a set of names (``contact.segments``, ``contact.lists``) or a part of a text;
+* ``and``, ``or``, ``not`` and the whole condition take only ``true`` for true;
+* arithmetic takes numbers; anything else, division by zero, or a result that is not finite or beyond ±2^53 is missing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal as OneOf
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a node stands in the document it came from, both counted from 1."""
+
+    line: int = 0
+    column: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """``"text"``, ``3``, ``2.5``, ``True``; a const is folded into a literal."""
+
+    value: str | int | float | bool
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """``fact.path``, ``contact.scores.interest.seo``: a root and one or more names."""
+
+    root: OneOf["fact", "contact"]
+    path: tuple[str, ...]
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """``["DE", "AT"]``: a list of nodes."""
+
+    items: tuple[Node, ...]
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """One comparison; ``a < b < c`` is written as ``And`` of two."""
+
+    op: OneOf["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
+    left: Node
+    right: Node
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    terms: tuple[Node, ...]
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    terms: tuple[Node, ...]
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    term: Node
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    op: OneOf["+", "-", "*", "/", "%"]
+    left: Node
+    right: Node
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """``has(x)``, ``matches(text, pattern)``; ``x.startswith(y)`` is ``Call("startswith", (x, y))``."""
+
+    name: str
+    arguments: tuple[Node, ...]
+    place: Place = Place()
+
+
+Node = Literal | Field | Items | Compare | And | Or | Not | Arithmetic | Call
