@@ -12,13 +12,14 @@ from overture.model.errors import (
     StartupRefused,
     StoreUnavailable,
 )
-from overture.model.fact import Fact
+from overture.model.fact import Draft, Fact
 
 __all__ = [
     "ChainTooDeep",
     "Contact",
     "Delivery",
     "Diagnostic",
+    "Draft",
     "Effect",
     "Fact",
     "Fenced",

@@ -27,3 +27,18 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     reply: str = ""  # the process that waits for the decision (`?wait=true`), empty for none
     source: str = ""  # name of the write key or source that brought it
     cause: str = ""  # for a derived fact: the id of the fact that it follows from
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A valid fact whose contact is not resolved yet: what intake hands over.
+
+    ``dedupe`` is false where the sender gave no id: then ``id`` was made here and the same fact sent twice is two.
+    """
+
+    id: str
+    type: str
+    ids: dict[str, Any]
+    occurred_at: int
+    properties: dict[str, Any] = {}
+    context: dict[str, Any] = {}
+    dedupe: bool = True
