@@ -1,0 +1,171 @@
+"""Actions: what a rule does, compiled to functions over the working copy.
+
+An action never raises for bad data: it answers an effect whose ``reason`` says why nothing was done, and the rule's
+other actions go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from overture.decide.consent import consent_verdict
+from overture.decide.work import Work, is_number
+from overture.match import compile_value
+from overture.model import Contact, Effect, Fact, Message
+from overture.rules import ruleset as r
+from overture.rules.program import Program
+
+Getter = Callable[[Fact, Contact], Any]
+Act = Callable[[Work, Fact, str, str], list[Effect]]
+"""(working copy, matched fact, rule id, revision) → what it did."""
+
+
+def compile_action(action: r.Action, program: Program) -> Act:
+    match action:
+        case r.ScoreAction():
+            return _score(action, program.scores[action.name])
+        case r.SetAction():
+            return _set(action)
+        case r.UnsetAction():
+            return _unset(action)
+        case r.AssertAction():
+            return _assert(action)
+        case r.SegmentAction():
+            return _segment(action)
+        case r.ListAction():
+            return _list(action, program.lists[action.name])
+        case r.IssueAction():
+            return _issue(action)
+        case r.SendAction():
+            return _send(action)
+
+
+def _getters(values: Mapping[str, r.Value]) -> list[tuple[str, Getter]]:
+    return [(name, compile_value(node)) for name, node in values.items()]
+
+
+def _computed(getters: list[tuple[str, Getter]], fact: Fact, contact: Contact) -> dict[str, Any]:
+    """The values that are not missing."""
+    pairs = ((name, get(fact, contact)) for name, get in getters)
+    return {name: value for name, value in pairs if value is not None}
+
+
+def _score(action: r.ScoreAction, decl: r.ScoreDecl) -> Act:
+    node = action.add if action.add is not None else action.set
+    assert node is not None  # the checker lets exactly one through
+    amount, adds = compile_value(node), action.add is not None
+    key_of: Getter | None = compile_value(action.per) if action.per is not None else None
+    if key_of is None and decl.per:
+        per = decl.per
+        key_of = lambda fact, _contact: fact.properties.get(per)  # noqa: E731
+
+    def act(work: Work, fact: Fact, _rule: str, _revision: str) -> list[Effect]:
+        key = ""
+        if key_of is not None:
+            value = key_of(fact, work.contact)
+            if type(value) is int:
+                value = str(value)
+            if type(value) is not str or not value:
+                return [Effect("score", decl.name, reason="score.no_key")]
+            key = value
+        n = amount(fact, work.contact)
+        if not is_number(n):
+            return [Effect("score", decl.name, key, reason="value.not_a_number")]
+        if adds:
+            n += work.score(decl.name, key)
+        effect = work.set_score(decl.name, key, n, decl.minimum, decl.maximum)
+        return [effect] if effect else []
+
+    return act
+
+
+def _set(action: r.SetAction) -> Act:
+    getters = _getters(action.traits)
+
+    def act(work: Work, fact: Fact, _rule: str, _revision: str) -> list[Effect]:
+        effects: list[Effect] = []
+        for name, get in getters:
+            value = get(fact, work.contact)
+            if value is None:
+                effects.append(Effect("set", name, reason="value.missing"))
+            elif effect := work.set_trait(name, value):
+                effects.append(effect)
+        return effects
+
+    return act
+
+
+def _unset(action: r.UnsetAction) -> Act:
+    def act(work: Work, _fact: Fact, _rule: str, _revision: str) -> list[Effect]:
+        present = [name for name in action.traits if name in work.contact.traits]
+        return [effect for name in present if (effect := work.set_trait(name, None))]
+
+    return act
+
+
+def _assert(action: r.AssertAction) -> Act:
+    getters = _getters(action.properties)
+
+    def act(work: Work, fact: Fact, rule: str, _revision: str) -> list[Effect]:
+        return [work.derive(rule, fact, action.type, _computed(getters, fact, work.contact))]
+
+    return act
+
+
+def _segment(action: r.SegmentAction) -> Act:
+    def act(work: Work, _fact: Fact, _rule: str, _revision: str) -> list[Effect]:
+        effect = work.move_segment(action.name, action.enter)
+        return [effect] if effect else []
+
+    return act
+
+
+def _list(action: r.ListAction, decl: r.ListDecl) -> Act:
+    def act(work: Work, _fact: Fact, _rule: str, _revision: str) -> list[Effect]:
+        if action.add and decl.purpose:
+            reason = consent_verdict(work.contact, decl.channel, decl.purpose)
+            if reason:
+                return [Effect("list", decl.name, reason=reason)]
+        effect = work.move_list(decl.name, action.add)
+        return [effect] if effect else []
+
+    return act
+
+
+def _issue(action: r.IssueAction) -> Act:
+    getters = _getters(action.properties)
+
+    def act(work: Work, fact: Fact, rule: str, _revision: str) -> list[Effect]:
+        return [work.issue(rule, action.kind, _computed(getters, fact, work.contact))]
+
+    return act
+
+
+def _send(action: r.SendAction) -> Act:
+    def act(work: Work, fact: Fact, rule: str, revision: str) -> list[Effect]:
+        id = f"{work.root.id}:{rule}:{work.number(f'send {rule}')}"
+        if work.root.backfill:
+            return [Effect("send", action.template, id, reason="backfill")]
+        ruleset = rule.partition("/")[0]
+        context = {"fact": {**fact.properties, "type": fact.type, "id": fact.id}}
+        work.messages.append(
+            Message(
+                id,
+                work.contact.id,
+                action.channel,
+                action.template,
+                action.purpose,
+                action.to,
+                ruleset,
+                revision,
+                rule,
+                fact.id,
+                work.now,
+                context,
+            )
+        )
+        return [Effect("send", action.template, id, None, action.channel)]
+
+    return act
+

@@ -1,0 +1,55 @@
+"""A program made ready to run: its matcher, and every action and segment condition compiled once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from overture.decide.actions import Act, compile_action
+from overture.decide.work import Work
+from overture.match import Matcher, build, compile_condition, compile_value
+from overture.model import Contact, Fact
+from overture.rules.program import Program
+from overture.rules.ruleset import Rule, Segment
+
+Key = Callable[[Fact, Contact], object]
+
+
+class Plan:
+    """What `step` needs of the active rulesets. Immutable after construction; one thread at a time."""
+
+    def __init__(self, program: Program, kind: Literal["durable", "reference"] = "durable") -> None:
+        self.program = program
+        self.kind = kind
+        self.version = program.version
+        self.types = program.types
+        self.matcher: Matcher = build(kind, program.rules)
+        self.actions: dict[str, tuple[Act, ...]] = {
+            rule.id: tuple(compile_action(a, program) for a in rule.then) for rule in program.rules
+        }
+        self.once_keys: dict[str, Key] = {
+            rule.id: compile_value(rule.once.key) for rule in program.rules if rule.once and rule.once.key is not None
+        }
+        self.computed: list[tuple[Segment, Callable[[Fact, Contact], bool], frozenset[str]]] = [
+            (segment, compile_condition(segment.when), program.segment_reads[segment.name])
+            for segment in program.segments
+            if segment.when is not None
+        ]
+        self.segments: dict[str, Segment] = {segment.name: segment for segment in program.segments}
+        self.edges: dict[tuple[str, bool], tuple[Act, ...]] = {}
+        for segment in program.segments:
+            self.edges[segment.name, True] = tuple(compile_action(a, program) for a in segment.on_enter)
+            self.edges[segment.name, False] = tuple(compile_action(a, program) for a in segment.on_leave)
+
+    def may_fire(self, rule: Rule, fact: Fact, work: Work) -> str:
+        """Empty if ``once_per`` lets the rule fire (and then remembers it), else the reason why not."""
+        once = rule.once
+        if once is None:
+            return ""
+        key_of = self.once_keys.get(rule.id)
+        if key_of is None:
+            return work.remember(rule.id, fact.occurred_at, once.window_ms)
+        key = key_of(fact, work.contact)
+        if key is None:
+            return "once_per.no_key"
+        return work.remember_key(rule.id, key, fact.occurred_at)

@@ -1,0 +1,174 @@
+"""The working copy of one contact during one step: every change goes through it, so every change is recorded."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from overture.model import Contact, Effect, Fact, Issued, Message
+from overture.model.ids import digest, issued_code
+
+KEYS_REMEMBERED = 1024  # values of a `once_per` key remembered per contact and rule; the oldest goes first
+DERIVED_LIMIT = 256  # derived facts in one step
+
+
+class Work:
+    """A contact being changed by one fact. ``changed`` collects the paths that segment conditions may read."""
+
+    __slots__ = ("changed", "contact", "counts", "current", "edges", "listened", "messages", "now", "queue", "root", "scores", "segments")
+
+    def __init__(self, contact: Contact, root: Fact, now: int, listened: frozenset[str]) -> None:
+        self.contact = contact
+        self.root = root
+        self.now = now
+        self.listened = listened
+        self.current = root  # the fact being shown to the rules: the cause of what is derived
+        self.edges: list[tuple[str, bool]] = []  # segments entered or left by actions, not yet followed up
+        self.changed: set[str] = set()
+        self.scores: set[str] = set()
+        self.segments: set[str] = set()
+        self.messages: list[Message] = []
+        self.queue: list[Fact] = []
+        self.counts: dict[str, int] = {}
+
+    def number(self, what: str) -> int:
+        """0, 1, 2 … for each thing of one kind in this step: makes its id deterministic."""
+        n = self.counts.get(what, 0)
+        self.counts[what] = n + 1
+        return n
+
+    # --- traits, lists, consent ---------------------------------------------------------------------------------
+
+    def set_trait(self, name: str, value: Any) -> Effect | None:
+        """Set a trait (None removes it); None if nothing changes."""
+        traits = self.contact.traits
+        before = traits.get(name)
+        if before == value and type(before) is type(value):
+            return None
+        if value is None:
+            del traits[name]
+        else:
+            traits[name] = value
+        self.changed.add(f"traits.{name}")
+        self.derive_change("trait.changed", {"name": name, "before": before, "after": value})
+        return Effect("unset" if value is None else "set", name, "", before, value)
+
+    def move_list(self, name: str, add: bool) -> Effect | None:
+        lists = self.contact.lists
+        if (name in lists) == add:
+            return None
+        if add:
+            lists[name] = self.now
+        else:
+            del lists[name]
+        self.changed.add(f"lists.{name}")
+        return Effect("list", name, "", not add, add)
+
+    def set_consent(self, channel: str, purpose: str, state: str) -> Effect:
+        purposes = self.contact.consent.setdefault(channel, {})
+        before = purposes.get(purpose)
+        purposes[purpose] = state
+        return Effect("consent", channel, purpose, before, state)
+
+    # --- scores and segments ------------------------------------------------------------------------------------
+
+    def set_score(self, name: str, key: str, value: float, low: float | None, high: float | None) -> Effect | None:
+        """Set a score, held within its bounds and kept to a millionth; None if nothing changes."""
+        before = self.score(name, key)
+        after = value
+        if high is not None:
+            after = min(after, high)
+        if low is not None:
+            after = max(after, low)
+        after = round(after, 6)
+        if after == int(after):
+            after = int(after)
+        if after == before:
+            return None
+        scores = self.contact.scores
+        if key:
+            keyed = scores.get(name)
+            if type(keyed) is not dict:
+                keyed = scores[name] = {}
+            keyed[key] = after
+        else:
+            scores[name] = after
+        self.scores.add(f"{name}:{key}" if key else name)
+        self.changed.add(f"scores.{name}")
+        self.derive_change("score.changed", {"name": name, "key": key or None, "before": before, "after": after})
+        return Effect("score", name, key, before, after)
+
+    def score(self, name: str, key: str) -> float:
+        value = self.contact.scores.get(name, 0)
+        if type(value) is dict:
+            return value.get(key, 0) if key else 0
+        return 0 if key else value  # type: ignore[return-value]
+
+    def move_segment(self, name: str, enter: bool) -> Effect | None:
+        segments = self.contact.segments
+        if (name in segments) == enter:
+            return None
+        if enter:
+            segments[name] = self.now
+        else:
+            del segments[name]
+        self.segments.add(name)
+        self.edges.append((name, enter))
+        self.changed.add(f"segments.{name}")
+        self.derive_change("segment.entered" if enter else "segment.left", {"name": name})
+        return Effect("segment", name, "", not enter, enter)
+
+    # --- codes and derived facts --------------------------------------------------------------------------------
+
+    def issue(self, rule: str, kind: str, properties: dict[str, Any]) -> Effect:
+        code = issued_code(self.root.id, rule, self.number(f"issue {rule}"))
+        self.contact.issued.append(Issued(kind, code, self.root.id, self.now, properties))
+        return Effect("issue", kind, code, None, properties)
+
+    def derive(self, rule: str, cause: Fact, type: str, properties: dict[str, Any]) -> Effect:
+        fact = self._derived(f"{self.root.id}:{rule}:{self.number(f'assert {rule}')}", type, properties, cause.id)
+        return Effect("assert", type, fact.id, None, properties)
+
+    def derive_change(self, type: str, properties: dict[str, Any]) -> None:
+        """Feed a state change back as a fact, if some rule listens to such facts."""
+        if type in self.listened:
+            self._derived(f"{self.root.id}~{self.number('change')}", type, properties, self.current.id)
+
+    def _derived(self, id: str, type: str, properties: dict[str, Any], cause: str) -> Fact:
+        root = self.root
+        fact = Fact(
+            id, type, root.contact, root.occurred_at, root.accepted_at, properties, {}, {}, root.backfill, "", "", cause
+        )
+        self.queue.append(fact)
+        return fact
+
+    # --- once_per -----------------------------------------------------------------------------------------------
+
+    def remember(self, rule: str, at: int, window_ms: int) -> str:
+        """Empty and remembered if the rule may fire at ``at``, else the reason. A window counts by occurred_at."""
+        last = self.contact.fired.get(rule)
+        if type(last) is int:
+            if not window_ms:
+                return "once_per.contact"
+            if abs(at - last) < window_ms:
+                return "once_per.window"
+            at = max(at, last)
+        self.contact.fired[rule] = at
+        return ""
+
+    def remember_key(self, rule: str, key: Any, at: int) -> str:
+        text = key if type(key) is str and len(key) <= 40 else digest(type(key).__name__, str(key))[:12].hex()
+        seen = self.contact.fired.get(rule)
+        if type(seen) is not dict:
+            seen = self.contact.fired[rule] = {}
+        if text in seen:
+            return "once_per.key"
+        seen[text] = at
+        if len(seen) > KEYS_REMEMBERED:
+            del seen[next(iter(seen))]
+        return ""
+
+
+def is_number(value: Any) -> bool:
+    """A finite number; a boolean is none."""
+    return type(value) is int or (type(value) is float and math.isfinite(value))
