@@ -1,0 +1,104 @@
+"""Contacts and their timelines: read, and written as commands of a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from overture.model import Contact, Fact, Step, Trace
+from overture.model.ids import partition_of
+from overture.state import keys
+from overture.state.lease import Command
+from overture.state.wire import Wire
+
+TIMELINE = 200  # decided facts kept per contact for its timeline
+TRIM_EVERY = 16  # trim a timeline once in so many facts rather than at each
+
+_encode = msgspec.msgpack.Encoder().encode
+_contact = msgspec.msgpack.Decoder(Contact)
+_trace = msgspec.msgpack.Decoder(Trace)
+_fact = msgspec.msgpack.Decoder(Fact)
+
+
+async def load(wire: Wire, p: int, ids: list[str]) -> dict[str, Contact]:
+    """The states of contacts of one partition; one that is unknown is a new one."""
+    blobs = await wire.call("MGET", *(keys.contact(p, id) for id in ids)) if ids else []
+    return {id: _contact.decode(blob) if blob else Contact(id) for id, blob in zip(ids, blobs, strict=True)}
+
+
+def write(p: int, steps: Iterable[Step]) -> list[Command]:
+    """The commands that store the outcome of steps, in their order: states, timelines, rankings, forwards."""
+    states: dict[str, Contact] = {}
+    traces: dict[str, list[Any]] = {}
+    ranks: dict[str, dict[str, None]] = {}
+    memberships: dict[str, dict[str, None]] = {}
+    forwards: list[bytes] = []
+    for step in steps:
+        contact = step.contact
+        states[contact.id] = contact
+        traces.setdefault(contact.id, []).append(step.trace)
+        for name in step.scores:
+            ranks.setdefault(name, {})[contact.id] = None
+        for name in step.segments:
+            memberships.setdefault(name, {})[contact.id] = None
+        forwards += map(_encode, step.forwards)
+    commands: list[Command] = []
+    pairs = [word for id, contact in states.items() for word in (keys.contact(p, id), _encode(contact))]
+    commands += (("MSET", *pairs[i : i + 2000]) for i in range(0, len(pairs), 2000))
+    for id, items in traces.items():
+        key = keys.timeline(p, id)
+        commands.append(("LPUSH", key, *map(_encode, items)))
+        if any(trace.seq % TRIM_EVERY == 0 for trace in items):
+            commands.append(("LTRIM", key, 0, TIMELINE - 1))
+    for name, ids in ranks.items():
+        commands += _rank(keys.score(p, name), {id: score_of(states[id], name) for id in ids})
+    for name, ids in memberships.items():
+        commands += _rank(keys.segment(p, name), {id: 0 if name in states[id].segments else None for id in ids})
+    if forwards:
+        commands.append(("RPUSH", keys.forwards(p), *forwards))
+    return commands
+
+
+def _rank(key: str, values: dict[str, float | None]) -> list[Command]:
+    add = [word for id, value in values.items() if value is not None for word in (-value, id)]
+    remove = [id for id, value in values.items() if value is None]
+    commands: list[Command] = []
+    if add:
+        commands.append(("ZADD", key, *add))
+    if remove:
+        commands.append(("ZREM", key, *remove))
+    return commands
+
+
+def score_of(contact: Contact, ranking: str) -> float | None:
+    """The score that stands in a ranking (``lead``, or ``interest:seo`` for a key); None where it has none."""
+    name, _, key = ranking.partition(":")
+    value = contact.scores.get(name)
+    if type(value) is dict:
+        return value.get(key)
+    return None if key else value  # type: ignore[return-value]
+
+
+def unpack_fact(blob: bytes) -> Fact:
+    return _fact.decode(blob)
+
+
+class Contacts:
+    """Reading contacts by id, from any process."""
+
+    def __init__(self, wire: Wire, partitions: int) -> None:
+        self._wire = wire
+        self._partitions = partitions
+
+    async def get(self, id: str) -> Contact | None:
+        """The contact's committed state, None if there is none."""
+        blob = await self._wire.call("GET", keys.contact(partition_of(id, self._partitions), id))
+        return _contact.decode(blob) if blob else None
+
+    async def timeline(self, id: str, before: int | None, limit: int) -> list[Trace]:
+        """Decided facts, newest first, those with a number below ``before`` (None: from the newest)."""
+        key = keys.timeline(partition_of(id, self._partitions), id)
+        traces = map(_trace.decode, await self._wire.call("LRANGE", key, 0, TIMELINE + TRIM_EVERY))
+        return [trace for trace in traces if before is None or trace.seq < before][:limit]

@@ -1,0 +1,109 @@
+"""Who a fact is about: from the identifiers it presents to one contact, linking what belongs together.
+
+Every identifier but user_id has a derived id (``email:ada@example.com``) and by itself names a contact of that id.
+When a fact presents several, the strongest contact takes the others in: a contact with a user_id, else external, else
+email, else anonymous. Links only ever lead from weaker to stronger, so they cannot form a cycle. Two contacts with
+different user_ids are never merged; the weaker identifier stays with the first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from overture.model import Fact
+from overture.model.ids import IDENTIFIERS
+from overture.state import keys
+from overture.state.log import Entry, Log, dedupe_key
+from overture.state.wire import Wire
+
+REMEMBERED = 100_000  # identifiers whose contact this process remembers
+HOPS = 8
+
+
+def derived_ids(ids: dict[str, Any]) -> list[str]:
+    """The contact ids that the identifiers stand for by themselves, strongest first."""
+    found: list[str] = []
+    if user := ids.get("user_id"):
+        found.append(user)
+    found += (f"external:{name}:{value}" for name, value in sorted(ids.get("external", {}).items()))
+    if email := ids.get("email"):
+        found.append(f"email:{email}")
+    if anonymous := ids.get("anonymous_id"):
+        found.append(f"anonymous_id:{anonymous}")
+    return found
+
+
+def is_known(contact: str) -> bool:
+    """Whether the contact has a user_id: its id is that, and carries no prefix of a weaker identifier."""
+    return _strength(contact) == 0
+
+
+def _strength(contact: str) -> int:
+    prefix = contact.partition(":")[0]
+    return IDENTIFIERS.index(prefix) if ":" in contact and prefix in IDENTIFIERS[1:] else 0
+
+
+def _order(contact: str) -> tuple[int, str]:
+    return _strength(contact), contact
+
+
+class Identity:
+    """Resolves identifiers to contacts. What it remembers may be stale: a fact that goes to a contact which has become
+    known meanwhile is forwarded from there, so nothing is lost by it."""
+
+    def __init__(self, wire: Wire, log: Log) -> None:
+        self._wire = wire
+        self._log = log
+        self._roots: dict[str, str] = {}
+
+    async def resolve(self, ids: dict[str, Any], now: int) -> tuple[str, tuple[str, ...]]:
+        """(contact id, contacts that may have taken this fact before they were linked); links are durable on return."""
+        if len(ids) == 1 and (user := ids.get("user_id")):
+            return user, ()
+        names = derived_ids(ids)
+        paths = await asyncio.gather(*(self._path(name) for name in names))
+        roots = [path[-1] for path in paths]
+        known = [root for root in roots if is_known(root)]
+        contact = known[0] if known else min(roots, key=_order)
+        await asyncio.gather(
+            *(self._link(root, contact, now) for root in dict.fromkeys(roots) if root != contact and not is_known(root))
+        )
+        return contact, tuple(name for name in paths[0] if name != contact)
+
+    async def find(self, name: str) -> str:
+        """The contact that an id or derived id leads to."""
+        return (await self._path(name, fresh=True))[-1]
+
+    async def _path(self, name: str, *, fresh: bool = False) -> list[str]:
+        """From a contact id to the one that took it in, over those between."""
+        path = [name]
+        while not is_known(path[-1]) and len(path) <= HOPS:
+            here = path[-1]
+            root = None if fresh else self._roots.get(here)
+            if root is None:
+                reply = await self._wire.call("GET", keys.identity(here))
+                root = reply.decode() if reply else here
+                self._remember(here, root)
+            if root == here:
+                break
+            path.append(root)
+        return path
+
+    async def _link(self, weaker: str, contact: str, now: int) -> None:
+        """First the order to merge into the log, then the pointer: a crash between them is mended by the next fact."""
+        order = Fact(f"$link:{weaker}:{contact}", "$link", weaker, now, now, {"into": contact})
+        await self._log.append([Entry(order)])
+        await self._wire.call("SET", keys.identity(weaker), contact, "NX")
+        self._remember(weaker, contact)
+
+    def _remember(self, name: str, root: str) -> None:
+        if len(self._roots) >= REMEMBERED:
+            self._roots.clear()
+        self._roots[name] = root
+
+
+def forward_entries(facts: Iterable[Fact]) -> list[Entry]:
+    """Log entries for facts handed on by the contact named in ``cause``: handing on twice takes effect once."""
+    return [Entry(fact, dedupe_key(f"{fact.cause}>{fact.id}"), b"fwd") for fact in facts]

@@ -1,0 +1,107 @@
+"""Every key in the store, in one place.
+
+Keys that change together carry the same tag ``{p}`` (the partition of the contact), so that one script can change them
+all, also in a cluster. ``{ctl}`` tags what belongs to no contact: rulesets, API keys, heartbeats.
+"""
+
+from __future__ import annotations
+
+META = "ov:{ctl}:meta"  # hash: format, partitions
+API_KEYS = "ov:{ctl}:keys"  # hash: sha256 of the key → msgpack Grant
+ACTIVE = "ov:{ctl}:active"  # the version of the active set of revisions
+WORKERS = "ov:{ctl}:workers"  # zset: worker → heartbeat, ms (one per role: see heartbeats)
+RULESETS = "ov:{ctl}:rulesets"  # set of ruleset names ever put
+DECIDED = "ov:done:"  # + process: pub/sub channel for decisions that a process waits for
+
+
+def active_set(version: int) -> str:
+    """msgpack {name: revision}: one version of the active set; never changes once written."""
+    return f"ov:{{ctl}}:set:{version}"
+
+
+def revision(name: str, revision: str) -> str:
+    """The text of one revision of a ruleset; never changes once written."""
+    return f"ov:{{ctl}}:rev:{name}:{revision}"
+
+
+def revisions(name: str) -> str:
+    """zset: revision → when put, ms."""
+    return f"ov:{{ctl}}:revs:{name}"
+
+
+def heartbeats(role: str) -> str:
+    return f"{WORKERS}:{role}"
+
+
+def identity(derived: str) -> str:
+    """The contact that an identifier (``email:ada@example.com``) leads to. Tagged by itself: looked up alone."""
+    return f"ov:id:{derived}"
+
+
+def log(p: int) -> str:
+    """stream: accepted facts; field ``f`` of an entry = msgpack array of facts."""
+    return f"ov:{{{p}}}:in"
+
+
+def seen(p: int) -> str:
+    """+ generation: hash fact id digest → body digest, for dedupe."""
+    return f"ov:{{{p}}}:i:"
+
+
+def counters(p: int) -> str:
+    """hash: accepted, decided (facts), archived (last log entry)."""
+    return f"ov:{{{p}}}:n"
+
+
+def checkpoint(p: int) -> str:
+    """``entry id/facts of it already decided/program version``."""
+    return f"ov:{{{p}}}:off"
+
+
+def owner(p: int, role: str) -> str:
+    """hash: worker, until (ms), epoch: the lease of one role (worker, delivery) on a partition."""
+    return f"ov:{{{p}}}:own:{role}"
+
+
+def contact(p: int, contact: str) -> str:
+    return f"ov:{{{p}}}:c:{contact}"
+
+
+def timeline(p: int, contact: str) -> str:
+    """list, newest first, capped: msgpack Trace."""
+    return f"ov:{{{p}}}:e:{contact}"
+
+
+def forwards(p: int) -> str:
+    """list: msgpack facts on their way to another contact's partition."""
+    return f"ov:{{{p}}}:fwd"
+
+
+def score(p: int, name: str) -> str:
+    """zset: contact → minus the score, so that ascending order is best first with ties by contact id."""
+    return f"ov:{{{p}}}:score:{name}"
+
+
+def segment(p: int, name: str) -> str:
+    """zset: contact → 0, so that order is by contact id."""
+    return f"ov:{{{p}}}:seg:{name}"
+
+
+def outbox(p: int) -> str:
+    """zset: message id → when due, ms."""
+    return f"ov:{{{p}}}:o"
+
+
+def message(p: int, id: str) -> str:
+    """msgpack Delivery."""
+    return f"ov:{{{p}}}:m:{id}"
+
+
+def messages(p: int, state: str) -> str:
+    """zset: message id → last change, ms; one per state."""
+    return f"ov:{{{p}}}:ms:{state}"
+
+
+def dead(p: int) -> str:
+    """stream: facts that could not be decided; fields ``fact``, ``reason``."""
+    return f"ov:{{{p}}}:dl"

@@ -1,0 +1,100 @@
+"""Leases on partitions: one owner per partition and role, proved by an epoch at every write."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from overture.model import Fenced
+from overture.state import keys, scripts
+from overture.state.wire import Arg, Wire
+
+Command = tuple[Arg, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write for one partition. ``taken_over``: the previous owner vanished without giving it back."""
+
+    partition: int
+    epoch: int
+    taken_over: bool = False
+
+
+class Leases:
+    """Holds the leases of one process for one role (``worker`` or ``delivery``).
+
+    Partitions are shared among the live processes by rendezvous hashing over their heartbeats: each takes those for
+    which it ranks first, gives back the others, and takes over what a vanished one held when its lease expires.
+    """
+
+    def __init__(self, wire: Wire, role: str, name: str, partitions: int, seconds: float, *, fenced: bool = True) -> None:
+        self.name = name
+        self.role = role
+        self.held: dict[int, Lease] = {}
+        self._wire = wire
+        self._partitions = partitions
+        self._ttl = int(seconds * 1000)
+        self._lease = wire.script(scripts.LEASE)
+        self._release = wire.script(scripts.RELEASE)
+        self._commit = wire.script(scripts.COMMIT if fenced else scripts.COMMIT_WITHOUT_FENCE)
+
+    async def refresh(self) -> tuple[list[Lease], list[int]]:
+        """Beat, renew, take and give back; call it at a third of the lease's life. Answers (newly held, lost)."""
+        names = await self._beat()
+        mine = {p for p in range(self._partitions) if max(names, key=lambda n: _rank(n, p)) == self.name}
+        given = [p for p in self.held if p not in mine]
+        await asyncio.gather(*(self._release.call([keys.owner(p, self.role)], [self.name]) for p in given))
+        wanted = sorted(mine)
+        replies = await asyncio.gather(
+            *(self._lease.call([keys.owner(p, self.role)], [self.name, self._ttl]) for p in wanted)
+        )
+        new: list[Lease] = []
+        lost = [p for p in given if self.held.pop(p, None)]
+        for p, (epoch, vanished) in zip(wanted, replies, strict=True):
+            held = self.held.get(p)
+            if epoch == 0:
+                if self.held.pop(p, None):
+                    lost.append(p)
+            elif held is None or held.epoch != epoch:
+                self.held[p] = Lease(p, epoch, bool(vanished))
+                new.append(self.held[p])
+        return new, lost
+
+    async def _beat(self) -> list[str]:
+        """Say that this process is alive; answer the names of all that are, by the store's clock."""
+        key = keys.heartbeats(self.role)
+        seconds, micros = await self._wire.call("TIME")
+        now = int(seconds) * 1000 + int(micros) // 1000
+        _, _, alive = await asyncio.gather(
+            self._wire.call("ZADD", key, now, self.name),
+            self._wire.call("ZREMRANGEBYSCORE", key, "-inf", now - 10 * self._ttl),
+            self._wire.call("ZRANGEBYSCORE", key, now - self._ttl, "+inf"),
+        )
+        return sorted({name.decode() for name in alive} | {self.name})
+
+    async def commit(self, lease: Lease, commands: list[Command], before: str = "", after: str = "") -> None:
+        """Run the commands atomically, if the lease still stands and the checkpoint is still ``before``.
+
+        Raises `Fenced` (nothing was written) or StoreUnavailable (unknown: read the checkpoint again).
+        """
+        args: list[Arg] = [lease.epoch, before, after]
+        for command in commands:
+            args.append(len(command))
+            args.extend(command)
+        p = lease.partition
+        answer = await self._commit.call([keys.owner(p, self.role), keys.checkpoint(p)], args)
+        if answer != b"ok":
+            self.held.pop(p, None)
+            raise Fenced(f"Partition {p}: the {answer.decode()} is no longer this process's.")
+
+    async def give_back(self) -> None:
+        """Release all: another process can go on at once."""
+        held, self.held = list(self.held), {}
+        await self._wire.call("ZREM", keys.heartbeats(self.role), self.name)
+        await asyncio.gather(*(self._release.call([keys.owner(p, self.role)], [self.name]) for p in held))
+
+
+def _rank(name: str, p: int) -> bytes:
+    return blake2b(f"{p}:{name}".encode(), digest_size=8).digest()

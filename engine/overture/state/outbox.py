@@ -1,0 +1,86 @@
+"""The outbox: messages that rules decided to send, and what became of each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from overture.model import Delivery, Fact, Message
+from overture.model.ids import partition_of
+from overture.state import keys
+from overture.state.lease import Command
+from overture.state.log import pack_entry
+from overture.state.wire import Wire
+
+STATES = ("queued", "sending", "retrying", "sent", "dropped", "dead")
+OPEN = ("queued", "sending", "retrying")
+
+_encode = msgspec.msgpack.Encoder().encode
+_delivery = msgspec.msgpack.Decoder(Delivery)
+
+
+def enqueue(p: int, messages: list[Message], now: int) -> list[Command]:
+    """The commands that put messages into the outbox, due at once, in their order."""
+    commands: list[Command] = []
+    for n, message in enumerate(messages):
+        # A thousandth of a millisecond apart: what was decided first is sent first.
+        commands += _store(p, Delivery(message, "queued", now, updated_at=now), "", now + n / 1000)
+    return commands
+
+
+def move(p: int, delivery: Delivery, before: str, outcome: Fact | None = None) -> list[Command]:
+    """The commands that record a delivery's new state; ``before`` is the state it leaves, ``outcome`` re-enters as a fact."""
+    due = delivery.due_at if delivery.state in OPEN else None
+    commands = _store(p, delivery, before, due)
+    if outcome is not None:
+        commands.append(("XADD", keys.log(p), "*", "f", pack_entry([outcome])))
+        commands.append(("HINCRBY", keys.counters(p), "accepted", 1))
+    return commands
+
+
+def _store(p: int, delivery: Delivery, before: str, due: float | None) -> list[Command]:
+    id = delivery.message.id
+    commands: list[Command] = [("SET", keys.message(p, id), _encode(delivery))]
+    if due is None:
+        commands.append(("ZREM", keys.outbox(p), id))
+    else:
+        commands.append(("ZADD", keys.outbox(p), due, id))
+    if before and before != delivery.state:
+        commands.append(("ZREM", keys.messages(p, before), id))
+    commands.append(("ZADD", keys.messages(p, delivery.state), delivery.updated_at, id))
+    return commands
+
+
+class Outbox:
+    """Reading messages, from any process."""
+
+    def __init__(self, wire: Wire, partitions: int) -> None:
+        self._wire = wire
+        self._partitions = partitions
+
+    async def due(self, p: int, now: int, limit: int) -> list[Delivery]:
+        """Messages of one partition that are due, earliest first."""
+        ids = await self._wire.call("ZRANGEBYSCORE", keys.outbox(p), "-inf", now + 1, "LIMIT", 0, limit)
+        return await self._read(p, [id.decode() for id in ids])
+
+    async def find(self, contact: str, id: str) -> Delivery | None:
+        """One message by its contact and id."""
+        found = await self._read(partition_of(contact, self._partitions), [id])
+        return found[0] if found else None
+
+    async def locate(self, id: str) -> Delivery | None:
+        """One message by its id alone: asks every partition."""
+        for p in range(self._partitions):
+            if found := await self._read(p, [id]):
+                return found[0]
+        return None
+
+    async def read(self, p: int, ids: list[str]) -> list[Delivery]:
+        return await self._read(p, ids)
+
+    async def _read(self, p: int, ids: list[str]) -> list[Delivery]:
+        if not ids:
+            return []
+        blobs: list[Any] = await self._wire.call("MGET", *(keys.message(p, id) for id in ids))
+        return [_delivery.decode(blob) for blob in blobs if blob]

@@ -1,0 +1,108 @@
+"""The Lua that runs in the store: fixed text, ours; what authors write never reaches it."""
+
+from __future__ import annotations
+
+ACCEPT = """
+-- KEYS: log, dedupe prefix, counters.  ARGV: generation length in ms, then for each fact: id digest ('' = no dedupe), body digest, fact.
+-- Appends the facts whose id is new as ONE log entry and remembers their ids, atomically.
+-- Answers one number a fact: 0 accepted, 1 the same fact again, 2 the same id with another body.
+local now = redis.call('TIME')
+local span = tonumber(ARGV[1])
+local generation = math.floor((now[1] * 1000 + math.floor(now[2] / 1000)) / span)
+local this, last = KEYS[2] .. generation, KEYS[2] .. (generation - 1)
+local answer, blobs, added = {}, {}, false
+for i = 2, #ARGV, 3 do
+  local id, body = ARGV[i], ARGV[i + 1]
+  local known = false
+  if id ~= '' then
+    known = redis.call('HGET', this, id) or redis.call('HGET', last, id)
+    if not known then redis.call('HSET', this, id, body) added = true end
+  end
+  if not known then
+    blobs[#blobs + 1] = ARGV[i + 2]
+    answer[#answer + 1] = 0
+  elseif known == body then answer[#answer + 1] = 1
+  else answer[#answer + 1] = 2 end
+end
+local n = #blobs
+if n > 0 then
+  local head = string.char(220, math.floor(n / 256), n % 256)
+  redis.call('XADD', KEYS[1], '*', 'f', head .. table.concat(blobs))
+  redis.call('HINCRBY', KEYS[3], 'accepted', n)
+end
+if added then redis.call('PEXPIRE', this, 2 * span + 60000, 'NX') end
+return answer
+"""
+
+SEEN = """
+-- KEYS: dedupe prefix.  ARGV: generation length, id digest.  The body digest under which the id was accepted, or nil.
+local now = redis.call('TIME')
+local generation = math.floor((now[1] * 1000 + math.floor(now[2] / 1000)) / tonumber(ARGV[1]))
+return redis.call('HGET', KEYS[1] .. generation, ARGV[2]) or redis.call('HGET', KEYS[1] .. (generation - 1), ARGV[2])
+"""
+
+LEASE = """
+-- KEYS: owner.  ARGV: worker, milliseconds.  Takes the lease if it is free, expired or mine; the store's clock decides.
+-- Answers {epoch, 1 if taken from an owner that vanished}, epoch 0 = held by another.
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local o = redis.call('HMGET', KEYS[1], 'worker', 'until', 'epoch')
+if o[1] == ARGV[1] then
+  redis.call('HSET', KEYS[1], 'until', now + ARGV[2])
+  return {tonumber(o[3]), 0}
+end
+local held = o[1] and o[1] ~= ''
+if held and tonumber(o[2]) > now then return {0, 0} end
+local epoch = redis.call('HINCRBY', KEYS[1], 'epoch', 1)
+redis.call('HSET', KEYS[1], 'worker', ARGV[1], 'until', now + ARGV[2])
+return {epoch, held and 1 or 0}
+"""
+
+RELEASE = """
+-- KEYS: owner.  ARGV: worker.  Gives the lease back, if it is still mine.
+if redis.call('HGET', KEYS[1], 'worker') ~= ARGV[1] then return 0 end
+return redis.call('HSET', KEYS[1], 'worker', '', 'until', 0)
+"""
+
+COMMIT = """
+-- KEYS: owner, checkpoint.  ARGV: epoch, previous checkpoint, next checkpoint, then commands, each as its length and its words.
+-- All or nothing: a stale epoch or a checkpoint that has moved writes nothing. Checkpoints '' and '' leave it alone.
+if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'epoch' end
+if ARGV[2] ~= ARGV[3] then
+  if (redis.call('GET', KEYS[2]) or '') ~= ARGV[2] then return 'checkpoint' end
+  redis.call('SET', KEYS[2], ARGV[3])
+end
+local i, n = 4, #ARGV
+while i <= n do
+  local words = tonumber(ARGV[i])
+  redis.call(unpack(ARGV, i + 1, i + words))
+  i = i + words + 1
+end
+return 'ok'
+"""
+
+# For `bench/chaos --weaken fence` only: it shows that the bed detects what the fence prevents.
+COMMIT_WITHOUT_FENCE = COMMIT.replace(
+    "if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'epoch' end", ""
+).replace("if (redis.call('GET', KEYS[2]) or '') ~= ARGV[2] then return 'checkpoint' end", "")
+
+ACTIVATE = """
+-- KEYS: active version, the new set, then every partition's log.  ARGV: expected version, new version, set, log entry.
+-- The new set becomes active at one place in each partition's log: a fact is decided by the set current at its place.
+if (redis.call('GET', KEYS[1]) or '0') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2])
+redis.call('SET', KEYS[2], ARGV[3])
+for i = 3, #KEYS do redis.call('XADD', KEYS[i], '*', 'f', ARGV[4]) end
+return 1
+"""
+
+SEEK = """
+-- KEYS: a zset.  ARGV: score, member, limit.  Members in order from just after (score, member), with scores.
+-- A zset cannot be asked for "after this member among equals": find the place by bisection over ranks.
+local low, high = redis.call('ZCOUNT', KEYS[1], '-inf', '(' .. ARGV[1]), redis.call('ZCOUNT', KEYS[1], '-inf', ARGV[1])
+while low < high do
+  local middle = math.floor((low + high) / 2)
+  if redis.call('ZRANGE', KEYS[1], middle, middle)[1] <= ARGV[2] then low = middle + 1 else high = middle end
+end
+return redis.call('ZRANGE', KEYS[1], low, low + ARGV[3] - 1, 'WITHSCORES')
+"""
