@@ -196,7 +196,7 @@ class _Link(asyncio.Protocol):
         self._write(call)
 
     def _write(self, call: _Call) -> None:
-        # Deadlines never decrease along the queue (a blocking command holds up what follows): watching the head suffices.
+        # Deadlines never decrease along the queue (a blocking command holds up what follows): watch the head only.
         call.deadline = max(self._last_deadline, self._loop.time() + self._timeout + call.block)
         self._last_deadline = call.deadline
         call.sent = True
