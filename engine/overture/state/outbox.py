@@ -62,24 +62,22 @@ class Outbox:
     async def due(self, p: int, now: int, limit: int) -> list[Delivery]:
         """Messages of one partition that are due, earliest first."""
         ids = await self._wire.call("ZRANGEBYSCORE", keys.outbox(p), "-inf", now + 1, "LIMIT", 0, limit)
-        return await self._read(p, [id.decode() for id in ids])
+        return await self.read(p, [id.decode() for id in ids])
 
     async def find(self, contact: str, id: str) -> Delivery | None:
         """One message by its contact and id."""
-        found = await self._read(partition_of(contact, self._partitions), [id])
+        found = await self.read(partition_of(contact, self._partitions), [id])
         return found[0] if found else None
 
     async def locate(self, id: str) -> Delivery | None:
         """One message by its id alone: asks every partition."""
         for p in range(self._partitions):
-            if found := await self._read(p, [id]):
+            if found := await self.read(p, [id]):
                 return found[0]
         return None
 
     async def read(self, p: int, ids: list[str]) -> list[Delivery]:
-        return await self._read(p, ids)
-
-    async def _read(self, p: int, ids: list[str]) -> list[Delivery]:
+        """The messages of one partition by id; those that are gone are left out."""
         if not ids:
             return []
         blobs: list[Any] = await self._wire.call("MGET", *(keys.message(p, id) for id in ids))

@@ -1,0 +1,89 @@
+"""The archive: committed facts, in log order, in append-only compressed files; the log is trimmed behind it.
+
+One directory a partition, one file for each time a process takes it up: ``<epoch>-<first entry>.ovz``. A file is a sequence
+of frames: 4 bytes of length, big-endian, then a zstd frame (with checksum) of msgpack ``[[entry id, entry], …]``.
+A frame is fsynced before the log is trimmed, so a kill in between writes it twice: readers go by entry id.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import zstandard
+
+from overture.model import Fact
+from overture.state.log import unpack
+
+FILE_BYTES = 64 << 20
+_frames = msgspec.msgpack.Decoder(list[tuple[str, bytes]])
+
+
+class ArchiveWriter:
+    """Appends frames of one partition under one lease. Blocking: call it in a thread."""
+
+    def __init__(self, directory: Path, partition: int, epoch: int) -> None:
+        self._directory = directory / f"p{partition:03d}"
+        self._epoch = epoch
+        self._file: int | None = None
+        self._size = 0
+        self._compress = zstandard.ZstdCompressor(level=3, write_checksum=True)
+
+    def append(self, entries: list[tuple[str, bytes]]) -> int:
+        """Write entries (id, value) durably; answers the bytes written."""
+        frame = self._compress.compress(msgspec.msgpack.encode(entries))
+        if self._file is None or self._size > FILE_BYTES:
+            self._open(entries[0][0])
+        assert self._file is not None
+        data = len(frame).to_bytes(4, "big") + frame
+        while data:
+            data = data[os.write(self._file, data) :]
+        os.fsync(self._file)
+        self._size += len(frame) + 4
+        return len(frame) + 4
+
+    def _open(self, first: str) -> None:
+        self.close()
+        self._directory.mkdir(parents=True, exist_ok=True)
+        path = self._directory / f"{self._epoch:010d}-{first}-{os.getpid()}.ovz"
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._size = os.fstat(self._file).st_size
+        directory = os.open(self._directory, os.O_RDONLY)
+        os.fsync(directory)
+        os.close(directory)
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def read(directory: Path, partition: int) -> Iterator[tuple[str, list[Fact]]]:
+    """(entry id, facts) of one partition in log order, each entry once. A torn last frame is left out: the log has it."""
+    last = (0, 0)
+    for path in sorted((directory / f"p{partition:03d}").glob("*.ovz")):
+        for id, blob in _entries(path):
+            place = entry_order(id)
+            if place > last:
+                last = place
+                yield id, unpack([b"f", blob])
+
+
+def entry_order(id: str) -> tuple[int, int]:
+    """A stream entry id as numbers, so that ids compare in log order."""
+    ms, _, seq = id.partition("-")
+    return int(ms), int(seq or 0)
+
+
+def _entries(path: Path) -> Iterator[tuple[str, bytes]]:
+    expand = zstandard.ZstdDecompressor()
+    with path.open("rb") as file:
+        while head := file.read(4):
+            frame = file.read(int.from_bytes(head, "big"))
+            try:
+                entries = _frames.decode(expand.decompress(frame))
+            except (zstandard.ZstdError, msgspec.DecodeError):
+                return
+            yield from entries

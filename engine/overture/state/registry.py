@@ -1,0 +1,79 @@
+"""Revisions of rulesets and the active set: immutable texts, and one version number that moves.
+
+The active set is versioned. Activation puts ``$activate`` into every partition's log in the same script that moves the
+version, so each fact is decided by the set that was current at its place in the log, now and in any replay.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from overture.model import Fact, Refused
+from overture.state import keys, scripts
+from overture.state.log import pack_entry
+from overture.state.wire import Wire
+
+ActiveSet = dict[str, str]
+_encode = msgspec.msgpack.encode
+_set = msgspec.msgpack.Decoder(ActiveSet)
+
+
+class Registry:
+    """Reads and writes revisions and active sets."""
+
+    def __init__(self, wire: Wire, partitions: int) -> None:
+        self._wire = wire
+        self._partitions = partitions
+        self._activate = wire.script(scripts.ACTIVATE)
+
+    async def put(self, name: str, revision: str, text: str, now: int) -> bool:
+        """Keep a revision; False if it was there already."""
+        new, _, _ = await asyncio.gather(
+            self._wire.call("SET", keys.revision(name, revision), text, "NX"),
+            self._wire.call("ZADD", keys.revisions(name), "NX", now, revision),
+            self._wire.call("SADD", keys.RULESETS, name),
+        )
+        return new is not None
+
+    async def text(self, name: str, revision: str) -> str | None:
+        blob = await self._wire.call("GET", keys.revision(name, revision))
+        return blob.decode() if blob else None
+
+    async def revisions(self, name: str) -> list[tuple[str, int]]:
+        """(revision, when put), oldest first."""
+        flat = await self._wire.call("ZRANGE", keys.revisions(name), 0, -1, "WITHSCORES")
+        return [(flat[i].decode(), int(float(flat[i + 1]))) for i in range(0, len(flat), 2)]
+
+    async def names(self) -> list[str]:
+        return sorted(name.decode() for name in await self._wire.call("SMEMBERS", keys.RULESETS))
+
+    async def version(self) -> int:
+        """The version of the active set; 0 before the first activation."""
+        return int(await self._wire.call("GET", keys.ACTIVE) or 0)
+
+    async def active(self, version: int) -> ActiveSet:
+        """{name: revision} of one version."""
+        blob = await self._wire.call("GET", keys.active_set(version)) if version else None
+        return _set.decode(blob) if blob else {}
+
+    async def activate(self, expected: int, new: ActiveSet, now: int) -> int:
+        """Make ``new`` the active set if the version is still ``expected``; answers the new version.
+
+        Raises Refused ``ruleset.changed`` (409) if someone else was faster.
+        """
+        version = expected + 1
+        order = Fact(f"$activate:{version}", "$activate", "", now, now, {"version": version})
+        logs = [keys.log(p) for p in range(self._partitions)]
+        done = await self._activate.call(
+            [keys.ACTIVE, keys.active_set(version), *logs], [expected, version, _encode(new), pack_entry([order])]
+        )
+        if not done:
+            raise Refused(
+                "ruleset.changed",
+                "Another activation came first.",
+                "Look at the active revisions and try again.",
+                status=409,
+            )
+        return version
