@@ -1,0 +1,35 @@
+"""The hooks that a plugin may implement, with pluggy, under the project name ``overture``.
+
+A plugin is a module named by an entry point in the group ``overture``::
+
+    [project.entry-points.overture]
+    carrier_pigeon = "pigeon.plugin"
+
+    # pigeon/plugin.py
+    from overture.plugin import ChannelPlugin, hookimpl
+
+    @hookimpl
+    def overture_channels():
+        yield ChannelPlugin(name="pigeon", config=PigeonConfig, open=Pigeon, address_of=loft_of)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pluggy
+
+from overture.plugin.descriptors import ChannelPlugin
+
+PROJECT = "overture"
+HOOK_API = 1
+"""Grows when a hook changes incompatibly. A module may state the one it was written for as ``OVERTURE_HOOK_API``."""
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def overture_channels() -> Iterable[ChannelPlugin[Any]]:  # pyright: ignore[reportReturnType]  # a spec has no body
+    """The delivery channels that this plugin offers. Called once, at start; synchronous, without I/O."""
