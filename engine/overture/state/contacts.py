@@ -16,7 +16,7 @@ from overture.state.wire import Wire
 TIMELINE = 200  # decided facts kept per contact for its timeline
 TRIM_EVERY = 16  # trim a timeline once in so many facts rather than at each
 
-_encode = msgspec.msgpack.Encoder().encode
+encode = msgspec.msgpack.Encoder().encode
 _contact = msgspec.msgpack.Decoder(Contact)
 _trace = msgspec.msgpack.Decoder(Trace)
 _fact = msgspec.msgpack.Decoder(Fact)
@@ -24,7 +24,11 @@ _fact = msgspec.msgpack.Decoder(Fact)
 
 async def load(wire: Wire, p: int, ids: list[str]) -> dict[str, Contact]:
     """The states of contacts of one partition; one that is unknown is a new one."""
-    blobs = await wire.call("MGET", *(keys.contact(p, id) for id in ids)) if ids else []
+    return unpack_states(ids, await wire.call("MGET", *(keys.contact(p, id) for id in ids)))
+
+
+def unpack_states(ids: list[str], blobs: list[bytes | None]) -> dict[str, Contact]:
+    """States as MGET gives them; one that is unknown is a new one."""
     return {id: _contact.decode(blob) if blob else Contact(id) for id, blob in zip(ids, blobs, strict=True)}
 
 
@@ -43,13 +47,13 @@ def write(p: int, steps: Iterable[Step]) -> list[Command]:
             ranks.setdefault(name, {})[contact.id] = None
         for name in step.segments:
             memberships.setdefault(name, {})[contact.id] = None
-        forwards += map(_encode, step.forwards)
+        forwards += map(encode, step.forwards)
     commands: list[Command] = []
-    pairs = [word for id, contact in states.items() for word in (keys.contact(p, id), _encode(contact))]
+    pairs = [word for id, contact in states.items() for word in (keys.contact(p, id), encode(contact))]
     commands += (("MSET", *pairs[i : i + 2000]) for i in range(0, len(pairs), 2000))
     for id, items in traces.items():
         key = keys.timeline(p, id)
-        commands.append(("LPUSH", key, *map(_encode, items)))
+        commands.append(("LPUSH", key, *map(encode, items)))
         if any(trace.seq % TRIM_EVERY == 0 for trace in items):
             commands.append(("LTRIM", key, 0, TIMELINE - 1))
     for name, ids in ranks.items():

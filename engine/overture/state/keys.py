@@ -105,3 +105,8 @@ def messages(p: int, state: str) -> str:
 def dead(p: int) -> str:
     """stream: facts that could not be decided; fields ``fact``, ``reason``."""
     return f"ov:{{{p}}}:dl"
+
+
+def tries(p: int) -> str:
+    """hash: checkpoint → how often the fact after it was begun; only while recovering from a vanished worker."""
+    return f"ov:{{{p}}}:try"

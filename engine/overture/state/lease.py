@@ -74,20 +74,29 @@ class Leases:
         )
         return sorted({name.decode() for name in alive} | {self.name})
 
-    async def commit(self, lease: Lease, commands: list[Command], before: str = "", after: str = "") -> None:
-        """Run the commands atomically, if the lease still stands and the checkpoint is still ``before``.
+    def send(
+        self, lease: Lease, commands: list[Command], before: str = "", after: str = ""
+    ) -> asyncio.Future[bytes]:
+        """Ask the store to run the commands atomically if the lease still stands and the checkpoint is still ``before``.
 
-        Raises `Fenced` (nothing was written) or StoreUnavailable (unknown: read the checkpoint again).
+        Hand the future's answer to `confirm`. It raises StoreUnavailable when the outcome is unknown.
         """
         args: list[Arg] = [lease.epoch, before, after]
         for command in commands:
             args.append(len(command))
             args.extend(command)
         p = lease.partition
-        answer = await self._commit.call([keys.owner(p, self.role), keys.checkpoint(p)], args)
+        return self._commit.call([keys.owner(p, self.role), keys.checkpoint(p)], args)
+
+    def confirm(self, lease: Lease, answer: bytes) -> None:
+        """Raises `Fenced` if nothing was written because another process owns the partition by now."""
         if answer != b"ok":
-            self.held.pop(p, None)
-            raise Fenced(f"Partition {p}: the {answer.decode()} is no longer this process's.")
+            self.held.pop(lease.partition, None)
+            raise Fenced(f"Partition {lease.partition}: the {answer.decode()} is no longer this process's.")
+
+    async def commit(self, lease: Lease, commands: list[Command], before: str = "", after: str = "") -> None:
+        """`send` and `confirm`."""
+        self.confirm(lease, await self.send(lease, commands, before, after))
 
     async def give_back(self) -> None:
         """Release all: another process can go on at once."""

@@ -1,0 +1,55 @@
+"""A decision as an app reads it: what one fact set off, for ``?wait=true`` and the timeline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from overture.model import Contact, Effect, Firing, Step, Trace
+from overture.model.clock import to_text
+
+
+def decision(step: Step) -> dict[str, Any]:
+    """What the fact set off, and where the contact stands after it."""
+    contact = step.contact
+    return {"contact": contact.id, **outcome(step.trace), "scores": contact.scores, "segments": sorted(contact.segments)}
+
+
+def outcome(trace: Trace) -> dict[str, Any]:
+    """The firings and effects of one decided fact."""
+    shown: dict[str, Any] = {
+        "seq": trace.seq,
+        "decided_at": to_text(trace.at),
+        "program": trace.program,
+        "firings": [firing(f) for f in trace.firings],
+        "effects": [effect(e) for e in trace.effects],
+    }
+    if trace.error:
+        shown["error"] = trace.error
+    return shown
+
+
+def firing(firing: Firing) -> dict[str, Any]:
+    return {
+        "rule": firing.rule,
+        "revision": firing.revision,
+        "fact": firing.fact,
+        "effects": [effect(e) for e in firing.effects],
+    }
+
+
+def effect(effect: Effect) -> dict[str, Any]:
+    """Only what is there; ``reason`` says why an effect was suppressed."""
+    shown: dict[str, Any] = {"kind": effect.kind, "name": effect.name}
+    for name in ("key", "before", "after", "reason"):
+        value = getattr(effect, name)
+        if value not in ("", None):
+            shown[name] = value
+    return shown
+
+
+def issued(contact: Contact) -> list[dict[str, Any]]:
+    """The codes issued to a contact."""
+    return [
+        {"kind": i.kind, "code": i.code, "at": to_text(i.at), "fact": i.fact, "properties": i.properties}
+        for i in contact.issued
+    ]

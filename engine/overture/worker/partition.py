@@ -1,0 +1,70 @@
+"""One partition as its worker holds it: where it stands in the log, and the contacts it has at hand."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from overture.decide import Plan
+from overture.model import Contact, Fact
+from overture.state.lease import Lease
+
+CACHED = 2_000  # contacts at hand per partition
+RECOVERED = 512  # facts decided one by one after the previous owner vanished; also the largest batch
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a partition stands: the last log entry wholly decided, how many facts of the next one are decided too, and the
+    version of the active set there."""
+
+    entry: str = "0-0"
+    facts: int = 0
+    version: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Checkpoint:
+        if not text:
+            return cls()
+        entry, facts, version = text.split("/")
+        return cls(entry, int(facts), int(version))
+
+    def __str__(self) -> str:
+        return f"{self.entry}/{self.facts}/{self.version}"
+
+
+@dataclass(slots=True)
+class Partition:
+    """All of it can be lost: it is read again from the store when the lease is taken."""
+
+    lease: Lease
+    stored: str  # the checkpoint as it stands in the store
+    at: Checkpoint
+    plan: Plan
+    recovering: int = 0  # facts still to be decided one by one, by the reference matcher
+    read: str = ""  # last entry read
+    pending: deque[tuple[str, list[Fact]]] = field(default_factory=deque[tuple[str, list[Fact]]])
+    cache: dict[str, Contact] = field(default_factory=dict[str, Contact])
+
+    def __post_init__(self) -> None:
+        self.read = self.at.entry
+
+    def take(self, limit: int) -> tuple[list[Fact], Checkpoint]:
+        """Up to ``limit`` facts from what has been read, and the checkpoint after them (same version)."""
+        facts: list[Fact] = []
+        entry, done = self.at.entry, self.at.facts
+        while self.pending and len(facts) < limit:
+            id, all_facts = self.pending[0]
+            part = all_facts[done : done + limit - len(facts)]
+            facts += part
+            done += len(part)
+            if done < len(all_facts):
+                break
+            self.pending.popleft()
+            entry, done = id, 0
+        return facts, Checkpoint(entry, done, self.at.version)
+
+    def trim(self) -> None:
+        """Forget the contacts used longest ago."""
+        for id in list(self.cache)[: len(self.cache) - CACHED]:
+            del self.cache[id]
