@@ -1,0 +1,170 @@
+"""Overture's processes, and the faults done to them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from bench.chaos.store import Store
+
+STARTUP_REFUSED = 3  # the exit code of a server that will not start, here because its store is down at that moment
+
+
+class Role:
+    """One `overture serve --roles …` process, started again whenever it ends."""
+
+    def __init__(self, name: str, role: str, env: dict[str, str], folder: Path) -> None:
+        self.name = name
+        self.frozen = False
+        self.refusals = 0
+        self.crashes: list[str] = []
+        self._command = [str(Path(sys.executable).with_name("overture")), "serve", "--roles", role]
+        self._env = env
+        self._folder = folder
+        self._log = (folder / f"{name}.log").open("ab")
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._command, env=self._env, cwd=self._folder, stdout=self._log, stderr=self._log)
+
+    def kill(self) -> None:
+        """kill -9, and up again at once."""
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+        self._process = self._start()
+
+    def freeze(self) -> None:
+        self.frozen = True
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+        self.frozen = False
+
+    def revive(self) -> None:
+        """Start it again if it ended by itself, and note why."""
+        code = self._process.poll()
+        if code is None:
+            return
+        if code == STARTUP_REFUSED:
+            self.refusals += 1
+        else:
+            self.crashes.append(f"{self.name} ended with {code}")
+        self._process = self._start()
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+class Bed:
+    """A store, one web process, two workers and one delivery process on it, in ``folder``."""
+
+    def __init__(self, folder: Path, store: Store, *, lease_seconds: float, unsafe: dict[str, str]) -> None:
+        self.store = store
+        self.admin_key = "chaos-admin-key-0123456789abcdef"
+        self.write_key = "chaos-write-key-0123456789abcdef"
+        self.faults: Counter[str] = Counter()
+        self._lease = lease_seconds
+        self._folder = folder
+        self._busy: set[asyncio.Task[None]] = set()
+        self._port = _free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+        self._env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("OVERTURE_")},
+            "OVERTURE_REDIS_URL": store.url,
+            "OVERTURE_DATA_DIR": str(folder / "data"),
+            "OVERTURE_PORT": str(self._port),
+            "OVERTURE_ADMIN_KEY": self.admin_key,
+            "OVERTURE_WRITE_KEY": self.write_key,
+            "OVERTURE_LEASE_SECONDS": f"{lease_seconds:g}",
+            "OVERTURE_EGRESS_ALLOW": "127.0.0.0/8",
+            "OVERTURE_MAIL_FROM": "chaos@example.test",
+            "OVERTURE_RULESETS": "",
+            **unsafe,
+        }
+        self._roles: list[Role] = []
+
+    async def start(self, smtp_port: int) -> None:
+        self._env["OVERTURE_SMTP_URL"] = f"smtp://127.0.0.1:{smtp_port}"
+        await self.store.start()
+        for name in ("web", "worker-1", "worker-2", "delivery"):
+            self._roles.append(Role(name, name.split("-")[0], self._env, self._folder))
+
+    async def torment(self, seconds: float, seed: int) -> None:
+        """Faults in turn at random pauses for so long; afterwards everything is up and thawed."""
+        dice = random.Random(seed)
+        web, first, second, delivery = self._roles
+        until = time.monotonic() + seconds
+        turn = itertools.cycle(("web", "worker", "store", "delivery", "freeze", "worker", "store"))
+        while time.monotonic() < until:
+            await asyncio.sleep(dice.uniform(0.3, 1.3))
+            await self._revive()
+            fault = next(turn)
+            # While one worker is frozen the other must live, or nobody takes over and the fence is not tested.
+            awake = [] if first.frozen or second.frozen else [first, second]
+            if fault == "store":
+                self.store.kill()
+                await asyncio.sleep(dice.uniform(0.0, 0.3))
+                await self.store.start()
+            elif fault == "freeze" and awake:
+                task = asyncio.create_task(self._freeze(dice.choice(awake), self._lease + dice.uniform(0.5, 2.5)))
+                self._busy.add(task)
+                task.add_done_callback(self._busy.discard)
+            elif fault == "worker" and awake:
+                dice.choice(awake).kill()
+            elif fault in ("web", "delivery"):
+                (web if fault == "web" else delivery).kill()
+            else:
+                continue
+            self.faults[fault] += 1
+        await asyncio.gather(*self._busy)
+        await self._revive()
+
+    async def tend(self) -> None:
+        """Revive whatever ends by itself, until cancelled: for the time after the faults."""
+        while True:
+            await self._revive()
+            await asyncio.sleep(0.5)
+
+    async def _freeze(self, worker: Role, seconds: float) -> None:
+        worker.freeze()
+        await asyncio.sleep(seconds)
+        worker.thaw()
+
+    async def _revive(self) -> None:
+        for role in self._roles:
+            role.revive()
+
+    def crashes(self) -> list[str]:
+        return [line for role in self._roles for line in role.crashes]
+
+    def refusals(self) -> int:
+        """Starts that were refused because the store was down at that moment."""
+        return sum(role.refusals for role in self._roles)
+
+    def stop(self) -> None:
+        for role in self._roles:
+            if role.frozen:
+                role.thaw()
+            role.stop()
+        self.store.kill()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,52 @@
+"""What the writers sent and what was acknowledged: the truth that the server is held against."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+SAYINGS = ("email", "webhook")
+
+
+@dataclass
+class Ledger:
+    """Facts by contact and number. A contact's facts are numbered 1, 2, 3 … and sent in that order."""
+
+    run: str
+    message_share: float
+    acknowledged: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    sent: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    messages: dict[str, str] = field(default_factory=dict)  # fact id -> channel that must carry exactly one message
+    retries: int = 0
+    repeats: int = 0  # deliberate duplicates
+    taken_twice: int = 0  # deliberate duplicates of acknowledged facts that were accepted again
+    unexpected: list[str] = field(default_factory=list)  # answers that the contract does not know
+    reads_behind: int = 0  # `wait=true` answers that did not contain the fact's effect
+
+    def new_fact(self, contact: str, dice: random.Random) -> dict[str, Any]:
+        """The contact's next fact; noted as sent."""
+        n = len(self.sent[contact]) + 1
+        self.sent[contact].add(n)
+        fact_id = f"{self.run}-{contact}-{n}"
+        say = dice.choice(SAYINGS) if dice.random() < self.message_share else "nothing"
+        if say in SAYINGS:
+            self.messages[fact_id] = say
+        return {
+            "id": fact_id,
+            "type": "tick",
+            "contact": {"user_id": contact, "email": f"{contact}@example.test"},
+            "properties": {"n": n, "say": say},
+        }
+
+    def acknowledge(self, facts: list[dict[str, Any]]) -> None:
+        for fact in facts:
+            self.acknowledged[fact["contact"]["user_id"]].add(fact["properties"]["n"])
+
+    def total(self) -> int:
+        return sum(map(len, self.acknowledged.values()))
+
+    def is_acknowledged(self, fact_id: str) -> bool:
+        contact, _, n = fact_id.removeprefix(f"{self.run}-").rpartition("-")
+        return int(n) in self.acknowledged[contact]
