@@ -1,0 +1,145 @@
+"""One attempt at one message: may it go, what does it say, what did the channel answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from overture.delivery.backoff import Backoff
+from overture.delivery.gate import verdict
+from overture.delivery.render import RenderRefused, render
+from overture.delivery.templates import Templates
+from overture.model import Contact, Delivery, Fact, Message, OvertureError
+from overture.plugin.descriptors import Outgoing
+from overture.plugin.host import Handed, HostedChannel
+from overture.state.contacts import Contacts
+
+AFTER_MERGE = 8  # contacts followed from one to the next
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """``outgoing`` None: the message ends or waits here, as ``after`` says. Else ``after`` is the record of the attempt."""
+
+    after: Delivery
+    outgoing: Outgoing | None = None
+    outcome: Fact | None = None
+    channel: HostedChannel | None = None
+
+
+@dataclass(slots=True)
+class Attempt:
+    """Takes a message through gate, template and channel; knows nothing of the outbox's keys."""
+
+    contacts: Contacts
+    templates: Templates
+    channels: Mapping[str, HostedChannel]
+    backoff: Backoff = field(default_factory=Backoff)
+
+    async def prepare(self, delivery: Delivery, now: int) -> Prepared:
+        """Gate and template. Asked at every attempt: consent may have been withdrawn while the message waited."""
+        message = delivery.message
+        if delivery.state == "sending":
+            delivery = msgspec.structs.replace(delivery, ambiguous=delivery.ambiguous + 1)
+        channel = self.channels.get(message.channel)
+        if channel is None:
+            text = f"channel.not_configured: No active plugin offers the channel {message.channel}."
+            return _stopped(self._later(delivery, text, None, now, delivery.attempts + 1))
+        contact = await self._contact(message.contact)
+        try:
+            own = channel.address_of(contact) if contact else None
+        except OvertureError as error:
+            return _stopped(self._later(delivery, f"{error.code}: {error.message}", None, now, delivery.attempts + 1))
+        allowed = verdict(message, contact, own)
+        if not allowed.passed:
+            return _stopped(_ended(delivery, "dropped", f"{allowed.reason}: {allowed.text}", now))
+        address = message.to or own or ""
+        try:
+            template = await self.templates.get(message)
+            rendered = render(template, message.context)
+        except RenderRefused as error:
+            return _stopped(_ended(delivery, "dropped", f"{error.code}: {error.message}", now))
+        outgoing = Outgoing(
+            id=message.id,
+            channel=message.channel,
+            to=address,
+            subject=rendered.subject,
+            text=rendered.text,
+            html=rendered.html,
+            purpose=message.purpose,
+            contact=message.contact,
+            created_at=message.created_at,
+            properties=message.context,
+        )
+        after = _changed(delivery, now, state="sending", attempts=delivery.attempts + 1, address=address, reason="")
+        return Prepared(after, outgoing, None, channel)
+
+    async def hand_over(self, prepared: Prepared, now: Callable[[], int]) -> tuple[Delivery, Fact | None]:
+        """Give the message to its channel; answers the new record and the fact that reports the outcome."""
+        assert prepared.outgoing is not None
+        assert prepared.channel is not None
+        handed = await prepared.channel.send(prepared.outgoing)
+        return self._judge(prepared.after, handed, now())
+
+    def _judge(self, delivery: Delivery, handed: Handed, now: int) -> tuple[Delivery, Fact | None]:
+        reason = f"{handed.reason}: {handed.message}" if handed.reason else ""
+        delivery = _changed(delivery, now, ambiguous=delivery.ambiguous + handed.ambiguous)
+        if handed.state == "sent":
+            after = _changed(delivery, now, state="sent", reason="", provider_id=handed.provider_id)
+            return after, _outcome(after, "message.sent", now, {"provider_id": handed.provider_id})
+        if handed.state == "rejected":
+            return _ended(delivery, "dead", reason, now, permanent=handed.permanent)
+        attempts = delivery.attempts if handed.attempted else delivery.attempts - 1
+        return self._later(delivery, reason, handed.retry_after, now, attempts)
+
+    def _later(
+        self, delivery: Delivery, reason: str, retry_after: float | None, now: int, attempts: int
+    ) -> tuple[Delivery, Fact | None]:
+        message = delivery.message
+        due = self.backoff.due_at(message.id, max(attempts, 1), now, message.created_at, retry_after)
+        if due is None:
+            delivery = _changed(delivery, now, attempts=attempts)
+            return _ended(delivery, "dead", f"gave up after {attempts} attempts: {reason}", now)
+        return _changed(delivery, now, state="retrying", reason=reason, due_at=due, attempts=attempts), None
+
+    async def _contact(self, id: str) -> Contact | None:
+        """The contact as it stands now; one that became known is found where it went."""
+        contact = await self.contacts.get(id)
+        for _ in range(AFTER_MERGE):
+            if contact is None or not contact.merged_into:
+                break
+            contact = await self.contacts.get(contact.merged_into)
+        return contact
+
+
+def _stopped(end: tuple[Delivery, Fact | None]) -> Prepared:
+    return Prepared(end[0], None, end[1])
+
+
+def _ended(delivery: Delivery, state: str, reason: str, now: int, *, permanent: bool = False) -> tuple[Delivery, Fact]:
+    after = _changed(delivery, now, state=state, reason=reason)
+    more: dict[str, Any] = {"reason": reason}
+    if permanent:
+        more["permanent"] = True
+    return after, _outcome(after, "message.dropped" if state == "dropped" else "message.failed", now, more)
+
+
+def _changed(delivery: Delivery, now: int, **changes: Any) -> Delivery:
+    return msgspec.structs.replace(delivery, updated_at=now, **changes)
+
+
+def _outcome(delivery: Delivery, type: str, now: int, more: dict[str, Any]) -> Fact:
+    message: Message = delivery.message
+    properties = {
+        "message": message.id,
+        "channel": message.channel,
+        "template": message.template,
+        "address": delivery.address,
+        "attempts": delivery.attempts,
+        **more,
+    }
+    id = f"{type}:{message.id}:{delivery.attempts}"
+    return Fact(id, type, message.contact, now, now, properties, source="delivery", cause=message.fact)

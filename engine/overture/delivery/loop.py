@@ -1,0 +1,135 @@
+"""The delivery loop: what is due in the outbox → gate → render → channel → record, for the partitions leased by this process.
+
+Each hand-off is on record before it is made (``sending``), so that a process that dies in it leaves an *ambiguous* attempt,
+not a silent one. The record of its outcome and the fact that reports it are written in one fenced commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from overture.delivery.attempt import Attempt
+from overture.model import Delivery, Fact, Fenced, OvertureError, StoreUnavailable, clock
+from overture.state import outbox
+from overture.state.lease import Lease, Leases
+from overture.state.outbox import Outbox
+
+log = logging.getLogger("overture.delivery")
+
+POLL = 0.1  # seconds between looks at the outbox when nobody says that there is something
+LOOK = 200  # messages looked at per partition and round
+IN_FLIGHT = 256  # contacts with a message under way, at most
+
+
+class Deliverer:
+    """Delivers for the partitions that this process leases in the role ``delivery``.
+
+    Messages of one contact go one after another, those of different contacts side by side.
+    """
+
+    def __init__(
+        self, leases: Leases, messages: Outbox, attempt: Attempt, wake: asyncio.Event, lease_seconds: float
+    ) -> None:
+        self._leases = leases
+        self._outbox = messages
+        self._attempt = attempt
+        self._wake = wake
+        self._pause = lease_seconds / 3
+        self._busy: dict[str, asyncio.Task[None]] = {}
+        self.healthy = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Deliver until ``stop`` is set; then let the hand-offs under way end, and give the leases back."""
+        keeper = asyncio.create_task(self._keep_leases())
+        try:
+            while not stop.is_set():
+                await self._round()
+                await self._doze(stop)
+            if self._busy:
+                await asyncio.wait(self._busy.values(), timeout=10)
+        finally:
+            keeper.cancel()
+            for task in self._busy.values():
+                task.cancel()
+            await asyncio.wait([keeper, *self._busy.values()])
+            try:
+                await self._leases.give_back()
+            except StoreUnavailable:
+                log.warning("The leases could not be given back; they expire by themselves.")
+
+    async def _doze(self, stop: asyncio.Event) -> None:
+        waits = [asyncio.ensure_future(e.wait()) for e in (stop, self._wake)]
+        await asyncio.wait(waits, timeout=POLL, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        self._wake.clear()
+
+    async def _keep_leases(self) -> None:
+        while True:
+            try:
+                await self._leases.refresh()
+                self.healthy = True
+            except OvertureError as error:
+                self.healthy = False
+                log.warning("Leases could not be renewed: %s", error)
+            await asyncio.sleep(self._pause)
+
+    async def _round(self) -> None:
+        leases = list(self._leases.held.values())
+        try:
+            now = clock.now()
+            found = await asyncio.gather(*(self._outbox.due(lease.partition, now, LOOK) for lease in leases))
+        except OvertureError as error:
+            log.warning("The outbox cannot be read: %s", error)
+            return
+        for lease, deliveries in zip(leases, found, strict=True):
+            by_contact: dict[str, list[Delivery]] = {}
+            for delivery in deliveries:
+                by_contact.setdefault(delivery.message.contact, []).append(delivery)
+            for contact, items in by_contact.items():
+                if contact not in self._busy and len(self._busy) < IN_FLIGHT:
+                    task = asyncio.create_task(self._deliver(lease, items))
+                    self._busy[contact] = task
+                    task.add_done_callback(lambda _, contact=contact: self._busy.pop(contact, None))
+
+    async def _deliver(self, lease: Lease, deliveries: list[Delivery]) -> None:
+        try:
+            for delivery in deliveries:
+                await self._deliver_one(lease, delivery)
+        except Fenced:
+            log.info("Partition %d is delivered by another process now", lease.partition)
+        except OvertureError as error:
+            log.warning("Delivery goes on later: %s", error)
+            await asyncio.sleep(POLL)
+        except Exception:
+            log.exception("Delivery of a message failed; it is tried again")
+            await asyncio.sleep(1)
+        else:
+            # What became due for this contact meanwhile should not wait for the next look.
+            self._wake.set()
+
+    async def _deliver_one(self, lease: Lease, delivery: Delivery) -> None:
+        prepared = await self._attempt.prepare(delivery, clock.now())
+        if prepared.outgoing is None:
+            await self._record(lease, prepared.after, delivery.state, prepared.outcome)
+            return
+        await self._leases.commit(lease, outbox.move(lease.partition, prepared.after, delivery.state))
+        after, outcome = await self._attempt.hand_over(prepared, clock.now)
+        await self._record(lease, after, "sending", outcome)
+
+    async def _record(self, lease: Lease, after: Delivery, before: str, outcome: Fact | None) -> None:
+        """Record what became of a hand-off, for as long as the lease stands: a lost answer must not make a second mail."""
+        while True:
+            try:
+                await self._leases.commit(lease, outbox.move(lease.partition, after, before, outcome))
+                return
+            except StoreUnavailable:
+                if lease.partition not in self._leases.held:
+                    raise
+                await asyncio.sleep(POLL)
+                stored = await self._outbox.read(lease.partition, [after.message.id])
+                if stored and stored[0] == after:
+                    return
+
+
