@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from enum import IntEnum
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -47,7 +48,7 @@ def dedupe_key(id: str) -> bytes:
 
 def body_digest(*body: Any) -> bytes:
     """4 bytes of what the sender said, independent of the order of keys."""
-    return digest(_canonical.encode(body).hex())[:4]
+    return blake2b(_canonical.encode(body), digest_size=4).digest()
 
 
 class Log:

@@ -1,0 +1,1 @@
+"""One running process: the parts put together by role, started and drained."""
