@@ -1,0 +1,35 @@
+"""Shared fixtures: one real store for the whole run, emptied for each test that asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from overture.state.embedded import EmbeddedStore
+
+
+@pytest.fixture(scope="session")
+def embedded_store() -> Iterator[EmbeddedStore]:
+    """The store of this run, in a loop of its own so that no test's loop matters to it."""
+    with (
+        tempfile.TemporaryDirectory(prefix="ov-test-") as directory,
+        asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner,
+    ):
+        store = EmbeddedStore(Path(directory))
+        runner.run(store.start())
+        try:
+            yield store
+        finally:
+            runner.run(store.stop())
+
+
+@pytest.fixture
+def store_url(embedded_store: EmbeddedStore) -> str:
+    """The URL of an empty store."""
+    with redis.Redis.from_url(embedded_store.url) as client:
+        client.flushall()
+    return embedded_store.url
