@@ -1,0 +1,49 @@
+"""What the fields of a fact may hold. The quick and the careful reader share these, so they cannot disagree."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+from overture.model.ids import RESERVED
+
+TYPE = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*")
+EXTERNAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # no colon: it separates name and value in a contact's id
+CONSENT_STATES = ("granted", "denied")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def is_type(text: str) -> bool:
+    return len(text) <= 128 and TYPE.fullmatch(text) is not None
+
+
+def is_name(text: str, limit: int) -> bool:
+    """1 to ``limit`` printable characters, not all of them spaces."""
+    return 0 < len(text) <= limit and text.isprintable() and not text.isspace()
+
+
+def is_user_id(text: str) -> bool:
+    """Not one that would read as another identifier or as one of Overture's own."""
+    return is_name(text, 256) and text[0] != "$" and not text.startswith(RESERVED)
+
+
+def email(text: str) -> str:
+    """The address in lower case, or empty where it is none. Deliverability is the channel's business."""
+    address = text.lower()
+    if len(address) > 254 or not address.isprintable() or " " in address:
+        return ""
+    local, at, domain = address.partition("@")
+    return address if local and at and domain and "@" not in domain else ""
+
+
+def is_consent(properties: dict[str, Any]) -> bool:
+    names = (properties.get("channel"), properties.get("purpose"))
+    return all(isinstance(n, str) and is_name(n, 64) for n in names) and properties.get("state") in CONSENT_STATES
+
+
+def milliseconds(moment: datetime) -> int:
+    """Milliseconds since the epoch of a time that knows its offset; in integers, so that nothing is rounded up."""
+    span = moment - _EPOCH
+    return (span.days * 86_400 + span.seconds) * 1000 + span.microseconds // 1000

@@ -1,0 +1,56 @@
+"""Bytes in, drafts out: the whole of intake in one pure call."""
+
+from __future__ import annotations
+
+import msgspec
+
+from overture.intake import careful, quick
+from overture.intake.caps import Caps
+from overture.intake.codes import refused
+from overture.intake.inflate import inflate
+from overture.intake.shape import shape
+from overture.model import Draft, Refused
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """One fact that was refused: its place in the batch, a stable code, a sentence, a JSON pointer into the fact."""
+
+    index: int
+    code: str
+    message: str
+    pointer: str
+
+
+class Parsed(msgspec.Struct, frozen=True):
+    """``indexes[i]`` is the place of ``drafts[i]`` in the batch; a body of one fact is ``single``."""
+
+    drafts: list[Draft]
+    indexes: list[int]
+    rejected: list[Rejection]
+    single: bool
+
+
+def parse(body: bytes, *, now: int, caps: Caps, encoding: str = "", content_type: str = "") -> Parsed:
+    """Read the facts in a body; a bad one is in ``rejected`` and does not touch the others.
+
+    ``encoding`` and ``content_type`` are the HTTP headers; both are hints, the bytes decide. ``now`` in milliseconds
+    is the time of a fact that gives none. Raises `Refused` (``body.*``) only where nothing of the body can be used.
+    """
+    if len(body) > caps.body:
+        raise refused("body.too_large")
+    single, packed, pieces = shape(inflate(body, encoding, caps), content_type, caps)
+    read = careful.read_msgpack if packed else careful.read_json
+    drafts: list[Draft] = []
+    indexes: list[int] = []
+    rejected: list[Rejection] = []
+    for index, piece in enumerate(pieces):
+        draft = None if packed else quick.read(piece, now, caps)
+        if draft is None:
+            try:
+                draft = read(piece, now, caps)
+            except Refused as e:
+                rejected.append(Rejection(index, e.code, e.message, e.pointer))
+                continue
+        drafts.append(draft)
+        indexes.append(index)
+    return Parsed(drafts, indexes, rejected, single)
