@@ -1,0 +1,311 @@
+"""A condition or expression compiled to Python closures: the executable definition of what a tree means.
+
+No source text is made and none is run: a closure is picked for each node, and the common shapes (a property against
+a literal) have closures of their own, because this is what a fact's cost is made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from overture.match.functions import FUNCTIONS, pattern
+from overture.match.values import ARITHMETIC, COMPARISONS
+from overture.model import Contact, Fact, Refused
+from overture.rules.tree import And, Arithmetic, Call, Compare, Field, Items, Literal, Node, Not, Or
+
+Test = Callable[[Fact, Contact], bool]
+Get = Callable[[Fact, Contact], Any]
+T = TypeVar("T")
+
+_NAMES = ("segments", "lists")  # contact fields that are sets of names
+_FLIPPED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def holds(node: Node, fact: Fact, contact: Contact) -> bool:
+    """Whether the condition holds; compiles it each time, so for one-off use."""
+    return compile_condition(node)(fact, contact)
+
+
+def compile_condition(node: Node) -> Test:
+    """The tree as a test. A segment's condition reads no fact; then any fact will do.
+
+    Raises:
+        Refused: an unknown function, a wrong number of arguments, a pattern that is not valid.
+    """
+    match node:
+        case And(terms):
+            return _all([compile_condition(t) for t in terms])
+        case Or(terms):
+            return _any([compile_condition(t) for t in terms])
+        case Not(term):
+            test = compile_condition(term)
+            return lambda f, c: not test(f, c)
+        case Compare():
+            return _compare(node)
+        case Call():
+            get = _call(node)
+            return lambda f, c: get(f, c) is True
+        case _:
+            get = compile_value(node)
+            return lambda f, c: get(f, c) is True
+
+
+def compile_value(node: Node) -> Get:
+    """The tree as a value: text, number, boolean, list, object, or ``None`` for missing.
+
+    A set of names (``contact.segments``, ``contact.lists``) is the sorted list of its names.
+
+    Raises:
+        Refused: as `compile_condition`.
+    """
+    match node:
+        case Literal(value):
+            return lambda f, c: value
+        case Field():
+            return _field(node)
+        case Items(items):
+            gets = [compile_value(i) for i in items]
+            return lambda f, c: [get(f, c) for get in gets]
+        case Arithmetic(op, left, right):
+            calculate, a, b = ARITHMETIC[op], compile_value(left), compile_value(right)
+            return lambda f, c: calculate(a(f, c), b(f, c))
+        case Call():
+            return _call(node)
+        case _:
+            return compile_condition(node)
+
+
+def comparison(node: Node) -> tuple[str, Field, Node] | None:
+    """``(op, field, other side)`` of a comparison that has a field on one side, turned so that it stands left."""
+    if isinstance(node, Compare):
+        if isinstance(node.left, Field):
+            return node.op, node.left, node.right
+        if isinstance(node.right, Field) and node.op in _FLIPPED:
+            return _FLIPPED[node.op], node.right, node.left
+    return None
+
+
+def names_of(node: Node) -> str:
+    """``segments`` or ``lists`` if the node is that set of names, else empty."""
+    if isinstance(node, Field) and node.root == "contact" and len(node.path) == 1 and node.path[0] in _NAMES:
+        return node.path[0]
+    return ""
+
+
+# --- and, or -------------------------------------------------------------------------------------------------
+
+
+def _all(tests: list[Test]) -> Test:
+    match tests:
+        case [a]:
+            return a
+        case [a, b]:
+            return lambda f, c: a(f, c) and b(f, c)
+        case [a, b, d]:
+            return lambda f, c: a(f, c) and b(f, c) and d(f, c)
+        case _:
+
+            def every(f: Fact, c: Contact) -> bool:
+                for test in tests:  # noqa: SIM110 - a generator costs three times as much here
+                    if not test(f, c):
+                        return False
+                return True
+
+            return every
+
+
+def _any(tests: list[Test]) -> Test:
+    match tests:
+        case [a]:
+            return a
+        case [a, b]:
+            return lambda f, c: a(f, c) or b(f, c)
+        case _:
+
+            def some(f: Fact, c: Contact) -> bool:
+                for test in tests:  # noqa: SIM110 - see above
+                    if test(f, c):
+                        return True
+                return False
+
+            return some
+
+
+# --- fields --------------------------------------------------------------------------------------------------
+
+
+def _field(field: Field) -> Get:
+    path = field.path
+    name = path[0]
+    if field.root == "fact":
+        if path == ("type",):
+            return lambda f, c: f.type
+        if path == ("id",):
+            return lambda f, c: f.id
+        if path == ("occurred_at",):
+            return lambda f, c: f.occurred_at
+        if len(path) == 1:
+            return lambda f, c: f.properties.get(name)
+        return lambda f, c: _walk(f.properties, path)
+    if path == ("id",):
+        return lambda f, c: c.id
+    if name in _NAMES:
+        if len(path) > 1:
+            return lambda f, c: None
+        return (lambda f, c: sorted(c.segments)) if name == "segments" else (lambda f, c: sorted(c.lists))
+    if name == "scores":
+        return _score(path[1:])
+    if len(path) == 1:
+        return lambda f, c: c.traits.get(name)
+    return lambda f, c: _walk(c.traits, path)
+
+
+def _walk(value: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        if value.__class__ is not dict:
+            return None
+        value = value.get(name)
+    return value
+
+
+def _score(path: tuple[str, ...]) -> Get:
+    """0 when never set; a keyed score has no value as a whole."""
+    match path:
+        case (name,):
+
+            def plain(f: Fact, c: Contact) -> Any:
+                value = c.scores.get(name, 0)
+                return None if type(value) is dict else value
+
+            return plain
+        case (name, key):
+
+            def keyed(f: Fact, c: Contact) -> Any:
+                value = c.scores.get(name)
+                return value.get(key, 0) if isinstance(value, dict) else 0
+
+            return keyed
+        case _:
+            return lambda f, c: None
+
+
+# --- comparisons ---------------------------------------------------------------------------------------------
+
+
+def _compare(node: Compare) -> Test:
+    op, left, right = node.op, node.left, node.right
+    if op in ("in", "not in"):
+        return _membership(op == "in", left, right)
+    turned = comparison(node)
+    if turned is not None:
+        turned_op, field, other = turned
+        if isinstance(other, Literal):
+            return _field_literal(turned_op, field, other.value)
+    compare, a, b = COMPARISONS[op], compile_value(left), compile_value(right)
+    return lambda f, c: compare(a(f, c), b(f, c))
+
+
+def _field_literal(op: str, field: Field, value: Any) -> Test:
+    get = _field(field)
+    if type(value) is str:
+        if op == "==":
+            if field.root == "fact" and len(field.path) == 1 and field.path[0] not in ("type", "id", "occurred_at"):
+                name = field.path[0]
+                return lambda f, c: f.properties.get(name) == value
+            return lambda f, c: get(f, c) == value
+        if op == "!=":
+            return lambda f, c: (x := get(f, c)) is not None and x != value
+        compare = COMPARISONS[op]
+        return lambda f, c: compare(get(f, c), value)
+    if type(value) is bool:
+        if op == "==":
+            return lambda f, c: get(f, c) is value
+        if op == "!=":
+            return lambda f, c: (x := get(f, c)) is not None and x is not value
+        return lambda f, c: False
+    match op:
+        case "==":
+            return lambda f, c: (x := get(f, c)) == value and type(x) is not bool
+        case "!=":
+            return lambda f, c: (x := get(f, c)) is not None and (x != value or type(x) is bool)
+        case "<":
+            return lambda f, c: (type(x := get(f, c)) is int or type(x) is float) and x < value
+        case "<=":
+            return lambda f, c: (type(x := get(f, c)) is int or type(x) is float) and x <= value
+        case ">":
+            return lambda f, c: (type(x := get(f, c)) is int or type(x) is float) and x > value
+        case _:
+            return lambda f, c: (type(x := get(f, c)) is int or type(x) is float) and x >= value
+
+
+def _membership(positive: bool, left: Node, right: Node) -> Test:
+    a = compile_value(left)
+    names = names_of(right)
+    if names == "segments":
+        return _among_names(positive, a, lambda c: c.segments)
+    if names == "lists":
+        return _among_names(positive, a, lambda c: c.lists)
+    if isinstance(right, Items) and all(isinstance(i, Literal) for i in right.items):
+        return _among_literals(positive, a, [i.value for i in right.items if isinstance(i, Literal)])
+    compare, b = COMPARISONS["in" if positive else "not in"], compile_value(right)
+    return lambda f, c: compare(a(f, c), b(f, c))
+
+
+def _among_names(positive: bool, get: Get, names: Callable[[Contact], dict[str, int]]) -> Test:
+    if positive:
+        return lambda f, c: type(x := get(f, c)) is str and x in names(c)
+    return lambda f, c: (x := get(f, c)) is not None and not (type(x) is str and x in names(c))
+
+
+def _among_literals(positive: bool, get: Get, values: list[Any]) -> Test:
+    tables = typed_tables((v, True) for v in values)
+
+    def among(f: Fact, c: Contact) -> bool:
+        x = get(f, c)
+        table = tables.get(x.__class__)
+        return (table is not None and x in table) is positive and x is not None
+
+    return among
+
+
+def typed_tables(pairs: Iterable[tuple[Any, T]]) -> dict[type[Any], dict[Any, T]]:
+    """Look-ups by literal that keep ``True``, ``1`` and ``"1"`` apart, and ``1`` and ``1.0`` together.
+
+    Use as ``tables.get(type(x))`` and then ``.get(x)``; a value that is no text, number or boolean has no table.
+    """
+    numbers: dict[Any, T] = {}
+    tables: dict[type[Any], dict[Any, T]] = {str: {}, bool: {}, int: numbers, float: numbers}
+    for value, item in pairs:
+        tables[type(value)][value] = item
+    return tables
+
+
+# --- calls ---------------------------------------------------------------------------------------------------
+
+
+def _call(node: Call) -> Get:
+    name, arguments = node.name, node.arguments
+    if name == "matches":
+        if len(arguments) != 2 or not isinstance(arguments[1], Literal) or not isinstance(arguments[1].value, str):
+            raise Refused("condition.pattern", "matches() takes a value and a pattern written as a text.")
+        get, matches = compile_value(arguments[0]), pattern(arguments[1].value)
+        return lambda f, c: matches(get(f, c))
+    if name not in FUNCTIONS:
+        raise Refused("condition.function", f"There is no function {name}().")
+    function, fewest, most = FUNCTIONS[name]
+    if not fewest <= len(arguments) <= most:
+        raise Refused("condition.arguments", f"{name}() does not take {len(arguments)} arguments.")
+    if name == "contains":
+        return _membership(True, arguments[1], arguments[0])
+    gets = [compile_value(a) for a in arguments]
+    match gets:
+        case [a]:
+            return lambda f, c: function(a(f, c))
+        case [a, b]:
+            if name == "startswith" and isinstance(arguments[1], Literal) and isinstance(arguments[1].value, str):
+                start = arguments[1].value
+                return lambda f, c: type(x := a(f, c)) is str and x.startswith(start)
+            return lambda f, c: function(a(f, c), b(f, c))
+        case _:
+            return lambda f, c: function(*[get(f, c) for get in gets])
