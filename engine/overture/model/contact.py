@@ -6,7 +6,8 @@ from typing import Any
 
 import msgspec
 
-Score = float | dict[str, float]
+Number = int | float
+Score = Number | dict[str, Number]
 
 
 class Issued(msgspec.Struct, frozen=True, array_like=True):

@@ -38,7 +38,7 @@ class Draft(msgspec.Struct, frozen=True):
     id: str
     type: str
     ids: dict[str, Any]
-    occurred_at: int
+    occurred_at: int | None  # None: not given; it becomes the time of acceptance
     properties: dict[str, Any] = {}
     context: dict[str, Any] = {}
     dedupe: bool = True
