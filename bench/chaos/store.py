@@ -10,7 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from overture.state.embedded import arguments, find_binary
+from overture.state.embedded import EmbeddedStore, find_server
 
 SHIM = Path(__file__).with_name("power_cut_shim.c")
 
@@ -24,9 +24,11 @@ class Store:
     def __init__(self, folder: Path, *, weak: bool = False, power_cut: bool = False) -> None:
         self.folder = folder
         self.socket = folder / "store.sock"
-        self.url = f"unix://{self.socket}"
+        # Not started through it, as it would bring the store back before the power is cut; but with its very options.
+        shipped = EmbeddedStore(folder, durability="everysec" if weak else "always")
+        self.url = shipped.url
+        self._command = [find_server(), *shipped._options()]
         self.cut_bytes = 0  # written but not on disk at the power cuts so far
-        self._weak = weak
         self._shim = _compile(folder) if power_cut else None
         self._process: subprocess.Popen[bytes] | None = None
         self._log = (folder / "store.log").open("ab")
@@ -41,12 +43,9 @@ class Store:
             await asyncio.sleep(0.02)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        command = [str(find_binary()), *arguments(self.folder, self.socket)]
-        if self._weak:
-            command += ["--appendfsync", "everysec"]
         env = dict(os.environ, **({"LD_PRELOAD": str(self._shim)} if self._shim else {}))
         self.socket.unlink(missing_ok=True)
-        return subprocess.Popen(command, cwd=self.folder, env=env, stdout=self._log, stderr=self._log)
+        return subprocess.Popen(self._command, cwd=self.folder, env=env, stdout=self._log, stderr=self._log)
 
     def kill(self) -> None:
         """kill -9, and with ``power_cut`` all that no fsync covered is gone."""

@@ -1,7 +1,7 @@
 """The load: a raw HTTP/1.1 keep-alive client in a process of its own, the same and equally cheap for every row.
 
-`python -m bench.throughput.client '<Load as JSON>'` prints ``done`` at the last answer and then a `Result` as JSON. Requests are ready bytes of which
-only the numbers change, so that the client takes as little as possible of the processors that it shares.
+`python -m bench.throughput.client '<Load as JSON>'` prints ``done`` at the last answer and then a `Result` as JSON.
+Requests are ready bytes of which only the numbers change: the client takes little of the processors that it shares.
 """
 
 from __future__ import annotations
