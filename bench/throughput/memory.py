@@ -45,9 +45,9 @@ async def _bytes(store: Redis, contact: str) -> str:
     parts: list[str] = []
     total = 0
     async for key in store.scan_iter(match=f"ov:*{contact}*"):
-        memory = await store.memory_usage(key, samples=0)
+        memory = await store.memory_usage(key, samples=0) or 0
         total += memory
         listed = await store.type(key) == b"list"
-        values = await store.lrange(key, 0, -1) if listed else [await store.get(key)]
+        values = await store.lrange(key, 0, -1) if listed else [await store.get(key) or b""]
         parts.append(f"{key.decode()} {memory:,} B in memory, {sum(map(len, values)):,} B of values")
     return f"{total:,} B in memory ({'; '.join(sorted(parts))})"

