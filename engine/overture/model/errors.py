@@ -2,6 +2,7 @@
 
 OvertureError
 ├── Refused             input that a person or an app must change (HTTP 4xx, exit code 2)
+│   └── Overloaded      the same input may be sent again after a while (HTTP 429 or 503 with Retry-After)
 ├── StartupRefused      the server will not start like this (exit code 3)
 ├── StoreUnavailable    the store cannot be reached or does not answer in time (HTTP 503)
 ├── Fenced              this process lost its lease: drop what is held and read again
@@ -40,6 +41,14 @@ class Refused(OvertureError):
         super().__init__(code, message, hint)
         self.pointer = pointer
         self.status = status
+
+
+class Overloaded(Refused):
+    """There is too much to do already; ``retry_after`` in seconds. Nothing was taken."""
+
+    def __init__(self, code: str, message: str, retry_after: int = 1, status: int = 429) -> None:
+        super().__init__(code, message, "Wait, then send it again.", status=status)
+        self.retry_after = retry_after
 
 
 class StartupRefused(OvertureError):
