@@ -29,15 +29,19 @@ class Deliverer:
     """
 
     def __init__(
-        self, leases: Leases, messages: Outbox, attempt: Attempt, wake: asyncio.Event, lease_seconds: float
+        self, leases: Leases, messages: Outbox, attempt: Attempt, lease_seconds: float
     ) -> None:
         self._leases = leases
         self._outbox = messages
         self._attempt = attempt
-        self._wake = wake
+        self._wake = asyncio.Event()
         self._pause = lease_seconds / 3
         self._busy: dict[str, asyncio.Task[None]] = {}
         self.healthy = False
+
+    def wake(self) -> None:
+        """Look into the outbox now: something was put there."""
+        self._wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until ``stop`` is set; then let the hand-offs under way end, and give the leases back."""

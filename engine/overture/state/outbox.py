@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
 
 from overture.model import Delivery, Fact, Message
 from overture.model.ids import partition_of
-from overture.state import keys
+from overture.state import keys, scripts
 from overture.state.lease import Command
 from overture.state.log import pack_entry
-from overture.state.wire import Wire
+from overture.state.wire import Arg, Wire
 
 STATES = ("queued", "sending", "retrying", "sent", "dropped", "dead")
 OPEN = ("queued", "sending", "retrying")
 
-_encode = msgspec.msgpack.Encoder().encode
+encode = msgspec.msgpack.Encoder().encode
 _delivery = msgspec.msgpack.Decoder(Delivery)
 
 
@@ -41,7 +42,7 @@ def move(p: int, delivery: Delivery, before: str, outcome: Fact | None = None) -
 
 def _store(p: int, delivery: Delivery, before: str, due: float | None) -> list[Command]:
     id = delivery.message.id
-    commands: list[Command] = [("SET", keys.message(p, id), _encode(delivery))]
+    commands: list[Command] = [("SET", keys.message(p, id), encode(delivery))]
     if due is None:
         commands.append(("ZREM", keys.outbox(p), id))
     else:
@@ -58,23 +59,33 @@ class Outbox:
     def __init__(self, wire: Wire, partitions: int) -> None:
         self._wire = wire
         self._partitions = partitions
+        self._swap = wire.script(scripts.SWAP)
 
     async def due(self, p: int, now: int, limit: int) -> list[Delivery]:
         """Messages of one partition that are due, earliest first."""
         ids = await self._wire.call("ZRANGEBYSCORE", keys.outbox(p), "-inf", now + 1, "LIMIT", 0, limit)
         return await self.read(p, [id.decode() for id in ids])
 
-    async def find(self, contact: str, id: str) -> Delivery | None:
-        """One message by its contact and id."""
-        found = await self.read(partition_of(contact, self._partitions), [id])
+    async def locate(self, id: str) -> Delivery | None:
+        """One message by its id alone."""
+        found = await self.find_all([id])
         return found[0] if found else None
 
-    async def locate(self, id: str) -> Delivery | None:
-        """One message by its id alone: asks every partition."""
-        for p in range(self._partitions):
-            if found := await self.read(p, [id]):
-                return found[0]
-        return None
+    async def find_all(self, ids: list[str]) -> list[Delivery]:
+        """Messages by their ids alone: asks every partition, as an id does not tell the contact."""
+        found = await asyncio.gather(*(self.read(p, ids) for p in range(self._partitions)))
+        return [delivery for deliveries in found for delivery in deliveries]
+
+    async def requeue(self, delivery: Delivery, now: int) -> bool:
+        """Make a message that is at its end due again; False if it is not at its end, or moved meanwhile."""
+        if delivery.state in OPEN or delivery.state == "sent":
+            return False
+        p = partition_of(delivery.message.contact, self._partitions)
+        again = msgspec.structs.replace(delivery, state="queued", due_at=now, reason="", attempts=0, updated_at=now)
+        args: list[Arg] = [encode(delivery)]
+        for command in move(p, again, delivery.state):
+            args += (len(command), *command)
+        return bool(await self._swap.call([keys.message(p, delivery.message.id)], args))
 
     async def read(self, p: int, ids: list[str]) -> list[Delivery]:
         """The messages of one partition by id; those that are gone are left out."""

@@ -86,6 +86,18 @@ COMMIT_WITHOUT_FENCE = COMMIT.replace(
     "if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'epoch' end", ""
 ).replace("if (redis.call('GET', KEYS[2]) or '') ~= ARGV[2] then return 'checkpoint' end", "")
 
+SWAP = """
+-- KEYS: a value.  ARGV: what it must be now, then commands as in COMMIT. For a write by one who owns no lease.
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+local i, n = 2, #ARGV
+while i <= n do
+  local words = tonumber(ARGV[i])
+  redis.call(unpack(ARGV, i + 1, i + words))
+  i = i + words + 1
+end
+return 1
+"""
+
 ACTIVATE = """
 -- KEYS: active version, the new set, then every partition's log.  ARGV: expected version, new version, set, log entry.
 -- The new set becomes active at one place in each partition's log: a fact is decided by the set current at its place.

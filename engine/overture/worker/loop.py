@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from overture.worker.archivist import Archivist
 from overture.worker.decisions import decision
 from overture.worker.partition import RECOVERED, Checkpoint, Partition
 from overture.worker.plans import Plans
-from overture.worker.replies import publish
+from overture.worker.replies import Replies, publish
 
 log = logging.getLogger("overture.worker")
 
@@ -36,17 +37,26 @@ class Worker:
     """Decides the facts of the partitions leased by this process. ``wire``: commits; ``reader``: blocking reads."""
 
     def __init__(
-        self, wire: Wire, reader: Wire, leases: Leases, plans: Plans, facts: Log, archive: Path, lease_seconds: float
+        self,
+        wire: Wire,
+        reader: Wire,
+        leases: Leases,
+        plans: Plans,
+        facts: Log,
+        replies: Replies,
+        archive: Path,
+        lease_seconds: float,
     ) -> None:
         self._wire = wire
         self._reader = reader
         self._leases = leases
         self._plans = plans
         self._log = facts
+        self._replies = replies
         self._parts: dict[int, Partition] = {}
         self._archivist = Archivist(wire, leases, archive)
         self._pause = lease_seconds / 3
-        self.delivered = asyncio.Event()  # set when a commit put something into the outbox
+        self.on_messages: Callable[[], None] = lambda: None  # called when a commit has put messages into the outbox
         self.healthy = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -151,7 +161,7 @@ class Worker:
                 part.cache.update(contacts.unpack_states(missing, await load))
             steps, dead, version = await self._decide_facts(part, facts, part.at.version)
             after = Checkpoint(after.entry, after.facts, version)
-            commits.append(self._send(part, steps, dead, after, len(facts)))
+            commits.append(self._send(part, steps, dead, after))
         for part, reply, steps, stored, after in commits:
             self._leases.confirm(part.lease, await reply)
             await self._committed(part, steps, stored, after)
@@ -182,7 +192,7 @@ class Worker:
         return steps, dead, version
 
     def _send(
-        self, part: Partition, steps: list[Step], dead: list[Command], after: Checkpoint, count: int
+        self, part: Partition, steps: list[Step], dead: list[Command], after: Checkpoint
     ) -> tuple[Partition, asyncio.Future[bytes], list[Step], str, Checkpoint]:
         p = part.lease.partition
         commands = contacts.write(p, steps)
@@ -190,8 +200,9 @@ class Worker:
         if messages:
             commands += outbox.enqueue(p, messages, clock.now())
         commands += dead
-        commands += publish((s.trace.fact.reply, s.trace.fact.id, decision(s)) for s in steps if wanted(s))
-        commands.append(("HINCRBY", keys.counters(p), "decided", count))
+        others = [s for s in steps if s.trace.fact.reply not in ("", self._replies.process) and not s.forwards]
+        commands += publish((s.trace.fact.reply, s.trace.fact.id, decision(s)) for s in others)
+        commands.append(("HINCRBY", keys.counters(p), "decided", len(steps) + len(dead)))
         text = str(after)
         return part, self._leases.send(part.lease, commands, part.stored, text), steps, text, after
 
@@ -199,7 +210,10 @@ class Worker:
         part.stored, part.at = stored, after
         part.trim()
         if any(s.messages for s in steps):
-            self.delivered.set()
+            self.on_messages()
+        for s in steps:
+            if s.trace.fact.reply == self._replies.process and not s.forwards:
+                self._replies.settle(s.trace.fact.id, decision(s))
         if any(s.forwards for s in steps):
             await self._hand_on(part.lease)
 
@@ -234,9 +248,9 @@ class Worker:
             else:
                 steps, dead, version = await self._decide_facts(part, facts, part.at.version)
             after = Checkpoint(after.entry, after.facts, version)
-            dead.append(("DEL", keys.tries(p)))
-            part, reply, steps, stored, after = self._send(part, steps, dead, after, 1)
+            part, reply, steps, stored, after = self._send(part, steps, dead, after)
             self._leases.confirm(part.lease, await reply)
+            await self._wire.call("DEL", keys.tries(p))
             await self._committed(part, steps, stored, after)
             if version != normal.version:
                 normal = await self._plans.plan(version)
@@ -244,11 +258,6 @@ class Worker:
         part.plan = normal
         if not part.pending:
             part.recovering = 0
-
-
-def wanted(step: Step) -> bool:
-    """Whether a process waits for this decision; a forwarded fact is answered where it is decided."""
-    return bool(step.trace.fact.reply) and not step.forwards
 
 
 def _dead_letter(p: int, fact: Fact, reason: str) -> Command:

@@ -53,7 +53,8 @@ class Replies:
                     await pubsub.subscribe(keys.DECIDED + self.process)
                     async for message in pubsub.listen():
                         if message["type"] == "message":
-                            self._settle(message["data"])
+                            for fact, decision in msgspec.msgpack.decode(message["data"]):
+                                self.settle(fact, decision)
             except (RedisError, OSError) as error:
                 log.warning("Decisions cannot be received, trying again: %s", error)
                 await asyncio.sleep(0.2)
@@ -61,8 +62,8 @@ class Replies:
                 with contextlib.suppress(RedisError, OSError):
                     await client.aclose()
 
-    def _settle(self, data: bytes) -> None:
-        for fact, decision in msgspec.msgpack.decode(data):
-            future = self._waiting.get(fact)
-            if future is not None and not future.done():
-                future.set_result(decision)
+    def settle(self, fact: str, decision: dict[str, Any]) -> None:
+        """Hand a decision to who waits for it, if anyone still does."""
+        future = self._waiting.get(fact)
+        if future is not None and not future.done():
+            future.set_result(decision)

@@ -1,0 +1,87 @@
+"""The command line as a client of the HTTP API."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from typing import Any, Self
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+
+from overture.cli.documents import name_of
+from overture.model import Refused
+from overture.settings import Settings
+
+TIMEOUT = 30.0  # seconds
+
+
+def server_url(settings: Settings) -> str:
+    """Where a server with these settings listens."""
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+class Client:
+    """Calls the API with the keys of the settings, else with those that the server left in its data directory."""
+
+    def __init__(self, url: str, settings: Settings, environ: Mapping[str, str]) -> None:
+        self.url = url.rstrip("/")
+        self._settings = settings
+        self._kept: dict[str, str] = {}
+        with contextlib.suppress(OSError, ValueError):
+            self._kept = json.loads((settings.data_dir / "keys.json").read_text("utf-8"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def key(self, name: str) -> str:
+        """The ``admin`` or ``write`` key."""
+        given = self._settings.admin_key if name == "admin" else self._settings.write_key
+        if given is not None:
+            return given.get_secret_value()
+        if name in self._kept:
+            return self._kept[name]
+        raise Refused(
+            "client.no_key",
+            f"There is no {name} key to call the server with.",
+            f"Set OVERTURE_{name.upper()}_KEY, or run this where the server's data directory is.",
+        )
+
+    def put_ruleset(self, text: str) -> dict[str, Any]:
+        return self._call("PUT", f"/v1/rulesets/{quote(name_of(text))}", text.encode(), "application/yaml")
+
+    def activate(self, name: str, revision: str) -> dict[str, Any]:
+        return self._call("POST", f"/v1/rulesets/{quote(name)}/revisions/{quote(revision)}/activate")
+
+    def rollback(self, name: str) -> dict[str, Any]:
+        return self._call("POST", f"/v1/rulesets/{quote(name)}/rollback")
+
+    def _call(self, method: str, path: str, body: bytes | None = None, type: str = "application/json") -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self.key('admin')}", "Content-Type": type}
+        request = Request(self.url + path, data=body, method=method, headers=headers)
+        try:
+            with urlopen(request, timeout=TIMEOUT) as answer:
+                return json.load(answer)
+        except HTTPError as error:
+            raise _refusal(error) from error
+        except (URLError, OSError) as error:
+            reason = getattr(error, "reason", error)
+            raise Refused(
+                "client.unreachable", f"The server at {self.url} does not answer: {reason}.", "Start it: overture serve."
+            ) from error
+
+
+def _refusal(error: HTTPError) -> Refused:
+    try:
+        problem = json.load(error)
+    except ValueError:
+        problem = {}
+    code = str(problem.get("code", "client.refused"))
+    detail = str(problem.get("detail") or problem.get("title") or error.reason)
+    more = [f"{d.get('line')}:{d.get('column')} {d.get('code')}: {d.get('message')}" for d in problem.get("errors", [])]
+    return Refused(code, "\n".join([detail, *more]), str(problem.get("hint", "")), status=error.code)

@@ -1,0 +1,192 @@
+"""The commands and their options. Exit codes: 0 done, 1 something failed, 2 refused input, 3 refused start."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import cyclopts
+from cyclopts import Parameter
+from rich.console import Console
+
+from overture import __version__
+from overture.cli.client import Client, server_url
+from overture.cli.documents import check_files, report
+from overture.model import OvertureError, StartupRefused
+from overture.plugin.manager import PluginManager
+from overture.settings import Settings
+
+FAILED, REFUSED_INPUT, REFUSED_START = 1, 2, 3
+
+app = cyclopts.App(name="overture", version=__version__, help="Marketing automation: facts in, rules decide, messages out.")
+console = Console(highlight=False, soft_wrap=True)
+
+Json = Annotated[bool, Parameter(name="--json", help="Print JSON, for programs.")]
+Url = Annotated[str | None, Parameter(help="The server, by default http://127.0.0.1:8080 or what the settings say.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; answers the exit code."""
+    try:
+        answer: Any = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
+    except cyclopts.CycloptsError:
+        return REFUSED_INPUT
+    except OvertureError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"overture: {error.message}", error.hint, markup=False)
+        return REFUSED_START if isinstance(error, StartupRefused) else REFUSED_INPUT
+    except KeyboardInterrupt:
+        return 130
+    return answer if isinstance(answer, int) else 0
+
+
+@app.command
+def serve(*, roles: str | None = None, host: str | None = None, port: int | None = None, data_dir: Path | None = None) -> None:
+    """Start the server: store, HTTP, worker, delivery. Stop it with Ctrl-C.
+
+    Parameters
+    ----------
+    roles
+        Only these parts in this process: web, worker, delivery, separated by commas.
+    """
+    from overture.node.run import serve as run
+
+    settings = _settings(roles=roles, host=host, port=port, data_dir=data_dir)
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    runner, factory = _loop()
+    with runner(loop_factory=factory) as loop:
+        loop.run(run(settings, os.environ, lambda text: print(text, flush=True)))
+
+
+def _loop() -> tuple[Any, Any]:
+    import asyncio
+
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.Runner, None
+    return asyncio.Runner, uvloop.new_event_loop
+
+
+@app.command
+def check(*files: Path, as_json: Json = False) -> int:
+    """Check ruleset documents without a server: every error at once, with its place and a hint."""
+    findings = check_files(files)
+    report(findings, console, as_json=as_json)
+    return REFUSED_INPUT if any(d.severity == "error" for _, found in findings for d in found) else 0
+
+
+@app.command
+def deploy(*files: Path, url: Url = None, activate: bool = True, as_json: Json = False) -> int:
+    """Put ruleset documents on the server and make them active."""
+    findings = check_files(files)
+    if any(d.severity == "error" for _, found in findings for d in found):
+        report(findings, console, as_json=as_json)
+        return REFUSED_INPUT
+    done: list[dict[str, Any]] = []
+    with _client(url) as client:
+        for file in files:
+            text = file.read_text("utf-8")
+            revision = client.put_ruleset(text)
+            if activate:
+                revision |= client.activate(revision["name"], revision["revision"])
+            done.append(revision)
+            if not as_json:
+                state = "active" if activate else "put, not active"
+                console.print(f"{file}: {revision['name']} {revision['revision']} {state}")
+    if as_json:
+        print(json.dumps(done))
+    return 0
+
+
+@app.command
+def rollback(name: str, *, url: Url = None, as_json: Json = False) -> None:
+    """Make the revision of a ruleset active that was active before the present one."""
+    with _client(url) as client:
+        answer = client.rollback(name)
+    if as_json:
+        print(json.dumps(answer))
+    else:
+        console.print(f"{name} {answer['revision']} is active again")
+
+
+@app.command
+def replay(
+    *,
+    dataset: str = "completejourney",
+    url: Url = None,
+    deliver: bool = False,
+    limit: int | None = None,
+    as_json: Json = False,
+) -> None:
+    """Post a recorded data set over HTTP, as an app would, and print what happened.
+
+    Parameters
+    ----------
+    deliver
+        Send the messages that the rules decide; without it the facts are history, and nothing is sent.
+    limit
+        Only the first so many facts.
+    """
+    from overture.cli.replay import replay as run
+
+    settings = _settings()
+    with _client(url) as client:
+        write = client.key("write")
+        quiet = Console(stderr=True, quiet=as_json)
+        outcome = run(
+            dataset,
+            url or server_url(settings),
+            write,
+            deliver=deliver,
+            limit=limit,
+            admin_key=client.key("admin"),
+            console=quiet if as_json else console,
+        )
+    if as_json:
+        print(json.dumps(outcome.as_dict()))
+
+
+@app.command
+def plugins(*, as_json: Json = False) -> None:
+    """Which plugins there are, what they offer, and which could not be loaded and why."""
+    manager = PluginManager()
+    manager.load()
+    states = [
+        {"name": p.name, "distribution": p.distribution, "version": p.version, "state": p.state, "error": p.error}
+        for p in manager.states()
+    ]
+    if as_json:
+        print(json.dumps({"plugins": states, "channels": sorted(manager.channels)}))
+        return
+    for p in states:
+        console.print(f"{p['name']:12} {p['distribution']} {p['version']:10} {p['state']} {p['error']}", markup=False)
+    console.print(f"channels: {', '.join(sorted(manager.channels))}")
+
+
+@app.command
+def config(*, as_json: Json = False) -> None:
+    """Each setting, its value and where that comes from; secrets are masked."""
+    settings = _settings()
+    origins, shown = settings.origins(), settings.shown()
+    if as_json:
+        print(json.dumps({name: {"value": shown[name], "origin": origins[name]} for name in shown}))
+        return
+    for name, value in shown.items():
+        console.print(f"{name:22} {value:50} {origins[name]}", markup=False)
+
+
+def _settings(**flags: Any) -> Settings:
+    return Settings.load(os.environ, flags=flags)
+
+
+def _client(url: str | None) -> Client:
+    return Client(url or server_url(_settings()), _settings(), os.environ)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""How far the workers are behind, read from the store's own counters: the same numbers in every process."""
+
+from __future__ import annotations
+
+import asyncio
+
+from overture.model import OvertureError
+from overture.state import keys
+from overture.state.wire import Wire
+
+PAUSE = 0.25  # seconds
+
+
+class Gauges:
+    """``accepted`` and ``decided`` facts since the store was made; ``lag`` is their difference."""
+
+    def __init__(self, wire: Wire, partitions: int) -> None:
+        self._wire = wire
+        self._partitions = partitions
+        self.accepted = 0
+        self.decided = 0
+
+    @property
+    def lag(self) -> int:
+        return max(0, self.accepted - self.decided)
+
+    async def refresh(self) -> None:
+        """Read the counters now."""
+        rows = await asyncio.gather(
+            *(self._wire.call("HMGET", keys.counters(p), "accepted", "decided") for p in range(self._partitions))
+        )
+        self.accepted = sum(int(accepted or 0) for accepted, _ in rows)
+        self.decided = sum(int(decided or 0) for _, decided in rows)
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self.refresh()
+            except OvertureError:
+                pass  # /readyz says so; the numbers stay as they were
+            await asyncio.sleep(PAUSE)

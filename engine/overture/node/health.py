@@ -1,0 +1,67 @@
+"""Is this process able to serve, and what is it?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from overture.delivery.loop import Deliverer
+from overture.deploy.rulesets import Rulesets
+from overture.model import OvertureError
+from overture.node.gauges import Gauges
+from overture.plugin.host import HostedChannel
+from overture.plugin.manager import PluginManager
+from overture.settings import Settings
+from overture.state.probe import StoreFacts
+from overture.worker.loop import Worker
+
+
+class Health:
+    """Implements `overture.web.services.Health`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: StoreFacts,
+        gauges: Gauges,
+        rulesets: Rulesets,
+        worker: Worker | None,
+        deliverer: Deliverer | None,
+        plugins: PluginManager,
+        channels: Mapping[str, HostedChannel],
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._gauges = gauges
+        self._rulesets = rulesets
+        self._worker = worker
+        self._deliverer = deliverer
+        self._plugins = plugins
+        self._channels = channels
+
+    async def ready(self) -> dict[str, Any]:
+        """``ready`` and why: the store with its durability, the active revisions, how far the workers are behind."""
+        told: dict[str, Any] = {
+            "ready": True,
+            "roles": sorted(self._settings.roles),
+            "matcher": self._settings.matcher,
+            "store": {
+                "kind": self._store.kind,
+                "version": self._store.version,
+                "durability": self._store.durability,
+                "weakness": self._store.weakness,
+            },
+            "plugins": [{"name": p.name, "state": p.state, "error": p.error} for p in self._plugins.states()],
+            "channels": {name: channel.breaker.state for name, channel in self._channels.items()},
+        }
+        try:
+            await self._gauges.refresh()
+            version, active = await self._rulesets.active()
+        except OvertureError as error:
+            return {**told, "ready": False, "error": str(error)}
+        told |= {"program": version, "rulesets": active, "lag": self._gauges.lag}
+        told |= {"accepted": self._gauges.accepted, "decided": self._gauges.decided}
+        for name, part in (("worker", self._worker), ("delivery", self._deliverer)):
+            if part is not None and not part.healthy:
+                told |= {"ready": False, "error": f"The {name} cannot renew its leases."}
+        return told

@@ -1,0 +1,114 @@
+"""Putting the parts of one process together, by role."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from overture.delivery.attempt import Attempt
+from overture.delivery.loop import Deliverer
+from overture.delivery.templates import Templates
+from overture.deploy.rulesets import Rulesets
+from overture.node.facts import FactService
+from overture.node.gauges import Gauges
+from overture.node.health import Health
+from overture.node.meta import Keys
+from overture.node.reading import ContactService, MessageService, RankingService
+from overture.plugin.host import HostedChannel
+from overture.plugin.manager import PluginManager
+from overture.settings import Settings
+from overture.state.contacts import Contacts
+from overture.state.identity import Identity
+from overture.state.lease import Leases
+from overture.state.log import Log
+from overture.state.outbox import Outbox
+from overture.state.pages import Pages
+from overture.state.probe import StoreFacts
+from overture.state.registry import Registry
+from overture.state.wire import Wire
+from overture.web.services import Services
+from overture.worker.loop import Worker
+from overture.worker.plans import Plans
+from overture.worker.replies import Replies
+
+UNFENCED = "OVERTURE_UNSAFE_NO_FENCE"  # for bench/chaos only: shows that its bed detects what the fence prevents
+
+
+@dataclass(slots=True)
+class Parts:
+    """The parts of one process; those of roles that it does not play are None."""
+
+    wire: Wire
+    reader: Wire
+    replies: Replies
+    gauges: Gauges
+    keys: Keys
+    services: Services
+    plugins: PluginManager
+    channels: Mapping[str, HostedChannel]
+    worker: Worker | None = None
+    deliverer: Deliverer | None = None
+
+    async def close(self) -> None:
+        for channel in self.channels.values():
+            await channel.close()
+        await self.wire.close()
+        await self.reader.close()
+
+
+async def assemble(settings: Settings, url: str, store: StoreFacts, environ: Mapping[str, str]) -> Parts:
+    """Connect and build everything; nothing runs yet."""
+    wire = await Wire.connect(url)
+    reader = await Wire.connect(url)
+    n = settings.partitions
+    name = f"{os.getpid()}-{secrets.token_hex(4)}"
+    log = Log(wire, n)
+    identity = Identity(wire, log)
+    registry = Registry(wire, n)
+    rulesets = Rulesets(registry)
+    contacts = Contacts(wire, n)
+    outbox = Outbox(wire, n)
+    replies = Replies(url, name)
+    gauges = Gauges(wire, n)
+    keys = Keys(wire)
+    pages = Pages(wire, n)
+    fenced = environ.get(UNFENCED) != "1"
+    plugins = PluginManager()
+    plugins.load()
+    worker: Worker | None = None
+    deliverer: Deliverer | None = None
+    channels: dict[str, HostedChannel] = {}
+    if "worker" in settings.roles:
+        leases = Leases(wire, "worker", name, n, settings.lease_seconds, fenced=fenced)
+        plans = Plans(registry, settings.matcher)
+        archive = settings.data_dir / "archive"
+        worker = Worker(wire, reader, leases, plans, log, replies, archive, settings.lease_seconds)
+    if "delivery" in settings.roles:
+        channels = plugins.open_channels(channel_config(settings))
+        leases = Leases(wire, "delivery", name, n, settings.lease_seconds, fenced=fenced)
+        attempt = Attempt(contacts, Templates(registry), channels)
+        deliverer = Deliverer(leases, outbox, attempt, settings.lease_seconds)
+        if worker is not None:
+            worker.on_messages = deliverer.wake
+    services = Services(
+        facts=FactService(log, identity, replies, gauges, settings.max_lag),
+        contacts=ContactService(contacts, identity),
+        rankings=RankingService(pages, rulesets),
+        messages=MessageService(pages, outbox),
+        rulesets=rulesets,
+        keys=keys,
+        health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels),
+    )
+    return Parts(wire, reader, replies, gauges, keys, services, plugins, channels, worker, deliverer)
+
+
+def channel_config(settings: Settings) -> dict[str, Mapping[str, Any]]:
+    """Each channel's settings: what stands in ``[channels.<name>]``, over what the general settings say."""
+    general: dict[str, dict[str, Any]] = {
+        "email": {"url": settings.smtp_url, "sender": settings.mail_from},
+        "webhook": {"egress_allow": [str(network) for network in settings.egress_allow]},
+    }
+    return {name: {**general.get(name, {}), **settings.channels.get(name, {})} for name in {*general, *settings.channels}}

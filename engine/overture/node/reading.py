@@ -1,0 +1,113 @@
+"""What people look at: contacts, rankings, segments, messages, read from the store as it stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from overture.deploy.rulesets import Rulesets
+from overture.model import Contact, Delivery, Refused, Trace, clock
+from overture.state import keys
+from overture.state.contacts import Contacts
+from overture.state.identity import Identity
+from overture.state.outbox import STATES, Outbox
+from overture.state.pages import Pages
+from overture.web.services import Page
+
+
+class ContactService:
+    """Implements `overture.web.services.Contacts`."""
+
+    def __init__(self, contacts: Contacts, identity: Identity) -> None:
+        self._contacts = contacts
+        self._identity = identity
+
+    async def find(self, id: str) -> Contact | None:
+        """By contact id, or by an identifier written as ``email:…``, ``external:name:…``, ``anonymous_id:…``."""
+        contact = await self._contacts.get(await self._identity.find(id))
+        return None if contact is None or contact.merged_into else contact
+
+    async def timeline(self, id: str, before: int | None, limit: int) -> list[Trace]:
+        """Of the very contact named: the facts of one that became known are read under its old id."""
+        return await self._contacts.timeline(id, before, limit)
+
+
+class RankingService:
+    """Implements `overture.web.services.Rankings`."""
+
+    def __init__(self, pages: Pages, rulesets: Rulesets) -> None:
+        self._pages = pages
+        self._rulesets = rulesets
+
+    async def top(self, score: str, key: str, cursor: str | None, limit: int) -> Page:
+        """Contacts by score, highest first; equal ones by contact id. 404 for a score that no active ruleset declares."""
+        declared = (await self._rulesets.program()).scores
+        if score not in declared:
+            raise Refused("score.unknown", f"No active ruleset declares the score {score}.", status=404)
+        if bool(declared[score].per) != bool(key):
+            hint = "Pass `key`: this score is kept per key." if not key else "Leave `key` out: this score is one number."
+            raise Refused("score.key", f"The score {score} does not fit this question.", hint)
+        name = f"{score}:{key}" if key else score
+        rows, after = await self._pages.page([keys.score(p, name) for p in range(self._pages.partitions)], cursor, limit)
+        return Page([{"contact": contact, "score": tidy(-minus)} for minus, contact in rows], after)
+
+    async def members(self, segment: str, cursor: str | None, limit: int) -> Page:
+        """Contacts in a segment by contact id. 404 for a segment that no active ruleset declares."""
+        program = await self._rulesets.program()
+        if all(segment != known.name for known in program.segments):
+            raise Refused("segment.unknown", f"No active ruleset declares the segment {segment}.", status=404)
+        zsets = [keys.segment(p, segment) for p in range(self._pages.partitions)]
+        rows, after = await self._pages.page(zsets, cursor, limit)
+        return Page([{"contact": contact} for _, contact in rows], after)
+
+
+class MessageService:
+    """Implements `overture.web.services.Messages`."""
+
+    def __init__(self, pages: Pages, outbox: Outbox) -> None:
+        self._pages = pages
+        self._outbox = outbox
+
+    async def page(self, state: str | None, cursor: str | None, limit: int) -> Page:
+        """Messages by last change, oldest first; all states, or one."""
+        if state is not None and state not in STATES:
+            raise Refused("message.state", f"There is no state {state!r}.", f"One of: {', '.join(STATES)}.")
+        states = [state] if state else STATES
+        where = {keys.messages(p, s): p for s in states for p in range(self._pages.partitions)}
+        rows, after = await self._pages.page(list(where), cursor, limit)
+        found = {d.message.id: d for d in await self._outbox.find_all([id for _, id in rows])}
+        return Page([shown(found[id]) for _, id in rows if id in found], after)
+
+    async def retry(self, id: str) -> bool:
+        """Put a message that was dropped or given up back into the outbox; False if there is none in such a state."""
+        delivery = await self._outbox.locate(id)
+        return delivery is not None and await self._outbox.requeue(delivery, clock.now())
+
+
+def tidy(number: float) -> int | float:
+    """A whole number without ``.0``."""
+    return int(number) if number == int(number) else number
+
+
+def shown(delivery: Delivery) -> dict[str, Any]:
+    """A message as the API shows it: without what its template read."""
+    m = delivery.message
+    return {
+        "id": m.id,
+        "contact": m.contact,
+        "channel": m.channel,
+        "template": m.template,
+        "purpose": m.purpose,
+        "to": delivery.address or m.to,
+        "state": delivery.state,
+        "reason": delivery.reason,
+        "attempts": delivery.attempts,
+        "ambiguous": delivery.ambiguous,
+        "provider_id": delivery.provider_id,
+        "ruleset": m.ruleset,
+        "revision": m.revision,
+        "rule": m.rule,
+        "fact": m.fact,
+        "created_at": clock.to_text(m.created_at),
+        "updated_at": clock.to_text(delivery.updated_at),
+        "due_at": clock.to_text(delivery.due_at) if delivery.state == "retrying" else None,
+    }

@@ -1,0 +1,204 @@
+"""Running one process: start in order, tell what is there, drain on a signal, stop in the opposite order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+
+from aiohttp import web
+
+from overture.deploy.rulesets import Rulesets
+from overture.model import OvertureError, Refused, StartupRefused
+from overture.node.meta import make_keys, settle
+from overture.node.parts import Parts, assemble
+from overture.rules import load
+from overture.settings import Settings
+from overture.state.embedded import EmbeddedStore
+from overture.state.probe import probe, require
+from overture.state.registry import Registry
+from overture.state.wire import Wire
+from overture.web.app import make_app
+
+log = logging.getLogger("overture")
+
+GRACE = 10.0  # seconds that requests and hand-offs under way get to end
+SIBLING = "OVERTURE_SIBLING"  # set for the further processes that `workers` asks for
+RESTART = 0.5  # seconds before a further process that died is started again
+
+
+async def serve(settings: Settings, environ: Mapping[str, str], say: Callable[[str], None]) -> None:
+    """Run until SIGINT or SIGTERM. Raises StartupRefused with one sentence if it cannot start."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(sign, stop.set)
+    async with _store(settings) as url:
+        store = await probe(url)
+        require(store, allow_weak=settings.allow_weak_durability)
+        await _first_start(settings, url, say)
+        parts = await assemble(settings, url, store, environ)
+        try:
+            await parts.keys.refresh()
+            async with _loops(parts) as failed:
+                async with _web(settings, parts, say), _siblings(settings, url, environ):
+                    stopping = asyncio.create_task(stop.wait())
+                    await asyncio.wait([stopping, *failed], return_when=asyncio.FIRST_COMPLETED)
+                    stopping.cancel()
+                    say("Draining …")
+                await _drain(parts)
+        finally:
+            await parts.close()
+    say("Stopped; everything accepted is on disk.")
+
+
+@contextlib.asynccontextmanager
+async def _store(settings: Settings) -> AsyncIterator[str]:
+    if settings.redis_url is not None:
+        yield settings.redis_url
+        return
+    async with EmbeddedStore(settings.data_dir) as store:
+        yield store.url
+
+
+async def _first_start(settings: Settings, url: str, say: Callable[[str], None]) -> None:
+    """Fix what is fixed for ever, make keys, activate the example rulesets in an empty store."""
+    wire = await Wire.connect(url)
+    try:
+        await settle(wire, settings)
+        for name, token in (await make_keys(wire, settings)).items():
+            say(f"Made the {name} key {token} (kept in {settings.data_dir / 'keys.json'}; shown once)")
+        await _activate_examples(settings, wire, say)
+    finally:
+        await wire.close()
+
+
+async def _activate_examples(settings: Settings, wire: Wire, say: Callable[[str], None]) -> None:
+    rulesets = Rulesets(Registry(wire, settings.partitions))
+    version, _ = await rulesets.active()
+    if version or settings.rulesets is None:
+        return
+    texts = [path.read_text("utf-8") for path in documents(settings.rulesets)]
+    wanted: dict[str, str] = {}
+    for text in texts:
+        revision = await rulesets.put(load(text).name, text)
+        wanted[revision.name] = revision.revision
+    if wanted:
+        try:
+            await rulesets.activate_all(wanted)
+        except Refused as error:
+            if error.code != "ruleset.changed":  # another process was faster with the same
+                raise
+        say(f"Activated the rulesets of {settings.rulesets.name}/: {', '.join(sorted(wanted))}")
+
+
+def documents(directory: Path) -> list[Path]:
+    """The ruleset documents of a directory, without their tests."""
+    return [path for path in sorted(directory.glob("*.yaml")) if not path.name.endswith(".test.yaml")]
+
+
+@contextlib.asynccontextmanager
+async def _web(settings: Settings, parts: Parts, say: Callable[[str], None]) -> AsyncIterator[None]:
+    if "web" not in settings.roles:
+        yield
+        return
+    runner = web.AppRunner(make_app(parts.services), access_log=None, shutdown_timeout=GRACE)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port, reuse_port=settings.workers > 1 or None)
+        try:
+            await site.start()
+        except OSError as error:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
+                raise
+            raise StartupRefused(
+                "port.taken",
+                f"{settings.host}:{settings.port} cannot be listened on: {os.strerror(error.errno).lower()}.",
+                "Stop what uses it, or choose another OVERTURE_PORT.",
+            ) from error
+        say(f"Overture listens on http://{settings.host}:{runner.addresses[0][1]}")
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def _siblings(settings: Settings, url: str, environ: Mapping[str, str]) -> AsyncIterator[None]:
+    """Further processes on the same port and store, where ``workers`` asks for them; one that dies is started again."""
+    further = 0 if environ.get(SIBLING) else settings.workers - 1
+    tasks = [asyncio.create_task(_sibling(settings, url, environ)) for _ in range(further)]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+
+async def _sibling(settings: Settings, url: str, environ: Mapping[str, str]) -> None:
+    own = {
+        **environ,
+        "OVERTURE_REDIS_URL": url,
+        "OVERTURE_ALLOW_WEAK_DURABILITY": str(settings.allow_weak_durability),
+        "OVERTURE_DATA_DIR": str(settings.data_dir),
+        "OVERTURE_PORT": str(settings.port),
+        SIBLING: "1",
+    }
+    while True:
+        process = await asyncio.create_subprocess_exec(sys.executable, "-m", "overture.cli", "serve", env=own)
+        try:
+            code = await process.wait()
+            log.warning("A sibling process ended (%d) and is started again", code)
+            await asyncio.sleep(RESTART)
+        except asyncio.CancelledError:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), GRACE)
+            raise
+
+
+@contextlib.asynccontextmanager
+async def _loops(parts: Parts) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """The worker and delivery loops, and what keeps the process informed. One that ends by itself has failed."""
+    halt = asyncio.Event()
+    informed = [parts.replies.run(), parts.gauges.run(), _refresh_keys(parts)]
+    background = [asyncio.create_task(each) for each in informed]
+    loops = [asyncio.create_task(part.run(halt)) for part in (parts.worker, parts.deliverer) if part is not None]
+    try:
+        yield loops
+    finally:
+        halt.set()
+        if loops:
+            await asyncio.wait(loops, timeout=2 * GRACE)
+        for task in [*background, *loops]:
+            task.cancel()
+        await asyncio.wait([*background, *loops])
+    for task in loops:
+        task.result()  # the process ends with the error of the loop that failed
+
+
+async def _drain(parts: Parts) -> None:
+    """Nothing new comes in any more: let the worker decide what it can. What is left is decided after the next start."""
+    if parts.worker is None:
+        return
+    with contextlib.suppress(TimeoutError, OvertureError):
+        async with asyncio.timeout(GRACE):
+            await parts.gauges.refresh()
+            while parts.gauges.lag:
+                await asyncio.sleep(0.05)
+                await parts.gauges.refresh()
+
+
+async def _refresh_keys(parts: Parts) -> None:
+    while True:
+        await asyncio.sleep(2)
+        with contextlib.suppress(OvertureError):
+            await parts.keys.refresh()
