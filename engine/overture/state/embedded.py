@@ -254,8 +254,8 @@ class EmbeddedStore:
         return StartupRefused(
             "store.no_start",
             f"{what}; its log ends: {tail or '(empty)'}",
-            f"The whole log is {self.log_path}. Repair a damaged append-only file with valkey-check-aof --fix, or put"
-            " back a backup of the data directory.",
+            f"The whole log is {self.log_path}. End a store process that hangs; repair a damaged append-only file with"
+            " valkey-check-aof --fix, or put back a backup of the data directory.",
         )
 
     async def _supervise(self) -> None:
