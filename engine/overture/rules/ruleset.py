@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from overture.rules.tree import Node, Place
+from overture.rules.tree import NOWHERE, Node, Place
 
 Value = Node  # an action's value: a literal, or an expression written as "= fact.total"
 
@@ -68,7 +68,7 @@ class AssertAction:
     """Derive a fact about the same contact; it goes through the rules in the same step."""
 
     type: str
-    properties: Mapping[str, Value] = field(default_factory=dict)
+    properties: Mapping[str, Value] = field(default_factory=dict[str, Value])
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class IssueAction:
     """Issue one unique code; templates read it as ``issued.<kind>.code``."""
 
     kind: str
-    properties: Mapping[str, Value] = field(default_factory=dict)
+    properties: Mapping[str, Value] = field(default_factory=dict[str, Value])
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +103,12 @@ class SendAction:
     to: str = ""
 
 
-Action = (
-    ScoreAction | SetAction | UnsetAction | AssertAction | SegmentAction | ListAction | IssueAction | SendAction
-)
+Action = ScoreAction | SetAction | UnsetAction | AssertAction | SegmentAction | ListAction | IssueAction | SendAction
 
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """``once_per``: at most one firing per contact; with ``window_ms``, per window; with ``key``, per value of the key."""
+    """``once_per``: one firing per contact; with ``window_ms`` per window, with ``key`` per value of the key."""
 
     window_ms: int = 0
     key: Node | None = None
@@ -128,7 +126,7 @@ class Rule:
     then: tuple[Action, ...]
     priority: int = 0
     once: Once | None = None
-    place: Place = Place()
+    place: Place = NOWHERE
 
     @property
     def id(self) -> str:
@@ -145,7 +143,7 @@ class Segment:
     when: Node | None = None
     on_enter: tuple[Action, ...] = ()
     on_leave: tuple[Action, ...] = ()
-    place: Place = Place()
+    place: Place = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +153,11 @@ class Ruleset:
     name: str
     revision: str
     source: str
-    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    traits: Mapping[str, Any] = field(default_factory=dict)
-    scores: Mapping[str, ScoreDecl] = field(default_factory=dict)
-    lists: Mapping[str, ListDecl] = field(default_factory=dict)
-    segments: Mapping[str, Segment] = field(default_factory=dict)
+    facts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    traits: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    scores: Mapping[str, ScoreDecl] = field(default_factory=dict[str, ScoreDecl])
+    lists: Mapping[str, ListDecl] = field(default_factory=dict[str, ListDecl])
+    segments: Mapping[str, Segment] = field(default_factory=dict[str, Segment])
     rules: tuple[Rule, ...] = ()
-    templates: Mapping[str, TemplateDecl] = field(default_factory=dict)
-    requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    templates: Mapping[str, TemplateDecl] = field(default_factory=dict[str, TemplateDecl])
+    requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])

@@ -25,6 +25,9 @@ class Place:
     column: int = 0
 
 
+NOWHERE = Place()
+
+
 @dataclass(frozen=True, slots=True)
 class Literal:
     """``"text"``, ``3``, ``2.5``, ``True``; a const is folded into a literal."""

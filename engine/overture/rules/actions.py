@@ -1,0 +1,305 @@
+"""Actions: what a rule or a segment's edge does, read and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from overture.rules.condition import check_value, expression
+from overture.rules.infer import Types
+from overture.rules.reading import FIELD_NAME, NAME, Reading, literal
+from overture.rules.report import did_you_mean
+from overture.rules.ruleset import (
+    Action,
+    AssertAction,
+    IssueAction,
+    ListAction,
+    ListDecl,
+    ScoreAction,
+    ScoreDecl,
+    SegmentAction,
+    SendAction,
+    SetAction,
+    TemplateDecl,
+    UnsetAction,
+)
+from overture.rules.scope import BUILT_IN, KEYED, PLAIN, Scope
+from overture.rules.tree import Literal, Node
+from overture.rules.types import ANY, NUMBER, STRING, Type
+from overture.rules.yamltext import Mapping, Scalar, Sequence, YamlNode
+
+LATER = frozenset({"start", "stop", "run", "task", "call"})
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the actions of one document may name, beside its scope."""
+
+    channels: frozenset[str]
+    scores: dict[str, ScoreDecl]
+    lists: dict[str, ListDecl]
+    templates: dict[str, TemplateDecl]
+    computed: frozenset[str]  # segments with `when`
+
+
+class Actions(Reading):
+    def __init__(self, reading: Reading, scope: Scope, declared: Declared) -> None:
+        super().__init__(reading.report)
+        self.scope = scope
+        self.declared = declared
+        self.readers = {
+            "score": self.score,
+            "set": self.set,
+            "unset": self.unset,
+            "assert": self.assert_,
+            "segment": self.segment,
+            "list": self.list,
+            "issue": self.issue,
+            "send": self.send,
+        }
+
+    def read(self, node: YamlNode | None, types: Types) -> tuple[Action, ...]:
+        """The actions under ``then``, ``on_enter`` or ``on_leave``; ``types``: the facts they run on, None: unknown."""
+        if node is None:
+            return ()
+        if not isinstance(node, Sequence):
+            self.report.add("ruleset.shape", "Actions are a list", node, "Begin each with a dash.")
+            return ()
+        found: list[Action] = []
+        for item in node.items:
+            action = self.one(item, types)
+            if action is not None:
+                found.append(action)
+        return tuple(found)
+
+    def one(self, node: YamlNode, types: Types) -> Action | None:
+        if not isinstance(node, Mapping) or len(node.items) != 1:
+            self.report.add(
+                "action.shape", "An action is a mapping with one key", node, "Write - score: {name: lead, add: 5}"
+            )
+            return None
+        (name, body), key = next(iter(node.items.items())), next(iter(node.keys.values()))
+        if name in LATER:
+            self.not_yet(f"action {name!r}", key)
+            return None
+        reader = self.readers.get(name)
+        if reader is None:
+            self.report.add(
+                "action.unknown", f"There is no action {name[:80]!r}", key, did_you_mean(name, self.readers)
+            )
+            return None
+        return reader(body, types)
+
+    # --- the actions ----------------------------------------------------------------------------------------
+
+    def score(self, node: YamlNode, types: Types) -> Action | None:
+        body = self.mapping(node, "score")
+        if body is None or not self.keys(body, ("name", "add", "set", "per"), ("name",)):
+            return None
+        name = self.text(body.items["name"], "name")
+        choice = self.choice(body, "add", "set")
+        amount = self.value(body.items[choice], NUMBER, types) if choice else None
+        per = self.value(body.items["per"], STRING, types) if "per" in body.items else None
+        if name is None or amount is None:
+            return None
+        kind = self.scope.scores.get(name.text)
+        if kind is None:
+            hint = did_you_mean(name.text, self.scope.scores, "Declare it, or name it under requires.scores.")
+            self.report.add("score.unknown", f"There is no score {name.text!r}", name, hint)
+        elif kind == PLAIN and per is not None:
+            self.report.add("score.key", f"The score {name.text!r} is one number, it has no key", body.keys["per"])
+        elif kind == KEYED and per is None:
+            self.key_from_fact(name, types)
+        return ScoreAction(name.text, **{choice: amount}, per=per)
+
+    def key_from_fact(self, name: Scalar, types: Types) -> None:
+        """The key of a keyed score comes from a field that every fact which gets here must have."""
+        field = self.declared.scores[name.text].per
+        if types is None:
+            self.report.add("score.key", f"The score {name.text!r} needs a key here", name, 'Add per: "…".')
+            return
+        for fact_type in sorted(types):
+            kind = self.scope.field_of(fact_type, field)
+            if kind is None:
+                hint = "Declare the field, or add per to the action."
+                self.report.add("condition.unknown_field", f"A {fact_type!r} has no field {field!r}", name, hint)
+            elif not kind.fits(STRING) and kind.kind != "int":
+                self.report.add("value.type", f"The key `fact.{field}` is a {kind}, not a text", name)
+
+    def set(self, node: YamlNode, types: Types) -> Action | None:
+        values: dict[str, Node] = {}
+        for name, value_node, key in self.entries(node, "set", FIELD_NAME):
+            kind = self.trait(key)
+            value = self.value(value_node, kind or ANY, types)
+            if value is not None:
+                values[name] = value
+        return SetAction(values)
+
+    def unset(self, node: YamlNode, types: Types) -> Action | None:
+        names = self.texts(node, "unset", FIELD_NAME)
+        for name in names:
+            self.trait(name)
+        return UnsetAction(tuple(name.text for name in names))
+
+    def assert_(self, node: YamlNode, types: Types) -> Action | None:
+        body = self.mapping(node, "assert")
+        if body is None or not self.keys(body, ("type", "properties"), ("type",)):
+            return None
+        name = self.text(body.items["type"], "type")
+        if name is None:
+            return None
+        known = self.scope.facts.keys() - BUILT_IN.keys()
+        if name.text not in known:
+            message = f"There is no fact type {name.text!r}"
+            hint = did_you_mean(name.text, known, "Declare it under facts.")
+            if name.text in BUILT_IN:
+                message, hint = (
+                    f"The fact type {name.text!r} is built in and cannot be asserted",
+                    "Choose another name.",
+                )
+            self.report.add("fact.unknown", message, name, hint)
+            return None
+        fields = self.scope.facts[name.text]
+        values: dict[str, Node] = {}
+        for field, value_node, key in self.entries(body.items.get("properties"), "properties", FIELD_NAME):
+            kind = fields.get(field)
+            if kind is None:
+                message = f"A {name.text!r} has no field {field!r}"
+                self.report.add("condition.unknown_field", message, key, did_you_mean(field, fields))
+            value = self.value(value_node, kind or ANY, types)
+            if value is not None:
+                values[field] = value
+        given = self.mapping(body.items.get("properties"), "properties")
+        for field, kind in fields.items():
+            if not kind.optional and not (given and field in given.items):
+                self.report.add("assert.missing_property", f"The property {field!r} of {name.text!r} is missing", name)
+        return AssertAction(name.text, values)
+
+    def segment(self, node: YamlNode, types: Types) -> Action | None:
+        body = self.mapping(node, "segment")
+        if body is None:
+            return None
+        self.keys(body, ("enter", "leave"))
+        choice = self.choice(body, "enter", "leave")
+        name = self.text(body.items[choice], choice) if choice else None
+        if name is None:
+            return None
+        if name.text not in self.scope.segments:
+            hint = did_you_mean(name.text, self.scope.segments, "Declare it, or name it under requires.segments.")
+            self.report.add("segment.unknown", f"There is no segment {name.text!r}", name, hint)
+        elif name.text in self.declared.computed:
+            message = f"The segment {name.text!r} follows its condition"
+            self.report.add("segment.computed", message, name, "Change what the condition reads.")
+        return SegmentAction(name.text, choice == "enter")
+
+    def list(self, node: YamlNode, types: Types) -> Action | None:
+        body = self.mapping(node, "list")
+        if body is None:
+            return None
+        self.keys(body, ("add", "remove"))
+        choice = self.choice(body, "add", "remove")
+        name = self.text(body.items[choice], choice) if choice else None
+        if name is None:
+            return None
+        if name.text not in self.scope.lists:
+            hint = did_you_mean(name.text, self.scope.lists, "Declare it, or name it under requires.lists.")
+            self.report.add("list.unknown", f"There is no list {name.text!r}", name, hint)
+        return ListAction(name.text, choice == "add")
+
+    def issue(self, node: YamlNode, types: Types) -> Action | None:
+        body = self.mapping(node, "issue")
+        if body is None:
+            return None
+        if "kind" not in body.items:
+            self.report.add("ruleset.missing_key", "The key 'kind' is missing", body)
+        kind = self.text(body.items.get("kind"), "kind")
+        values: dict[str, Node] = {}
+        for name, value_node, key in self.entries(body, "issue", FIELD_NAME):
+            if name == "code":
+                self.report.add("field.reserved", "The code is made by Overture", key, "Choose another name.")
+            elif name != "kind" and (value := self.value(value_node, ANY, types)) is not None:
+                values[name] = value
+        if kind is None or not self.name(kind.text, kind, FIELD_NAME):
+            return None
+        return IssueAction(kind.text, values)
+
+    def send(self, node: YamlNode, types: Types) -> Action | None:
+        body = self.mapping(node, "send")
+        if body is None or not self.keys(body, ("channel", "template", "purpose", "to"), ("template",)):
+            return None
+        texts = {name: self.text(value, name) for name, value in body.items.items()}
+        channel, template, purpose, to = (texts.get(k) for k in ("channel", "template", "purpose", "to"))
+        if "channel" not in body.items:
+            self.report.add("send.channel_missing", "The message has no channel", body, "Add channel: email.")
+        if "purpose" not in body.items:
+            hint = "Add purpose: marketing, or transactional, or a name of yours."
+            self.report.add("send.purpose_missing", "The message has no purpose", body, hint)
+        if channel and channel.text not in self.declared.channels:
+            hint = did_you_mean(channel.text, self.declared.channels, "Name it under requires.channels.")
+            self.report.add("channel.unknown", f"There is no channel {channel.text!r}", channel, hint)
+        if purpose:
+            self.name(purpose.text, purpose, NAME)
+        if not (channel and template and purpose):
+            return None
+        declared = self.declared.templates.get(template.text)
+        if declared is None:
+            hint = did_you_mean(template.text, self.declared.templates, "Declare it under templates.")
+            self.report.add("template.unknown", f"There is no template {template.text!r}", template, hint)
+        elif channel.text == "email" and not declared.subject:
+            self.report.add("template.empty", f"The template {template.text!r} has no subject for an e-mail", template)
+        return SendAction(channel.text, template.text, purpose.text, to.text if to else "")
+
+    # --- parts ----------------------------------------------------------------------------------------------
+
+    def choice(self, body: Mapping, one: str, other: str) -> str:
+        """The one key of the two that is there; empty and reported for none or both."""
+        there = [key for key in (one, other) if key in body.items]
+        if len(there) == 1:
+            return there[0]
+        self.report.add("action.choice", f"Exactly one of {one!r} and {other!r} is needed", body)
+        return ""
+
+    def trait(self, name: Scalar) -> Type | None:
+        kind = self.scope.traits.get(name.text)
+        if kind is None:
+            hint = did_you_mean(name.text, self.scope.traits, "Declare it under traits.")
+            self.report.add("trait.unknown", f"There is no trait {name.text!r}", name, hint)
+        return kind
+
+    def value(self, node: YamlNode, expected: Type, types: Types) -> Node | None:
+        r"""A literal, or an expression where the text begins with ``=`` (``\=`` for a text that begins so)."""
+        if isinstance(node, Scalar) and isinstance(node.value, str):
+            if node.value.startswith("="):
+                return self.computed(node, expected, types)
+            if node.value.startswith("\\="):
+                return Literal(node.value[1:], node.place) if self.fits(STRING, expected, node) else None
+        value = literal(node)
+        if value is None:
+            hint = "To remove a trait, use unset." if isinstance(node, Scalar) and node.value is None else ""
+            self.report.add("value.type", "A value is a text, a number, a boolean, or a list of these", node, hint)
+            return None
+        return (
+            value
+            if self.fits(check_value(value, types, self.scope, self.report, node.pointer), expected, node)
+            else None
+        )
+
+    def computed(self, node: Scalar, expected: Type, types: Types) -> Node | None:
+        value = expression(node, 1, self.scope, self.report)
+        if value is None:
+            return None
+        before = len(self.report.diagnostics)
+        kind = check_value(value, types, self.scope, self.report, node.pointer)
+        if len(self.report.diagnostics) > before or not self.fits(kind, expected, node):
+            return None
+        if kind.optional and not expected.optional and expected is not ANY:
+            self.report.add("value.may_be_missing", "The value may be missing", node, "Ask has(…) in the condition.")
+        return value
+
+    def fits(self, kind: Type, expected: Type, node: YamlNode) -> bool:
+        if kind.fits(expected):
+            return True
+        hint = "An expression begins with =." if kind == STRING else ""
+        if expected.kind == "datetime":
+            hint = 'A time comes from a fact: "= fact.occurred_at".'
+        self.report.add("value.type", f"A {expected} is needed here, and this is a {kind}", node, hint)
+        return False

@@ -1,0 +1,109 @@
+"""The acting sections of a ruleset: rules and segments."""
+
+from __future__ import annotations
+
+import re
+
+from overture.rules.actions import Actions
+from overture.rules.condition import check_rule, check_segment, check_value, expression
+from overture.rules.reading import Reading
+from overture.rules.ruleset import Once, Rule, Segment
+from overture.rules.scope import Scope
+from overture.rules.tree import Node
+from overture.rules.yamltext import Mapping, Scalar, YamlNode
+
+_DURATION = re.compile(r"(\d{1,6})([mhd])")
+_UNITS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
+PRIORITY_LIMIT = 1000
+
+
+class Behaviour(Reading):
+    """Reads rules and segments. ``ruleset`` and ``revision`` are the document's."""
+
+    def __init__(self, reading: Reading, scope: Scope, actions: Actions, ruleset: str, revision: str) -> None:
+        super().__init__(reading.report)
+        self.scope = scope
+        self.actions = actions
+        self.ruleset = ruleset
+        self.revision = revision
+
+    def rules(self, node: YamlNode | None) -> tuple[Rule, ...]:
+        found = [self.rule(name, value, key) for name, value, key in self.entries(node, "rules")]
+        return tuple(rule for rule in found if rule is not None)
+
+    def rule(self, name: str, node: YamlNode, key: Scalar) -> Rule | None:
+        body = self.mapping(node, f"The rule {name!r}")
+        if body is None:
+            return None
+        if "while" in body.items:
+            self.not_yet("`while`", body.keys["while"])
+        known = ("description", "when", "while", "priority", "once_per", "then")
+        self.keys(body, known, ("then",) if "while" in body.items else ("when", "then"))
+        self.text(body.items.get("description"), "description")
+        when, types = self.when(body.items.get("when"))
+        then = self.actions.read(body.items.get("then"), types or None)
+        once = self.once(body.items.get("once_per"), types)
+        priority = self.priority(body.items.get("priority"))
+        if when is None or not types:
+            return None
+        return Rule(name, self.ruleset, self.revision, when, types, then, priority, once, key.place)
+
+    def when(self, node: YamlNode | None) -> tuple[Node | None, frozenset[str]]:
+        if isinstance(node, Mapping):
+            self.not_yet("join of several facts", next(iter(node.keys.values()))) if node.keys else None
+            return None, frozenset()
+        scalar = self.text(node, "A condition")
+        when = expression(scalar, 0, self.scope, self.report) if scalar else None
+        if scalar is None or when is None:
+            return None, frozenset()
+        return when, check_rule(when, self.scope, self.report, scalar.pointer, scalar.locator()(0))
+
+    def once(self, node: YamlNode | None, types: frozenset[str]) -> Once | None:
+        if node is None:
+            return None
+        scalar = self.text(node, "once_per")
+        if scalar is None:
+            return None
+        if scalar.text == "contact":
+            return Once()
+        if duration := _DURATION.fullmatch(scalar.text):
+            window = int(duration[1]) * _UNITS[duration[2]]
+            if not window:
+                self.report.add("rule.once_per", "The duration is zero", scalar)
+            return Once(window_ms=window)
+        if "." not in scalar.text:
+            hint = "Write contact, a duration such as 30m, 12h, 1d, or a field such as fact.order_id."
+            self.report.add("rule.once_per", f"{scalar.text[:80]!r} is not a once_per", scalar, hint)
+            return None
+        key = expression(scalar, 0, self.scope, self.report)
+        if key is not None:
+            kind = check_value(key, types or None, self.scope, self.report, scalar.pointer) if types else None
+            if kind is not None and kind.group in ("list", "object", "names"):
+                self.report.add("rule.once_per", f"A key is a text or a number, and this is a {kind}", scalar)
+        return Once(key=key) if key is not None else None
+
+    def priority(self, node: YamlNode | None) -> int:
+        if node is None:
+            return 0
+        if isinstance(node, Scalar) and type(node.value) is int and abs(node.value) <= PRIORITY_LIMIT:
+            return node.value
+        self.report.add("ruleset.shape", "priority is a whole number from -1000 to 1000", node)
+        return 0
+
+    def segments(self, node: YamlNode | None) -> dict[str, Segment]:
+        found: dict[str, Segment] = {}
+        for name, value, key in self.entries(node, "segments"):
+            body = self.mapping(value, f"The segment {name!r}")
+            when: Node | None = None
+            enter = leave = ()
+            if body is not None:
+                self.keys(body, ("description", "when", "on_enter", "on_leave"))
+                self.text(body.items.get("description"), "description")
+                scalar = self.text(body.items.get("when"), "A condition")
+                when = expression(scalar, 0, self.scope, self.report) if scalar else None
+                if scalar is not None and when is not None:
+                    check_segment(when, self.scope, self.report, scalar.pointer)
+                enter = self.actions.read(body.items.get("on_enter"), None)
+                leave = self.actions.read(body.items.get("on_leave"), None)
+            found[name] = Segment(name, self.ruleset, self.revision, when, enter, leave, key.place)
+        return found

@@ -1,0 +1,198 @@
+# ruff: noqa: E501 - one code is one row of the table
+"""Every diagnostic about a ruleset document, in one table: what it means and what provokes it.
+
+The table is the source of ``docs/diagnostics.md`` (see `as_markdown`); codes are stable and are never reused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """``example`` is a fragment that draws the diagnostic, empty where the file itself is the matter."""
+
+    title: str
+    explanation: str
+    example: str = ""
+    severity: Literal["error", "warning"] = "error"
+
+
+CODES: dict[str, Code] = {
+    # --- the document as text -------------------------------------------------------------------------------
+    "document.too_large": Code("The document is too large", "A ruleset document has at most 256 KiB."),
+    "document.characters": Code(
+        "A character that has no place in text",
+        "Control characters, NUL, lone surrogates and Unicode line separators are refused, also when they are written as an escape.",
+        'description: "a\\0b"',
+    ),
+    "document.syntax": Code("Not valid YAML", "The text cannot be read as one YAML 1.2 (or JSON) document.", "rules: [a, b"),
+    "document.too_deep": Code("Nested too deeply", "Lists and mappings are nested at most 32 levels deep.", "a: [[[[…]]]]"),
+    "document.alias": Code(
+        "Anchors and aliases are not used",
+        "`&name` and `*name` are refused: a small text could stand for a huge one, and a diff would not show what it changes.",
+        "when: *shared",
+    ),
+    "document.tag": Code("Tags are not used", "A value's type follows from how it is written; `!tag` is refused.", "name: !!str x"),
+    "document.duplicate_key": Code("The same key twice", "Only one of them could count, so neither does.", "{a: 1, a: 2}"),
+    "document.key": Code("A key must be text", "Keys of mappings are plain or quoted text.", "? [a, b]\n: c"),
+    # --- the frame of a ruleset -----------------------------------------------------------------------------
+    "ruleset.kind": Code("Not a ruleset", "`kind` must be `Ruleset`.", "kind: Journey"),
+    "ruleset.api_version": Code("Unknown version", "`apiVersion` must be `overture/v1`.", "apiVersion: v2"),
+    "ruleset.name": Code(
+        "A name that cannot be used",
+        "Names of rulesets are lower-case letters, digits, `_` and `-`; names of rules, segments, scores, lists and templates may have "
+        "upper-case letters too; fact types also dots. All begin with a letter or digit (traits and fields: a letter or `_`) and have "
+        "at most 64 characters.",
+        "name: My Rules!",
+    ),
+    "ruleset.missing_key": Code("A required key is missing", "The message names it.", "rules: {r: {when: 'fact.type == \"a\"'}}"),
+    "ruleset.unknown_key": Code("A key that means nothing here", "Most often a typing mistake.", "rules: {r: {wen: …}}"),
+    "ruleset.shape": Code("The wrong kind of value", "A mapping, a list, a text or a number was expected here.", "rules: [a, b]"),
+    "ruleset.not_yet": Code(
+        "Not in this version",
+        "The language has a place for it, this version of Overture does not do it yet: journeys, sessions, scripts, forms, `while`, "
+        "decay of scores, and the actions start, stop, run, task, call.",
+        "journeys: {…}",
+    ),
+    # --- declarations ---------------------------------------------------------------------------------------
+    "type.unknown": Code(
+        "Not a type",
+        "Types are `string int number bool datetime list object any`; a `?` at the end marks a field that may be missing.",
+        "facts: {signed_up: {plan: str}}",
+    ),
+    "fact.built_in": Code("A built-in fact type", "It is always known and cannot be declared again.", "facts: {identify: {}}"),
+    "fact.unknown": Code("An unknown fact type", "Declare it under `facts`; then its fields are checked too.", 'fact.type == "page_veiwed"'),
+    "field.reserved": Code(
+        "A reserved field",
+        "`type`, `id`, `occurred_at` of a fact and `id`, `scores`, `segments`, `lists` of a contact are there by themselves.",
+        "traits: {scores: number}",
+    ),
+    "trait.unknown": Code("An unknown trait", "Declare it under `traits`.", "then: [{set: {teir: gold}}]"),
+    "const.value": Code("Not a constant", "A const is a text, a number, a boolean, or a list of these.", "consts: {hot: {a: 1}}"),
+    "score.unknown": Code("An unknown score", "Declare it under `scores`, or name it under `requires.scores`.", "contact.scores.leed > 3"),
+    "score.bounds": Code("Bounds that exclude everything", "`min` must not exceed `max`.", "scores: {lead: {min: 10, max: 0}}"),
+    "score.key": Code(
+        "Key of a score",
+        "A score declared with `per` is read with a key (`contact.scores.interest.seo`), one without is read without. "
+        "In `on_enter` and `on_leave` the fact is not known, so a keyed score needs `per` in the action.",
+        "contact.scores.interest >= 10",
+    ),
+    "segment.unknown": Code("An unknown segment", "Declare it under `segments`, or name it under `requires.segments`.", '"vpi" in contact.segments'),
+    "segment.computed": Code("The segment follows its condition", "A segment with `when` is not entered or left by an action.", "segment: {enter: hot}"),
+    "segment.reads_fact": Code(
+        "A segment reads only the contact",
+        "Membership is a state of the contact, so that it can be computed again at any time; a fact is gone after its step.",
+        'when: fact.type == "a"',
+    ),
+    "segment.reads_all": Code(
+        "Name the segment or list",
+        "A segment's condition may ask for named segments and lists only; otherwise it would depend on every other one.",
+        "when: len(contact.segments) > 2",
+    ),
+    "segment.cycle": Code(
+        "Segments that depend on each other",
+        "Segments are computed in the order of their dependencies. A segment may read itself (to stay in more easily than it is entered), not others in a circle.",
+        'a: {when: "b" in contact.segments}, b: {when: "a" in contact.segments}',
+    ),
+    "list.unknown": Code("An unknown list", "Declare it under `lists`, or name it under `requires.lists`.", "list: {add: newslettr}"),
+    "channel.unknown": Code("An unknown channel", "Name the channels that the ruleset uses under `requires.channels`.", "send: {channel: emial, …}"),
+    # --- conditions -----------------------------------------------------------------------------------------
+    "condition.syntax": Code("Not an expression", "Conditions have the syntax of Python expressions, on one logical line, without comments.", 'fact.type = "a"'),
+    "condition.too_large": Code("The expression is too large", "At most 4 KB of text and 500 parts."),
+    "condition.too_deep": Code("The expression is nested too deeply", "At most 40 levels.", "((((…))))"),
+    "condition.not_allowed": Code(
+        "Not part of the language",
+        "Only comparisons, and / or / not, arithmetic, lists, fields of `fact`, `contact` and `consts`, and the functions of the language.",
+        "[x for x in fact.items]",
+    ),
+    "condition.literal": Code(
+        "A literal that is not taken",
+        "Texts have at most 1,000 characters and numbers stay within ±2^53. There is no None: ask `has(x)`.",
+        "fact.x == None",
+    ),
+    "condition.unknown_name": Code("An unknown name", "Expressions begin at `fact`, `contact` or `consts`; text stands in quotes.", "country == DE"),
+    "condition.unknown_function": Code(
+        "An unknown function",
+        "There are has, matches, len, min, max, abs, round, and on text .startswith .endswith .contains .lower.",
+        "upper(fact.path)",
+    ),
+    "condition.not_yet": Code("A function of a later version", "History and clock functions: count total last first seen now age days local.", 'count("a") > 3'),
+    "condition.arguments": Code("Wrong arguments", "Too many, too few, or named ones.", "has(fact.a, fact.b)"),
+    "condition.pattern": Code("A pattern that does not compile", "`matches` takes an RE2 pattern, written as a literal.", 'matches(fact.path, "(")'),
+    "condition.unknown_field": Code(
+        "An unknown field",
+        "The field must be declared in every fact type that can get here, or as a trait. A typing mistake would make the rule silent for ever.",
+        'fact.type == "page_viewed" and fact.pth == "/"',
+    ),
+    "condition.type": Code("Types that do not go together", "The comparison would always have the same answer.", 'fact.seats == "ten"'),
+    "condition.no_fact_type": Code(
+        "On which facts?",
+        'A rule must say on which fact types it fires, so that it is not tried on every fact: `fact.type == "x"` or `fact.type in ["x", "y"]`.',
+        "when: contact.scores.lead > 10",
+    ),
+    "condition.optional_field": Code(
+        "The field may be missing",
+        "Every comparison with a missing field is false, also `!=` and `not in`; under `not` it turns true. Say what you mean with `has(x)`.",
+        'contact.country != "DE"',
+        "warning",
+    ),
+    # --- rules and actions ----------------------------------------------------------------------------------
+    "rule.never_fires": Code("The rule can never fire", "No fact can meet all parts of the condition at once.", 'fact.plan == "a" and fact.plan == "b"'),
+    "rule.derived_cycle": Code("Facts that derive each other", "A derived fact leads back to itself, so that the step would never come to rest.", "a asserts b, b asserts a"),
+    "rule.trait_conflict": Code(
+        "Two rules write the same trait",
+        "Both can fire on the same fact with the same priority and set different values. Give one a higher priority or make their conditions exclude each other.",
+        "set: {tier: gold} / set: {tier: silver}",
+    ),
+    "rule.once_per": Code("Not a once_per", "`contact`, a duration such as `30m` `12h` `1d`, or an expression such as `fact.order_id`.", "once_per: often"),
+    "action.unknown": Code("An unknown action", "Actions: score, set, unset, list, segment, assert, issue, send.", "then: [{scor: …}]"),
+    "action.shape": Code("One action is one key", "`then` is a list; each item is a mapping with exactly one action.", "then: [{set: …, send: …}]"),
+    "action.choice": Code("Exactly one of two", "`score` takes add or set, `segment` enter or leave, `list` add or remove.", "score: {name: lead}"),
+    "value.type": Code("A value of the wrong type", "The value does not fit what is declared.", "score: {name: lead, add: ten}"),
+    "value.may_be_missing": Code("The value may be missing", "Where the field is missing the action does nothing and says so in the trace.", "add: = fact.total", "warning"),
+    "assert.missing_property": Code("A property is missing", "A derived fact must have the fields that its type declares.", "assert: {type: purchase}"),
+    "send.channel_missing": Code("Through which channel?", "`send` needs a channel in this version.", "send: {template: t, purpose: marketing}"),
+    "send.purpose_missing": Code(
+        "For which purpose?",
+        "The contact's consent is given per channel and purpose, so a message needs one: marketing, transactional, or a name of yours.",
+        "send: {channel: email, template: t}",
+    ),
+    # --- templates ------------------------------------------------------------------------------------------
+    "template.unknown": Code("An unknown template", "Declare it under `templates`.", "send: {template: welcme, …}"),
+    "template.empty": Code("A template without a body", "A template needs `text` or `html`; for e-mail also `subject`.", "templates: {t: {subject: Hi}}"),
+    "template.too_large": Code("The template is too large", "At most 32 KiB each, 1,000 characters in one tag, 200 conditions."),
+    "template.syntax": Code("The template does not parse", "Templates have the syntax of minijinja.", "Hi {{ contact.name"),
+    "template.not_allowed": Code(
+        "Not allowed in a template",
+        "Templates have expressions and `if` only; no other tags, no calls, no `*` and `~`, and only harmless filters.",
+        "{% for x in y %}",
+    ),
+    "template.unknown_variable": Code("An unknown variable", "Templates read `contact`, `fact` and `issued`; traits must be declared.", "{{ contact.frist_name }}"),
+    "template.may_be_missing": Code(
+        "The variable may be missing",
+        "A message with a missing variable is refused, never sent with a blank. Give a default.",
+        "{{ contact.first_name }}",
+        "warning",
+    ),
+    # --- several rulesets together --------------------------------------------------------------------------
+    "link.duplicate": Code("Declared twice", "Two active rulesets declare the same thing in different ways, or both give it content.", "scores: {lead: {max: 10}}"),
+    "link.unmet": Code("Nobody provides it", "A ruleset requires something that no active ruleset declares (or a channel that is not installed).", "requires: {scores: [lead]}"),
+    "link.type_conflict": Code("Declared with different types", "Two active rulesets disagree on the type of a field or trait.", "traits: {age: string}"),
+}  # fmt: skip
+
+
+def as_markdown() -> str:
+    """The page ``docs/diagnostics.md``."""
+    parts = [
+        "# Diagnostics\n\nWhat the checker can say about a ruleset, one entry per code. Errors refuse the document; "
+        "warnings do not.\nThis page is generated from `engine/overture/rules/codes.py`.\n"
+    ]
+    for code, entry in CODES.items():
+        mark = " (warning)" if entry.severity == "warning" else ""
+        parts.append(f"## `{code}`{mark}\n\n**{entry.title}.** {entry.explanation}\n")
+        if entry.example:
+            parts.append(f"```yaml\n{entry.example}\n```\n")
+    return "\n".join(parts)

@@ -1,0 +1,95 @@
+"""Conditions and values: text → checked tree."""
+
+from __future__ import annotations
+
+from overture.model.errors import Diagnostic
+from overture.rules.infer import Checker, Types
+from overture.rules.reach import fact_types, satisfiable, walk
+from overture.rules.report import Report
+from overture.rules.scope import Scope
+from overture.rules.syntax import parse_syntax
+from overture.rules.tree import Compare, Field, Literal, Node, Place
+from overture.rules.types import Type
+from overture.rules.yamltext import Locate, Scalar
+
+
+def parse_condition(
+    source: str,
+    scope: Scope,
+    place: Place = Place(1, 1),  # noqa: B008
+) -> tuple[Node | None, list[Diagnostic]]:
+    """The checked tree of a rule's condition that begins at ``place``, and what there is to say about it.
+
+    The tree is None where one of the diagnostics is an error. Nothing is raised.
+    """
+    report = Report()
+    node = parse_syntax(source, _from(source, place), scope.consts, report)
+    if node is not None:
+        check_rule(node, scope, report, "", place)
+    return (None if report.failed else node), report.ordered()
+
+
+def check_rule(node: Node, scope: Scope, report: Report, pointer: str, place: Place) -> frozenset[str]:
+    """Check the condition of a rule; the fact types on which it can fire (empty after an error)."""
+    types = fact_types(node)
+    if types is None:
+        hint = 'Begin with fact.type == "…" and …'
+        report.at("condition.no_fact_type", "The condition does not say on which facts", place, pointer, hint)
+        _check_types_only(node, scope, report, pointer)
+        return frozenset()
+    Checker(scope, report, pointer).condition(node, types)
+    if not types or not satisfiable(node):
+        message = "No fact can meet all parts of the condition"
+        report.at("rule.never_fires", message, place, pointer, "Two parts exclude each other; did you mean `or`?")
+        return frozenset()
+    return types & scope.facts.keys()
+
+
+def _check_types_only(node: Node, scope: Scope, report: Report, pointer: str) -> None:
+    """With the fact types unknown, the fields of the fact cannot be judged, but names of types can."""
+    checker = Checker(scope, report, pointer)
+    for part in walk(node):
+        if isinstance(part, Compare):
+            checker.fact_types(part)
+
+
+def check_segment(node: Node, scope: Scope, report: Report, pointer: str) -> None:
+    """Check the condition of a segment: it reads the contact only, and names the segments and lists it asks for."""
+    for part in walk(node):
+        if isinstance(part, Field) and part.root == "fact":
+            hint = "Set a trait or a score in a rule, and read that."
+            report.at("segment.reads_fact", "A segment's condition reads only the contact", part.place, pointer, hint)
+            return
+    named = {
+        id(part.right)
+        for part in walk(node)
+        if isinstance(part, Compare) and part.op in ("in", "not in") and isinstance(part.left, Literal)
+    }
+    for part in walk(node):
+        if isinstance(part, Field) and part.path in (("segments",), ("lists",)) and id(part) not in named:
+            message = f"A segment asks `contact.{part.path[0]}` for one name"
+            report.at("segment.reads_all", message, part.place, pointer, f'Write "name" in contact.{part.path[0]}.')
+    Checker(scope, report, pointer).condition(node, None)
+    if not satisfiable(node):
+        report.at("rule.never_fires", "Nobody can ever be in this segment", node.place, pointer)
+
+
+def expression(scalar: Scalar, skip: int, scope: Scope, report: Report) -> Node | None:
+    """The unchecked tree of the text of a scalar from its character ``skip`` on."""
+    locate = scalar.locator()
+    return parse_syntax(scalar.text[skip:], lambda i: locate(i + skip), scope.consts, report, scalar.pointer)
+
+
+def check_value(node: Node, types: Types, scope: Scope, report: Report, pointer: str) -> Type:
+    """Check an expression in an action; its type."""
+    return Checker(scope, report, pointer).value(node, types)
+
+
+def _from(source: str, place: Place) -> Locate:
+    def locate(offset: int) -> Place:
+        line = source.count("\n", 0, offset)
+        if not line:
+            return Place(place.line, place.column + offset)
+        return Place(place.line + line, offset - source.rfind("\n", 0, offset))
+
+    return locate

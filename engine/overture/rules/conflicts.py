@@ -1,0 +1,151 @@
+"""What is wrong between rules and segments that are each right by themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+
+from overture.rules.reach import reads, required_literals, satisfiable
+from overture.rules.report import Report
+from overture.rules.ruleset import (
+    Action,
+    AssertAction,
+    Rule,
+    ScoreAction,
+    Segment,
+    SegmentAction,
+    SetAction,
+    UnsetAction,
+)
+from overture.rules.tree import And, Items, Literal, Node
+
+_PLACE = re.compile(r"Place\(line=\d+, column=\d+\)")
+_CHANGES = ("score.changed", "trait.changed", "segment.entered", "segment.left")
+
+
+def cycle_of(edges: Mapping[str, Iterable[str]]) -> list[str]:
+    """One cycle of a graph, first and last element the same; empty if there is none."""
+    done: set[str] = set()
+    for start in sorted(edges):
+        path: list[str] = []
+        stack: list[tuple[str, bool]] = [(start, True)]
+        while stack:
+            node, entering = stack.pop()
+            if not entering:
+                path.pop()
+                done.add(node)
+            elif node in path:
+                return [*path[path.index(node) :], node]
+            elif node not in done:
+                path.append(node)
+                stack.append((node, False))
+                stack += ((next_, True) for next_ in sorted(edges.get(node, ()), reverse=True))
+    return []
+
+
+def check_derived(rules: Sequence[Rule], segments: Iterable[Segment], report: Report) -> None:
+    """No fact may lead back to itself through ``assert`` or through the changes that it makes.
+
+    A change is a fact of its own: ``score.changed lead``. What a rule listens to is narrowed by the literal name
+    that its condition asks for, so that a rule on the change of one score may change another.
+    """
+    edges: dict[str, set[str]] = {}
+    for rule in rules:
+        for cause in _causes(rule):
+            edges.setdefault(cause, set()).update(*(_results(a) for a in rule.then))
+    for segment in segments:
+        for change, then in (("segment.entered", segment.on_enter), ("segment.left", segment.on_leave)):
+            edges.setdefault(f"{change} {segment.name}", set()).update(*(_results(a) for a in then))
+    for results in [*edges.values()]:
+        for result in results:
+            kind = result.partition(" ")[0]
+            if kind in _CHANGES and kind in edges:
+                edges.setdefault(result, set()).add(kind)
+    cycle = cycle_of(edges)
+    if cycle:
+        first = next((r for r in rules if set(_causes(r)) & set(cycle)), None)
+        place = first.place if first else next(iter(segments)).place
+        pointer = f"/rules/{first.name}" if first else ""
+        message = f"Facts derive each other in a circle: {' → '.join(cycle)}"
+        report.at("rule.derived_cycle", message, place, pointer, "Break it: keep a trait or a score instead.")
+
+
+def _causes(rule: Rule) -> list[str]:
+    name = required_literals(rule.when).get(("name",))
+    return [f"{t} {name}" if t in _CHANGES and name is not None else t for t in sorted(rule.types)]
+
+
+def _results(action: Action) -> list[str]:
+    match action:
+        case AssertAction():
+            return [action.type]
+        case ScoreAction():
+            return [f"score.changed {action.name}"]
+        case SetAction() | UnsetAction():
+            return [f"trait.changed {name}" for name in action.traits]
+        case SegmentAction():
+            return [f"segment.{'entered' if action.enter else 'left'} {action.name}"]
+        case _:
+            return []
+
+
+def check_traits(rules: Sequence[Rule], report: Report) -> None:
+    """Two rules of one priority must not set the same trait to different values on the same fact."""
+    for a, b in combinations(rules, 2):
+        if a.priority != b.priority or not a.types & b.types:
+            continue
+        ours, theirs = _written(a), _written(b)
+        differ = sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name])
+        if differ and satisfiable(And((a.when, b.when))):
+            message = f"The rules {a.name!r} and {b.name!r} set {differ[0]!r} to different values on the same fact"
+            hint = "Give one a higher priority, or make their conditions exclude each other."
+            report.at("rule.trait_conflict", message, b.place, f"/rules/{b.name}", hint)
+
+
+def _written(rule: Rule) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for action in rule.then:
+        if isinstance(action, SetAction):
+            found.update((name, _comparable(value)) for name, value in action.traits.items())
+        elif isinstance(action, UnsetAction):
+            found.update(dict.fromkeys(action.traits))
+    return found
+
+
+def _comparable(value: Node) -> object:
+    """Equal for values that are the same wherever they stand."""
+    if isinstance(value, Items):
+        return tuple(_comparable(item) for item in value.items)
+    return (type(value.value), value.value) if isinstance(value, Literal) else _PLACE.sub("", repr(value))
+
+
+def segment_order(segments: Mapping[str, Segment], report: Report) -> list[Segment]:
+    """The segments so that each comes after those that it reads; itself aside, a circle is reported."""
+    edges = {
+        name: {
+            path.removeprefix("segments.")
+            for path in (reads(segment.when) if segment.when is not None else ())
+            if path.startswith("segments.")
+        }
+        - {name}
+        for name, segment in segments.items()
+    }
+    cycle = cycle_of(edges)
+    if cycle:
+        segment = segments[cycle[0]]
+        message = f"Segments depend on each other in a circle: {' → '.join(cycle)}"
+        hint = "Let one of them read what the other is made of."
+        report.at("segment.cycle", message, segment.place, f"/segments/{segment.name}", hint)
+        return []
+    ordered: dict[str, Segment] = {}
+
+    def visit(name: str) -> None:
+        for before in sorted(edges.get(name, ())):
+            visit(before)
+        if name in segments:
+            ordered.setdefault(name, segments[name])
+
+    for name in sorted(segments):
+        visit(name)
+    return [*ordered.values()]

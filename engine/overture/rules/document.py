@@ -1,0 +1,124 @@
+"""A ruleset document: text → checked `Ruleset`, with everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from overture.model.errors import Diagnostic
+from overture.rules.actions import Actions, Declared
+from overture.rules.behaviour import Behaviour
+from overture.rules.conflicts import check_derived, check_traits, segment_order
+from overture.rules.reading import NAME, RULESET_NAME, Reading
+from overture.rules.report import Report, RulesetInvalid
+from overture.rules.ruleset import Ruleset
+from overture.rules.scope import Scope
+from overture.rules.sections import Sections
+from overture.rules.yamltext import Mapping, YamlNode, normalise, read
+
+LATER = ("journeys", "sessions", "scripts", "forms")
+KEYS = (
+    "apiVersion", "kind", "name", "description", "requires", "facts", "traits", "consts", "scores", "lists", "segments",
+    "rules", "templates", *LATER,
+)  # fmt: skip
+
+
+def load(text: str) -> Ruleset:
+    """The ruleset that a YAML or JSON document describes.
+
+    Raises `RulesetInvalid`, with every diagnostic, if anything is wrong with it; nothing else.
+    """
+    ruleset, diagnostics = inspect(text)
+    if ruleset is None:
+        raise RulesetInvalid(diagnostics)
+    return ruleset
+
+
+def inspect(text: str) -> tuple[Ruleset | None, list[Diagnostic]]:
+    """The ruleset, None where there are errors; and every diagnostic by line, warnings included."""
+    report = Report()
+    root = read(text, report)
+    ruleset = _ruleset(root, normalise(text), report) if root is not None else None
+    return (None if report.failed else ruleset), report.ordered()
+
+
+def revision_of(text: str) -> str:
+    """The content hash that names a revision: 16 hexadecimal digits, the same for every kind of line end."""
+    return sha256(normalise(text).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _ruleset(root: YamlNode, text: str, report: Report) -> Ruleset | None:
+    reading = Reading(report)
+    if not isinstance(root, Mapping):
+        report.add("ruleset.shape", "A ruleset is a mapping", root, "Begin with apiVersion: overture/v1.")
+        return None
+    name, revision = _frame(root, reading), revision_of(text)
+    scope = Scope()
+    sections = Sections(root, scope, reading)
+    sections.read_templates()
+    declared = Declared(
+        frozenset(sections.requires.get("channels", ())),
+        sections.scores,
+        sections.lists,
+        sections.templates,
+        _declare_segments(root.items.get("segments"), scope, report),
+    )
+    behaviour = Behaviour(reading, scope, Actions(reading, scope, declared), name, revision)
+    rules = behaviour.rules(root.items.get("rules"))
+    segments = behaviour.segments(root.items.get("segments"))
+    segment_order(segments, report)
+    check_derived(rules, segments.values(), report)
+    check_traits(rules, report)
+    return Ruleset(
+        name,
+        revision,
+        text,
+        sections.facts,
+        sections.traits,
+        sections.scores,
+        sections.lists,
+        segments,
+        rules,
+        sections.templates,
+        sections.requires,
+    )
+
+
+def _frame(root: Mapping, reading: Reading) -> str:
+    """Check apiVersion, kind and the keys; the ruleset's name."""
+    report = reading.report
+    for key in LATER:
+        if key in root.keys:
+            reading.not_yet(key, root.keys[key])
+    reading.keys(root, KEYS, ("apiVersion", "kind", "name"))
+    reading.text(root.items.get("description"), "description")
+    kind, version = (
+        reading.text(root.items.get("kind"), "kind"),
+        reading.text(root.items.get("apiVersion"), "apiVersion"),
+    )
+    if kind and kind.text != "Ruleset":
+        report.add("ruleset.kind", f"This is a {kind.text[:80]!r}, not a Ruleset", kind, "Write kind: Ruleset.")
+    if version and version.text != "overture/v1":
+        message = f"The version {version.text[:80]!r} is not known"
+        report.add("ruleset.api_version", message, version, "Write apiVersion: overture/v1.")
+    name = reading.text(root.items.get("name"), "name")
+    return name.text if name and reading.name(name.text, name, RULESET_NAME) else ""
+
+
+def _declare_segments(node: YamlNode | None, scope: Scope, report: Report) -> frozenset[str]:
+    """Make the segments' names known before any condition is read; those with a condition of their own."""
+    computed: set[str] = set()
+    if isinstance(node, Mapping):
+        for name, value in node.items.items():
+            if not NAME.fullmatch(name):
+                continue
+            if name in scope.segments:
+                report.add(
+                    "link.duplicate",
+                    f"The segment {name!r} is required and declared",
+                    node.keys[name],
+                    "Do one of the two.",
+                )
+            scope.segments.add(name)
+            if isinstance(value, Mapping) and "when" in value.items:
+                computed.add(name)
+    return frozenset(computed)

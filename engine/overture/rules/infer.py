@@ -1,0 +1,320 @@
+"""Types of expressions: unknown fields, names and functions, and comparisons that can only have one answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import re2 as _untyped  # pyright: ignore[reportMissingTypeStubs]
+
+from overture.rules.reach import children, conjuncts, fact_types
+from overture.rules.report import Report, did_you_mean
+from overture.rules.scope import EITHER, FACT_FIELDS, KEYED, PLAIN, Scope
+from overture.rules.tree import And, Arithmetic, Call, Compare, Field, Items, Literal, Node, Not, Or, Place
+from overture.rules.types import ANY, BOOL, DATETIME, INT, LIST, MAYBE, NAMES, NUMBER, STRING, Type, merge
+
+Types = frozenset[str] | None
+"""The fact types that can get here; None: any fact at all."""
+
+_ARITY = {
+    "has": (1, 1), "matches": (2, 2), "startswith": (2, 2), "endswith": (2, 2), "contains": (2, 2), "lower": (1, 1),
+    "len": (1, 1), "min": (2, 16), "max": (2, 16), "abs": (1, 1), "round": (1, 2),
+}  # fmt: skip
+_TEXTS = frozenset({"matches", "startswith", "endswith", "contains", "lower"})
+re2: Any = _untyped  # the library has no types
+_PATTERN = re2.Options()
+_PATTERN.log_errors = False
+
+
+class Checker:
+    """Checks the expressions of one place in a document; findings go to the report."""
+
+    def __init__(self, scope: Scope, report: Report, pointer: str = "") -> None:
+        self.scope = scope
+        self.report = report
+        self.pointer = pointer
+
+    def condition(self, node: Node, types: Types) -> None:
+        """Check what must be true or false as a whole."""
+        self.truth(node, types, frozenset(), False)
+
+    def value(self, node: Node, types: Types) -> Type:
+        """The type of an action's value."""
+        return self.type_of(node, types, frozenset(), False)
+
+    # --- truth ----------------------------------------------------------------------------------------------
+
+    def truth(self, node: Node, types: Types, present: frozenset[Field], negated: bool) -> None:
+        kind = self.type_of(node, types, present, negated)
+        if not kind.fits(BOOL):
+            self.error(
+                "condition.type", f"This is a {kind}, not true or false", node.place, "Compare it with something."
+            )
+
+    def type_of(self, node: Node, types: Types, present: frozenset[Field], negated: bool) -> Type:
+        """``present``: fields that ``has`` vouches for here; ``negated``: under an odd number of ``not``."""
+        match node:
+            case Literal():
+                return _literal(node)
+            case Field():
+                return self.field(node, types)
+            case Items():
+                for item in node.items:
+                    self.type_of(item, types, present, negated)
+                return LIST
+            case And():
+                types = _narrowed(types, fact_types(node))
+                present |= _vouched(node)
+                for term in node.terms:
+                    self.truth(term, types, present, negated)
+                return BOOL
+            case Or():
+                for term in node.terms:
+                    self.truth(term, _narrowed(types, fact_types(term)), present, negated)
+                return BOOL
+            case Not():
+                self.truth(node.term, types, present, not negated)
+                return BOOL
+            case Compare():
+                self.compare(node, types, present, negated)
+                return BOOL
+            case Arithmetic():
+                for side in children(node):
+                    kind = self.type_of(side, types, present, negated)
+                    if not kind.fits(NUMBER):
+                        self.error("condition.type", f"Arithmetic takes numbers, and this is a {kind}", side.place)
+                return NUMBER
+            case Call():
+                return self.call(node, types, present, negated)
+
+    def compare(self, node: Compare, types: Types, present: frozenset[Field], negated: bool) -> None:
+        left = self.type_of(node.left, types, present, negated)
+        right = self.type_of(node.right, types, present, negated)
+        self.missing(node, (left, right), present, negated)
+        self.fact_types(node)
+        if node.op in ("in", "not in"):
+            self.membership(node, left, right, types, present)
+        elif node.op in ("==", "!="):
+            if not left.fits(right) or NAMES in (left, right):
+                self.mismatch(node, left, right)
+        elif not left.fits(right) or {left.group, right.group} - {"number", "text", "any"}:
+            self.mismatch(node, left, right)
+
+    def membership(self, node: Compare, left: Type, right: Type, types: Types, present: frozenset[Field]) -> None:
+        if isinstance(node.right, Items):
+            for item in node.right.items:
+                kind = _literal(item) if isinstance(item, Literal) else ANY
+                if not left.fits(kind):
+                    self.mismatch(node, left, kind, item.place)
+        elif right == NAMES and isinstance(node.right, Field):
+            if not left.fits(STRING):
+                self.mismatch(node, left, STRING)
+            which = node.right.path[0]
+            known = self.scope.segments if which == "segments" else self.scope.lists
+            if isinstance(node.left, Literal) and isinstance(node.left.value, str) and node.left.value not in known:
+                singular = which.removesuffix("s")
+                hint = did_you_mean(node.left.value, known, f"Declare it, or name it under requires.{which}.")
+                self.error(f"{singular}.unknown", f"There is no {singular} {node.left.value!r}", node.left.place, hint)
+        elif right.group == "text":
+            if not left.fits(STRING):
+                self.mismatch(node, left, right)
+        elif right.group not in ("list", "any"):
+            self.error("condition.type", f"`in` needs a list or a text, and this is a {right}", node.right.place)
+
+    def fact_types(self, node: Compare) -> None:
+        """Every type that the document's conditions name must be declared."""
+        if Field("fact", ("type",), Place()) not in (_placeless(node.left), _placeless(node.right)):
+            return
+        for part in (*children(node), *(node.right.items if isinstance(node.right, Items) else ())):
+            if isinstance(part, Literal) and isinstance(part.value, str) and part.value not in self.scope.facts:
+                hint = did_you_mean(part.value, self.scope.facts, "Declare it under facts.")
+                self.error("fact.unknown", f"There is no fact type {part.value!r}", part.place, hint)
+
+    def missing(self, node: Compare, kinds: tuple[Type, Type], present: frozenset[Field], negated: bool) -> None:
+        """Warn where a missing field gives the answer that looks like the opposite of what is written."""
+        if not negated and node.op not in ("!=", "not in"):
+            return
+        for side, kind in zip(children(node), kinds, strict=True):
+            if isinstance(side, Field) and kind.optional and _placeless(side) not in present:
+                name = f"{side.root}.{'.'.join(side.path)}"
+                hint = f"Add has({name}) and …, or not has({name}) or …"
+                self.error("condition.optional_field", f"`{name}` may be missing", side.place, hint)
+
+    # --- fields ---------------------------------------------------------------------------------------------
+
+    def field(self, node: Field, types: Types) -> Type:
+        return self.fact_field(node, types) if node.root == "fact" else self.contact_field(node)
+
+    def fact_field(self, node: Field, types: Types) -> Type:
+        name = node.path[0]
+        if types is None:
+            found: list[Type] = [FACT_FIELDS[name]] if name in FACT_FIELDS else []
+            if not found:
+                message = f"Nothing says on which facts `fact.{name}` is read here"
+                self.error(
+                    "condition.unknown_field", message, node.place, "Here a fact has only type, id and occurred_at."
+                )
+                return MAYBE
+        else:
+            found: list[Type] = []
+            for fact_type in sorted(types & self.scope.facts.keys()):
+                kind = self.scope.field_of(fact_type, name)
+                if kind is None:
+                    hint = did_you_mean(name, self.scope.names_of(fact_type))
+                    self.error("condition.unknown_field", f"A {fact_type!r} has no field {name!r}", node.place, hint)
+                    return MAYBE
+                found.append(kind)
+        return self.deeper(node, merge(found) if found else MAYBE, 1)
+
+    def contact_field(self, node: Field) -> Type:
+        name, rest = node.path[0], node.path[1:]
+        match name:
+            case "scores":
+                return self.score(node)
+            case "segments" | "lists":
+                if rest:
+                    hint = f'Write "{rest[0]}" in contact.{name}.'
+                    self.error("condition.unknown_field", f"`contact.{name}` is a set of names", node.place, hint)
+                return NAMES
+            case "id":
+                return self.deeper(node, STRING, 1)
+            case _ if name in self.scope.traits:
+                return self.deeper(node, self.scope.traits[name], 1)
+            case _:
+                hint = did_you_mean(name, {*self.scope.traits, "id", "scores", "segments", "lists"})
+                self.error("condition.unknown_field", f"A contact has no trait {name!r}", node.place, hint)
+                return MAYBE
+
+    def score(self, node: Field) -> Type:
+        if len(node.path) < 2:
+            self.error("condition.unknown_field", "Which score?", node.place, "Write contact.scores.name.")
+            return NUMBER
+        name, keys = node.path[1], node.path[2:]
+        kind = self.scope.scores.get(name)
+        if kind is None:
+            hint = did_you_mean(name, self.scope.scores, "Declare it, or name it under requires.scores.")
+            self.error("score.unknown", f"There is no score {name!r}", node.place, hint)
+        elif len(keys) > 1 or (kind == PLAIN and keys):
+            self.error("score.key", f"The score {name!r} is one number", node.place, f"Write contact.scores.{name}.")
+        elif kind == KEYED and not keys:
+            self.error(
+                "score.key",
+                f"The score {name!r} has a number per key",
+                node.place,
+                f'Write contact.scores.{name}["key"].',
+            )
+        else:
+            assert kind in (KEYED, PLAIN, EITHER)
+        return NUMBER
+
+    def deeper(self, node: Field, kind: Type, known: int) -> Type:
+        """Below a field of type object or any nothing is declared, so anything may be there."""
+        if len(node.path) == known:
+            return kind
+        if kind.kind in ("object", "any"):
+            return MAYBE
+        name = ".".join(node.path[:known])
+        self.error("condition.unknown_field", f"`{node.root}.{name}` is a {kind} and has no fields", node.place)
+        return MAYBE
+
+    # --- functions ------------------------------------------------------------------------------------------
+
+    def call(self, node: Call, types: Types, present: frozenset[Field], negated: bool) -> Type:
+        low, high = _ARITY[node.name]
+        arguments = node.arguments
+        kinds = [self.type_of(a, types, present, negated) for a in arguments]
+        if not low <= len(arguments) <= high:
+            many = str(low) if low == high else f"{low} to {high}"
+            self.error(
+                "condition.arguments",
+                f"`{node.name}` takes {many} arguments, the text before the dot included",
+                node.place,
+            )
+        elif node.name == "has":
+            if not isinstance(arguments[0], Field):
+                self.error(
+                    "condition.arguments",
+                    "`has` asks whether a field is there",
+                    arguments[0].place,
+                    "Write has(contact.country).",
+                )
+        elif node.name in _TEXTS:
+            self.expect(node, kinds, STRING, "a text")
+            if node.name == "matches":
+                self.pattern(arguments[1])
+        elif node.name == "len":
+            if kinds[0].group not in ("text", "list", "object", "names", "any"):
+                self.error(
+                    "condition.type", f"`len` takes a text or a list, and this is a {kinds[0]}", arguments[0].place
+                )
+        else:
+            self.expect(node, kinds, NUMBER, "a number")
+        if node.name == "lower":
+            return STRING
+        if node.name in ("len", "min", "max", "abs", "round"):
+            return INT if node.name == "len" else NUMBER
+        return BOOL
+
+    def expect(self, node: Call, kinds: list[Type], expected: Type, what: str) -> None:
+        for argument, kind in zip(node.arguments, kinds, strict=True):
+            if not kind.fits(expected):
+                message = f"`{node.name}` takes {what}, and this is a {kind}"
+                self.error("condition.type", message, argument.place)
+
+    def pattern(self, node: Node) -> None:
+        if not (isinstance(node, Literal) and isinstance(node.value, str)):
+            self.error("condition.pattern", "The pattern must be a literal text", node.place)
+            return
+        try:
+            re2.compile(node.value, _PATTERN)
+        except re2.error as error:
+            detail = error.args[0] if error.args else ""
+            text = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
+            self.error(
+                "condition.pattern", f"The pattern does not compile: {text[:200]}", node.place, "The syntax is RE2's."
+            )
+
+    # --- problems -------------------------------------------------------------------------------------------
+
+    def mismatch(self, node: Compare, left: Type, right: Type, place: Place | None = None) -> None:
+        hint = ""
+        if {left.group, right.group} == {"text", "number"}:
+            hint = (
+                "Times are milliseconds."
+                if DATETIME.kind in (left.kind, right.kind)
+                else "Numbers stand without quotes, texts with."
+            )
+        elif NAMES in (left, right):
+            hint = 'Write "name" in contact.segments.'
+        message = f"`{node.op}` between a {left} and a {right} always has the same answer"
+        self.error("condition.type", message, place or node.place, hint)
+
+    def error(self, code: str, message: str, place: Place, hint: str = "") -> None:
+        self.report.at(code, message, place, self.pointer, hint)
+
+
+def _literal(node: Literal) -> Type:
+    if isinstance(node.value, bool):
+        return BOOL
+    if isinstance(node.value, str):
+        return STRING
+    return INT if isinstance(node.value, int) else NUMBER
+
+
+def _narrowed(types: Types, said: Types) -> Types:
+    if said is None:
+        return types
+    return said if types is None else types & said
+
+
+def _vouched(node: And) -> frozenset[Field]:
+    """The fields that ``has`` asks for beside the other terms."""
+    found: set[Field] = set()
+    for term in conjuncts(node):
+        if isinstance(term, Call) and term.name == "has" and term.arguments and isinstance(term.arguments[0], Field):
+            found.add(_placeless(term.arguments[0]))
+    return frozenset(found)
+
+
+def _placeless(node: Node) -> Field:
+    """The field without its place, for comparison; anything else stands for no field."""
+    return Field(node.root, node.path) if isinstance(node, Field) else Field("fact", ())

@@ -1,0 +1,147 @@
+"""Several active rulesets made one program: in firing order, indexed, with conflicts between them refused."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any
+
+from overture.rules.conflicts import check_derived, segment_order
+from overture.rules.reach import reads, required_literals
+from overture.rules.report import Report, RulesetInvalid
+from overture.rules.ruleset import ListDecl, Rule, Ruleset, ScoreDecl, Segment, SegmentAction, TemplateDecl
+from overture.rules.tree import NOWHERE, Place
+from overture.rules.types import parse_type
+
+__all__ = ["Program", "link", "reads", "required_literals"]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The linked active rulesets. Immutable; the same for every fact until the next activation.
+
+    ``rules`` fire in their order: priority, highest first, then ruleset, then name. ``segments`` come after those that
+    they read. ``segment_reads`` has, for each segment with a condition, the paths whose change can change it:
+    ``scores.lead`` ``traits.country`` ``segments.vip`` ``lists.news`` ``id``.
+    """
+
+    version: int
+    rulesets: Mapping[str, Ruleset]
+    rules: tuple[Rule, ...]
+    rules_by_type: Mapping[str, tuple[Rule, ...]]
+    segments: tuple[Segment, ...]
+    segment_reads: Mapping[str, frozenset[str]]
+    scores: Mapping[str, ScoreDecl]
+    lists: Mapping[str, ListDecl]
+    types: frozenset[str]
+
+    def template(self, ruleset: str, revision: str, name: str) -> TemplateDecl | None:
+        """A template of an active revision; None where that revision is no longer active or has no such template."""
+        found = self.rulesets.get(ruleset)
+        return found.templates.get(name) if found is not None and found.revision == revision else None
+
+
+def link(rulesets: Sequence[Ruleset], version: int, channels: Collection[str] | None = None) -> Program:
+    """Link checked rulesets. ``channels``: the installed ones; None leaves required channels unchecked.
+
+    Raises `RulesetInvalid` for what is wrong between them; each pointer begins with the ruleset's name.
+    """
+    report = Report()
+    ordered = sorted(rulesets, key=lambda r: r.name)
+    for a, b in pairwise(ordered):
+        if a.name == b.name:
+            _conflict(report, b, "", f"There are two rulesets named {a.name!r}")
+    scores: dict[str, ScoreDecl] = {}
+    lists: dict[str, ListDecl] = {}
+    segments: dict[str, Segment] = {}
+    for ruleset in ordered:
+        _merge(report, ruleset, "scores", ruleset.scores, scores)
+        _merge(report, ruleset, "lists", ruleset.lists, lists)
+        _merge_segments(report, ruleset, segments)
+    _requirements(report, ordered, {"scores": scores, "segments": segments, "lists": lists, "channels": channels})
+    _types(report, ordered)
+    _moves(report, ordered, segments)
+    rules = sorted((r for s in ordered for r in s.rules), key=lambda r: (-r.priority, r.ruleset, r.name))
+    in_order = segment_order(segments, report)
+    check_derived(rules, segments.values(), report)
+    if report.failed:
+        raise RulesetInvalid(report.diagnostics)
+    by_type: dict[str, list[Rule]] = {}
+    for rule in rules:
+        for fact_type in rule.types:
+            by_type.setdefault(fact_type, []).append(rule)
+    return Program(
+        version,
+        MappingProxyType({r.name: r for r in ordered}),
+        tuple(rules),
+        MappingProxyType({t: tuple(found) for t, found in by_type.items()}),
+        tuple(in_order),
+        MappingProxyType({s.name: reads(s.when) for s in in_order if s.when is not None}),
+        MappingProxyType(scores),
+        MappingProxyType(lists),
+        frozenset(by_type),
+    )
+
+
+def _conflict(report: Report, ruleset: Ruleset, pointer: str, message: str, place: Place = NOWHERE) -> None:
+    report.at(
+        "link.duplicate", message, place, f"{ruleset.name}{pointer}", "Let one declare it and the other require it."
+    )
+
+
+def _merge(report: Report, ruleset: Ruleset, section: str, declared: Mapping[str, Any], into: dict[str, Any]) -> None:
+    """The same declaration in two rulesets is one; different ones are a conflict."""
+    for name, decl in declared.items():
+        if into.setdefault(name, decl) != decl:
+            message = f"{section}: {name!r} is declared differently in another active ruleset"
+            _conflict(report, ruleset, f"#/{section}/{name}", message)
+
+
+def _merge_segments(report: Report, ruleset: Ruleset, into: dict[str, Segment]) -> None:
+    for name, segment in ruleset.segments.items():
+        other = into.setdefault(name, segment)
+        contents = [s for s in (segment, other) if s.when is not None or s.on_enter or s.on_leave]
+        if other is not segment and contents:
+            message = f"The segment {name!r} is declared in {other.ruleset!r} too, and not both are empty"
+            _conflict(report, ruleset, f"#/segments/{name}", message, segment.place)
+
+
+def _requirements(report: Report, rulesets: Sequence[Ruleset], provided: Mapping[str, Collection[str] | None]) -> None:
+    for ruleset in rulesets:
+        for section, names in ruleset.requires.items():
+            there = provided.get(section)
+            for name in names:
+                if there is not None and name not in there:
+                    hint = "Install the channel." if section == "channels" else "Activate the ruleset that declares it."
+                    message = f"{ruleset.name!r} requires {section}: {name!r}, and no active ruleset provides it"
+                    report.at("link.unmet", message, NOWHERE, f"{ruleset.name}#/requires/{section}", hint)
+
+
+def _types(report: Report, rulesets: Sequence[Ruleset]) -> None:
+    """Two rulesets may know different fields of a fact, but not disagree on the type of one."""
+    seen: dict[str, tuple[str, str]] = {}
+    for ruleset in rulesets:
+        fields = {f"traits/{name}": str(kind) for name, kind in ruleset.traits.items()}
+        fields |= {
+            f"facts/{fact}/{name}": str(kind) for fact, all_ in ruleset.facts.items() for name, kind in all_.items()
+        }
+        for path, written in fields.items():
+            other, by = seen.setdefault(path, (written, ruleset.name))
+            ours, theirs = parse_type(written), parse_type(other)
+            if ours and theirs and not ours.fits(theirs):
+                message = f"{path} is a {ours} in {ruleset.name!r} and a {theirs} in {by!r}"
+                report.at("link.type_conflict", message, NOWHERE, f"{ruleset.name}#/{path}", "Agree on one type.")
+
+
+def _moves(report: Report, rulesets: Sequence[Ruleset], segments: Mapping[str, Segment]) -> None:
+    """A required segment turns out to have a condition only here: then no action may move it."""
+    for ruleset in rulesets:
+        edges = [(s.place, (*s.on_enter, *s.on_leave)) for s in ruleset.segments.values()]
+        for place, actions in [*((r.place, r.then) for r in ruleset.rules), *edges]:
+            for action in actions:
+                target = segments.get(action.name) if isinstance(action, SegmentAction) else None
+                if target is not None and target.when is not None:
+                    message = f"The segment {target.name!r} of {target.ruleset!r} follows its condition"
+                    report.at("segment.computed", message, place, ruleset.name, "Change what the condition reads.")

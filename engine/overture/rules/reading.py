@@ -1,0 +1,109 @@
+"""Small readers over positioned YAML: the right shape or a diagnostic, never an exception."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+
+from overture.rules.report import Report, did_you_mean
+from overture.rules.tree import Items, Literal, Node
+from overture.rules.yamltext import Mapping, Scalar, Sequence, YamlNode
+
+RULESET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+TYPE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+
+
+class Reading:
+    """Readers that report to one report."""
+
+    def __init__(self, report: Report) -> None:
+        self.report = report
+
+    def mapping(self, node: YamlNode | None, what: str) -> Mapping | None:
+        """A mapping; None where there is nothing (an empty section is no mistake) or something else (reported)."""
+        if isinstance(node, Mapping):
+            return node
+        if node is not None and not _is_null(node):
+            self.report.add("ruleset.shape", f"{what} is a mapping", node, "Write name: value, one a line.")
+        return None
+
+    def entries(
+        self, node: YamlNode | None, what: str, names: re.Pattern[str] = NAME
+    ) -> Iterator[tuple[str, YamlNode, Scalar]]:
+        """Name, value and key of each entry whose name can be used."""
+        mapping = self.mapping(node, what)
+        if mapping is None:
+            return
+        for name, value in mapping.items.items():
+            key = mapping.keys[name]
+            if self.name(name, key, names):
+                yield name, value, key
+
+    def name(self, name: str, where: Scalar, names: re.Pattern[str] = NAME) -> bool:
+        if names.fullmatch(name):
+            return True
+        self.report.add("ruleset.name", f"The name {name[:80]!r} cannot be used", where, f"Names match {names.pattern}")
+        return False
+
+    def keys(self, mapping: Mapping, known: Collection[str], required: Collection[str] = ()) -> bool:
+        """Refuse keys that mean nothing here and miss those that must be there; True if all that must be there is."""
+        for name, key in mapping.keys.items():
+            if name not in known:
+                self.report.add(
+                    "ruleset.unknown_key", f"The key {name[:80]!r} means nothing here", key, did_you_mean(name, known)
+                )
+        missing = [name for name in required if name not in mapping.items]
+        for name in missing:
+            self.report.add("ruleset.missing_key", f"The key {name!r} is missing", mapping)
+        return not missing
+
+    def not_yet(self, what: str, key: Scalar) -> None:
+        self.report.add("ruleset.not_yet", f"This version of Overture has no {what} yet", key, "Remove it.")
+
+    def text(self, node: YamlNode | None, what: str) -> Scalar | None:
+        """A text scalar; None where there is none or something else (reported)."""
+        if node is None:
+            return None
+        if isinstance(node, Scalar) and isinstance(node.value, str):
+            return node
+        hint = "Put it in quotes." if isinstance(node, Scalar) and node.text else ""
+        self.report.add("ruleset.shape", f"{what} is a text", node, hint)
+        return None
+
+    def number(self, node: YamlNode | None, what: str) -> float | None:
+        if node is None:
+            return None
+        if isinstance(node, Scalar) and type(node.value) in (int, float) and abs(node.value) <= 2**53:  # type: ignore[arg-type,operator]
+            return node.value  # type: ignore[return-value]
+        self.report.add("ruleset.shape", f"{what} is a number within ±2^53", node)
+        return None
+
+    def texts(self, node: YamlNode | None, what: str, names: re.Pattern[str] = NAME) -> list[Scalar]:
+        """A list of names; a single one may stand without the list."""
+        if node is None:
+            return []
+        items: list[YamlNode] = node.items if isinstance(node, Sequence) else [node]
+        found = [text for item in items if (text := self.text(item, what))]
+        return [scalar for scalar in found if self.name(scalar.text, scalar, names)]
+
+
+def literal(node: YamlNode) -> Node | None:
+    """A text, number, boolean, or a list of these; None for anything else."""
+    if isinstance(node, Scalar):
+        value = node.value
+        if value is None or (type(value) in (int, float) and not abs(value) <= 2**53):  # type: ignore[arg-type,operator]
+            return None
+        if isinstance(value, str) and len(value) > 1000:
+            return None
+        return Literal(value, node.place)
+    if isinstance(node, Sequence) and len(node.items) <= 500:
+        items = [literal(item) for item in node.items]
+        if all(isinstance(item, Literal) for item in items):
+            return Items(tuple(item for item in items if item is not None), node.place)
+    return None
+
+
+def _is_null(node: YamlNode) -> bool:
+    return isinstance(node, Scalar) and node.value is None

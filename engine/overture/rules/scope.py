@@ -1,0 +1,56 @@
+"""What the expressions of a document may name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from overture.rules.tree import Node
+from overture.rules.types import DATETIME, NUMBER, STRING, Type
+
+FACT_FIELDS = {"type": STRING, "id": STRING, "occurred_at": DATETIME}  # every fact has them
+CONTACT_FIELDS = frozenset({"id", "scores", "segments", "lists"})  # no trait can have these names
+
+_TEXT = Type("string", optional=True)
+_VALUE = Type("any", optional=True)
+_MESSAGE = {"message": STRING, "channel": STRING, "template": STRING, "reason": _TEXT, "address": _TEXT}
+
+BUILT_IN: dict[str, dict[str, Type]] = {
+    "identify": {},  # its fields are the traits
+    "consent": {"channel": STRING, "purpose": STRING, "state": STRING},
+    "score.changed": {"name": STRING, "key": _TEXT, "before": NUMBER, "after": NUMBER},
+    "trait.changed": {"name": STRING, "before": _VALUE, "after": _VALUE},
+    "segment.entered": {"name": STRING},
+    "segment.left": {"name": STRING},
+    "message.sent": _MESSAGE,
+    "message.dropped": _MESSAGE,
+    "message.failed": {**_MESSAGE, "permanent": Type("bool", optional=True)},
+    "message.bounced": {**_MESSAGE, "permanent": Type("bool", optional=True)},
+    "message.complained": _MESSAGE,
+}
+"""Fact types that are always known, with their fields."""
+
+KEYED, PLAIN, EITHER = "keyed", "plain", "either"
+
+
+@dataclass(slots=True)
+class Scope:
+    """Everything declared or required. ``scores`` maps to `KEYED`, `PLAIN`, or `EITHER` for a required one."""
+
+    facts: dict[str, dict[str, Type]] = field(default_factory=lambda: {k: dict(v) for k, v in BUILT_IN.items()})
+    traits: dict[str, Type] = field(default_factory=dict[str, Type])
+    consts: dict[str, Node] = field(default_factory=dict[str, Node])
+    scores: dict[str, str] = field(default_factory=dict[str, str])
+    segments: set[str] = field(default_factory=set[str])
+    lists: set[str] = field(default_factory=set[str])
+
+    def field_of(self, fact_type: str, name: str) -> Type | None:
+        """The type of ``fact.<name>`` on facts of that type, None where it has no such field."""
+        if name in FACT_FIELDS:
+            return FACT_FIELDS[name]
+        if fact_type == "identify" and name in self.traits:
+            return Type(self.traits[name].kind, optional=True)
+        return self.facts.get(fact_type, {}).get(name)
+
+    def names_of(self, fact_type: str) -> set[str]:
+        own = self.traits if fact_type == "identify" else self.facts.get(fact_type, {})
+        return {*own, *FACT_FIELDS}

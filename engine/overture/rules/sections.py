@@ -1,0 +1,152 @@
+"""The declaring sections of a ruleset: requires, facts, traits, consts, scores, lists, templates."""
+
+from __future__ import annotations
+
+from overture.rules.reading import FIELD_NAME, NAME, TYPE_NAME, Reading, literal
+from overture.rules.report import did_you_mean
+from overture.rules.ruleset import ListDecl, ScoreDecl, TemplateDecl
+from overture.rules.scope import BUILT_IN, CONTACT_FIELDS, EITHER, FACT_FIELDS, KEYED, PLAIN, Scope
+from overture.rules.template import check_template
+from overture.rules.types import DECLARABLE, Type, parse_type
+from overture.rules.yamltext import Mapping, YamlNode
+
+REQUIRABLE = ("channels", "scores", "segments", "lists")
+
+
+class Sections(Reading):
+    """Reads one document's declarations into ``scope`` and the declared objects."""
+
+    def __init__(self, root: Mapping, scope: Scope, reading: Reading) -> None:
+        super().__init__(reading.report)
+        self.scope = scope
+        self.root = root
+        self.requires = self._requires(root.items.get("requires"))
+        self.facts = self._facts(root.items.get("facts"))
+        self.traits = self._traits(root.items.get("traits"))
+        self._consts(root.items.get("consts"))
+        self.scores = self._scores(root.items.get("scores"))
+        self.lists = self._lists(root.items.get("lists"))
+        self.templates: dict[str, TemplateDecl] = {}
+
+    def _requires(self, node: YamlNode | None) -> dict[str, tuple[str, ...]]:
+        mapping = self.mapping(node, "requires")
+        if mapping is None:
+            return {}
+        self.keys(mapping, REQUIRABLE)
+        found = {
+            k: tuple(s.text for s in self.texts(v, f"Each of requires.{k}"))
+            for k, v in mapping.items.items()
+            if k in REQUIRABLE
+        }
+        self.scope.scores.update(dict.fromkeys(found.get("scores", ()), EITHER))
+        self.scope.segments.update(found.get("segments", ()))
+        self.scope.lists.update(found.get("lists", ()))
+        return found
+
+    def _type(self, node: YamlNode) -> Type | None:
+        text = self.text(node, "A type")
+        if text is None:
+            return None
+        kind = parse_type(text.text)
+        if kind is None:
+            hint = did_you_mean(text.text.removesuffix("?"), DECLARABLE)
+            self.report.add("type.unknown", f"{text.text[:80]!r} is not a type", text, hint)
+        return kind
+
+    def _facts(self, node: YamlNode | None) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {}
+        for name, fields, key in self.entries(node, "facts", TYPE_NAME):
+            if name in BUILT_IN:
+                self.report.add(
+                    "fact.built_in", f"The fact type {name!r} is built in", key, "Remove it; it is always known."
+                )
+                continue
+            types: dict[str, Type] = {}
+            for field, kind_node, field_key in self.entries(fields, f"The fact type {name!r}", FIELD_NAME):
+                if field in FACT_FIELDS:
+                    self.report.add("field.reserved", f"Every fact has {field!r} by itself", field_key, "Remove it.")
+                else:
+                    types[field] = self._type(kind_node) or Type("any", optional=True)
+            self.scope.facts[name] = types
+            found[name] = {field: _written(kind) for field, kind in types.items()}
+        return found
+
+    def _traits(self, node: YamlNode | None) -> dict[str, str]:
+        for name, kind_node, key in self.entries(node, "traits", FIELD_NAME):
+            if name in CONTACT_FIELDS:
+                self.report.add("field.reserved", f"A contact has {name!r} by itself", key, "Choose another name.")
+            else:
+                self.scope.traits[name] = self._type(kind_node) or Type("any", optional=True)
+        return {name: _written(kind) for name, kind in self.scope.traits.items()}
+
+    def _consts(self, node: YamlNode | None) -> None:
+        for name, value_node, _ in self.entries(node, "consts", FIELD_NAME):
+            value = literal(value_node)
+            if value is None:
+                self.report.add("const.value", "A const is a text, a number, a boolean, or a list of these", value_node)
+            else:
+                self.scope.consts[name] = value
+
+    def _scores(self, node: YamlNode | None) -> dict[str, ScoreDecl]:
+        found: dict[str, ScoreDecl] = {}
+        for name, value, key in self.entries(node, "scores"):
+            mapping = self.mapping(value, f"The score {name!r}")
+            decl = ScoreDecl(name)
+            if mapping is not None:
+                items = mapping.items
+                if "decay" in items:
+                    self.not_yet("decay of scores", mapping.keys["decay"])
+                self.keys(mapping, ("per", "min", "max", "decay"))
+                per = self.text(items.get("per"), "per")
+                if per is not None and not self.name(per.text, per, FIELD_NAME):
+                    per = None
+                low, high = self.number(items.get("min"), "min"), self.number(items.get("max"), "max")
+                if low is not None and high is not None and low > high:
+                    self.report.add("score.bounds", f"min {low} exceeds max {high}", items["min"])
+                decl = ScoreDecl(name, per.text if per else "", low, high)
+            if name in self.scope.scores:
+                self.report.add(
+                    "link.duplicate", f"The score {name!r} is required and declared", key, "Do one of the two."
+                )
+            self.scope.scores[name] = KEYED if decl.per else PLAIN
+            found[name] = decl
+        return found
+
+    def _lists(self, node: YamlNode | None) -> dict[str, ListDecl]:
+        found: dict[str, ListDecl] = {}
+        for name, value, key in self.entries(node, "lists"):
+            mapping = self.mapping(value, f"The list {name!r}")
+            decl = ListDecl(name)
+            if mapping is not None and mapping.items:
+                self.keys(mapping, ("channel", "purpose"), ("channel", "purpose"))
+                texts = [self.text(mapping.items.get(k), k) for k in ("channel", "purpose")]
+                channel, purpose = (t.text if t and self.name(t.text, t, NAME) else "" for t in texts)
+                decl = ListDecl(name, channel, purpose)
+            if name in self.scope.lists:
+                self.report.add(
+                    "link.duplicate", f"The list {name!r} is required and declared", key, "Do one of the two."
+                )
+            self.scope.lists.add(name)
+            found[name] = decl
+        return found
+
+    def read_templates(self) -> None:
+        """After the traits: templates may name them."""
+        for name, value, key in self.entries(self.root.items.get("templates"), "templates"):
+            mapping = self.mapping(value, f"The template {name!r}")
+            if mapping is None:
+                continue
+            self.keys(mapping, ("subject", "text", "html"))
+            if not mapping.items.keys() & {"text", "html"}:
+                self.report.add("template.empty", f"The template {name!r} has no text and no html", key)
+            parts: dict[str, str] = {}
+            for part in ("subject", "text", "html"):
+                scalar = self.text(mapping.items.get(part), part)
+                if scalar is not None:
+                    check_template(scalar, self.scope, self.report)
+                    parts[part] = scalar.text
+            self.templates[name] = TemplateDecl(name, **parts)
+
+
+def _written(kind: Type) -> str:
+    return kind.kind + ("?" if kind.optional else "")

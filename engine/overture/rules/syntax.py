@@ -1,0 +1,307 @@
+"""Text of an expression → syntax tree. Python's grammar, never Python's execution.
+
+`ast.parse` only parses; what it yields is translated node by node from a closed list, and everything else is refused.
+Size and bracket depth are checked before Python sees the text.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Mapping
+from typing import Literal as OneOf
+from typing import NoReturn
+
+from overture.rules.report import Report, did_you_mean
+from overture.rules.tree import And, Arithmetic, Call, Compare, Field, Items, Literal, Node, Not, Or, Place
+from overture.rules.yamltext import Locate
+
+Comparison = OneOf["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
+Operator = OneOf["+", "-", "*", "/", "%"]
+
+SOURCE_LIMIT = 4096
+DEPTH_LIMIT = 40
+NODE_LIMIT = 500
+TEXT_LIMIT = 1000
+NUMBER_LIMIT = 2**53
+
+FUNCTIONS = frozenset({"has", "matches", "len", "min", "max", "abs", "round"})
+METHODS = frozenset({"startswith", "endswith", "contains", "lower"})
+LATER = frozenset({"count", "total", "last", "first", "seen", "now", "age", "days", "local"})
+
+_COMPARE: dict[type[ast.cmpop], Comparison] = {
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.In: "in",
+    ast.NotIn: "not in",
+}
+_ARITHMETIC: dict[type[ast.operator], Operator] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.Mod: "%",
+}
+_PREFIX = re.compile(r"\w*$")
+_NAMED_VALUES = {
+    "true": "True",
+    "false": "False",
+    "null": "has(x)",
+    "None": "has(x)",
+    "AND": "and",
+    "OR": "or",
+    "NOT": "not",
+}
+
+
+class _Stop(Exception):
+    """The expression is refused as a whole; the reason is reported."""
+
+
+def parse_syntax(
+    source: str, locate: Locate, consts: Mapping[str, Node], report: Report, pointer: str = ""
+) -> Node | None:
+    """The tree of an expression, with consts folded in; None where something was reported."""
+    before = len(report.diagnostics)
+    translator = _Translator(source, locate, consts, report, pointer)
+    try:
+        node = translator.run()
+    except _Stop:
+        return None
+    return node if len(report.diagnostics) == before else None
+
+
+class _Translator:
+    def __init__(self, source: str, locate: Locate, consts: Mapping[str, Node], report: Report, pointer: str) -> None:
+        self.source = source
+        self.locate = locate
+        self.consts = consts
+        self.report = report
+        self.pointer = pointer
+        self.nodes = 0
+        self.offset = 0  # of the parsed text in the source
+        self.text = ""
+
+    # --- before Python's parser -----------------------------------------------------------------------------
+
+    def run(self) -> Node:
+        if len(self.source.encode(errors="replace")) > SOURCE_LIMIT:
+            self.stop("condition.too_large", "The expression has more than 4 KB", 0, "Split it into several rules.")
+        line = self.one_line()
+        self.text = line.strip()
+        self.offset = len(line) - len(line.lstrip())
+        if not self.text:
+            self.stop("condition.syntax", "The expression is empty", 0)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # "\d" in a pattern is an author's business
+                tree = ast.parse(self.text, mode="eval")
+        except SyntaxError as error:
+            # Offset 0 is how Python says that the text ended too early.
+            at = error.offset - 1 if error.offset else len(self.text)
+            self.stop("condition.syntax", f"Not an expression: {error.msg}", self.offset + min(at, len(self.text)))
+        except (ValueError, MemoryError, RecursionError):
+            self.stop("condition.too_deep", "The expression is nested too deeply", 0, "Split it into several rules.")
+        return self.node(tree.body, 0)
+
+    def one_line(self) -> str:
+        """The source with its line ends as blanks; refuses what would make Python read it differently than it looks."""
+        source, out, quote, depth, i = self.source, list(self.source), "", 0, 0
+        while i < len(source):
+            ch = source[i]
+            if quote:
+                if ch == "\n":
+                    self.stop("condition.syntax", "A text must end on the line where it begins", i)
+                if ch == "\\":
+                    i += 1
+                elif ch == quote:
+                    quote = ""
+            elif ch in "\"'":
+                prefix = _PREFIX.search(source, max(0, i - 8), i)
+                if source.startswith(ch * 3, i) or (prefix and prefix[0] not in ("", "r", "R")):
+                    self.stop("condition.not_allowed", "Only plain texts in quotes are part of the language", i)
+                quote = ch
+            elif ch == "#":
+                self.stop(
+                    "condition.syntax", "An expression has no comments", i, "Put it in YAML: a # line before the key."
+                )
+            elif ch == "\\":
+                self.stop("condition.syntax", "A backslash outside of a text", i)
+            elif ch in "([{":
+                depth += 1
+                if depth > DEPTH_LIMIT:
+                    self.stop("condition.too_deep", "The expression is nested more than 40 levels deep", i)
+            elif ch in ")]}":
+                depth -= 1
+            elif ch in "\n\t":
+                out[i] = " "
+            i += 1
+        return "".join(out)
+
+    # --- the closed list of nodes ---------------------------------------------------------------------------
+
+    def node(self, n: ast.expr, depth: int) -> Node:
+        self.nodes += 1
+        if self.nodes > NODE_LIMIT:
+            self.stop(
+                "condition.too_large",
+                "The expression has more than 500 parts",
+                self.at(n),
+                "Split it into several rules.",
+            )
+        if depth > DEPTH_LIMIT:
+            self.stop("condition.too_deep", "The expression is nested more than 40 levels deep", self.at(n))
+        depth += 1
+        place = self.place(n)
+        match n:
+            case ast.Constant():
+                return self.literal(n, n.value, place)
+            case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)) if (
+                type(value) is not bool
+            ):
+                return self.literal(n, -value, place)
+            case ast.UnaryOp(op=ast.USub()):
+                return Arithmetic("-", Literal(0, place), self.node(n.operand, depth), place)
+            case ast.UnaryOp(op=ast.Not()):
+                return Not(self.node(n.operand, depth), place)
+            case ast.BoolOp():
+                terms = tuple(self.node(v, depth) for v in n.values)
+                return And(terms, place) if isinstance(n.op, ast.And) else Or(terms, place)
+            case ast.Compare():
+                return self.compare(n, depth, place)
+            case ast.BinOp() if type(n.op) in _ARITHMETIC:
+                op = _ARITHMETIC[type(n.op)]
+                return Arithmetic(op, self.node(n.left, depth), self.node(n.right, depth), place)  # type: ignore[arg-type]
+            case ast.List():
+                return Items(tuple(self.node(v, depth) for v in n.elts), place)
+            case ast.Name() | ast.Attribute() | ast.Subscript():
+                return self.field(n, place)
+            case ast.Call():
+                return self.call(n, depth, place)
+            case _:
+                return self.refuse(n, "condition.not_allowed", f"This is not part of the language ({type(n).__name__})")
+
+    def literal(self, n: ast.expr, value: object, place: Place) -> Node:
+        if isinstance(value, str):
+            if len(value) > TEXT_LIMIT:
+                return self.refuse(n, "condition.literal", "A text has more than 1,000 characters")
+            return Literal(value, place)
+        if isinstance(value, bool):
+            return Literal(value, place)
+        if isinstance(value, int | float):
+            if not abs(value) <= NUMBER_LIMIT:
+                return self.refuse(n, "condition.literal", "The number is beyond ±2^53")
+            return Literal(value, place)
+        if value is None:
+            return self.refuse(n, "condition.literal", "There is no None", "Write has(x) or not has(x).")
+        return self.refuse(
+            n, "condition.not_allowed", f"A literal of this kind is not part of the language ({type(value).__name__})"
+        )
+
+    def compare(self, n: ast.Compare, depth: int, place: Place) -> Node:
+        operands = [self.node(v, depth) for v in (n.left, *n.comparators)]
+        parts: list[Node] = []
+        for op, left, right in zip(n.ops, operands, operands[1:], strict=False):
+            symbol = _COMPARE.get(type(op))
+            if symbol is None:
+                return self.refuse(
+                    n, "condition.not_allowed", "`is` is not part of the language", "Write == or has(x)."
+                )
+            parts.append(Compare(symbol, left, right, place))  # type: ignore[arg-type]
+        return parts[0] if len(parts) == 1 else And(tuple(parts), place)
+
+    def field(self, n: ast.expr, place: Place) -> Node:
+        path: list[str] = []
+        at: ast.expr = n
+        while not isinstance(at, ast.Name):
+            if isinstance(at, ast.Attribute):
+                path.append(at.attr)
+            elif isinstance(at, ast.Subscript):
+                if not (isinstance(at.slice, ast.Constant) and isinstance(at.slice.value, str)):
+                    return self.refuse(
+                        at,
+                        "condition.not_allowed",
+                        "A field is named by a text",
+                        'Write contact.scores.interest["seo"].',
+                    )
+                path.append(at.slice.value)
+            else:
+                return self.refuse(n, "condition.not_allowed", "Only fact and contact have fields")
+            if len(path) > 16:
+                self.stop("condition.too_deep", "The field has more than 16 names", self.at(n))
+            at = at.value
+        path.reverse()
+        if at.id in ("fact", "contact"):
+            if not path:
+                return self.refuse(n, "condition.unknown_name", f"`{at.id}` needs a field", f"Write {at.id}.name.")
+            return Field(at.id, tuple(path), place)  # type: ignore[arg-type]
+        if at.id == "consts":
+            if len(path) == 1 and path[0] in self.consts:
+                return _moved(self.consts[path[0]], place)
+            return self.refuse(
+                n,
+                "condition.unknown_name",
+                f"There is no const {'.'.join(path)!r}",
+                did_you_mean(".".join(path), self.consts),
+            )
+        instead = _NAMED_VALUES.get(at.id)
+        hint = (
+            f"Write {instead}." if instead else f'Text stands in quotes: "{at.id}". Fields begin with fact. or contact.'
+        )
+        return self.refuse(n, "condition.unknown_name", f"The name {at.id!r} is not known", hint)
+
+    def call(self, n: ast.Call, depth: int, place: Place) -> Node:
+        if isinstance(n.func, ast.Attribute):
+            name, first, known = n.func.attr, [n.func.value], METHODS
+        elif isinstance(n.func, ast.Name):
+            name, first, known = n.func.id, [], FUNCTIONS
+        else:
+            return self.refuse(n, "condition.not_allowed", "Only functions of the language can be called")
+        if name in LATER and known is FUNCTIONS:
+            return self.refuse(
+                n,
+                "condition.not_yet",
+                f"`{name}` is not in this version of Overture",
+                "Keep a score or a trait instead.",
+            )
+        if name not in known:
+            other = METHODS if known is FUNCTIONS else FUNCTIONS
+            usage = f"Write x.{name}(…)." if other is METHODS else f"Write {name}(x)."
+            hint = usage if name in other else did_you_mean(name, known)
+            return self.refuse(n, "condition.unknown_function", f"There is no function {name!r}", hint)
+        if n.keywords:
+            return self.refuse(n, "condition.arguments", f"`{name}` takes no named arguments")
+        return Call(name, tuple(self.node(a, depth) for a in (*first, *n.args)), place)
+
+    # --- places and problems --------------------------------------------------------------------------------
+
+    def at(self, n: ast.expr) -> int:
+        """Offset in the source; Python counts columns in UTF-8 bytes."""
+        column = n.col_offset
+        if not self.text.isascii():
+            column = len(self.text.encode()[:column].decode(errors="ignore"))
+        return self.offset + column
+
+    def place(self, n: ast.expr) -> Place:
+        return self.locate(self.at(n))
+
+    def refuse(self, n: ast.expr, code: str, message: str, hint: str = "") -> Node:
+        """Report and go on, so that one run finds everything; the stand-in is never used."""
+        self.report.at(code, message, self.place(n), self.pointer, hint)
+        return Literal(True)
+
+    def stop(self, code: str, message: str, offset: int, hint: str = "") -> NoReturn:
+        self.report.at(code, message, self.locate(offset), self.pointer, hint)
+        raise _Stop
+
+
+def _moved(node: Node, place: Place) -> Node:
+    """A const, as if it had been written here."""
+    if isinstance(node, Items):
+        return Items(tuple(_moved(item, place) for item in node.items), place)
+    return Literal(node.value, place) if isinstance(node, Literal) else node
