@@ -1,0 +1,69 @@
+"""The HTTP application."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from overture.web import contacts, facts, health, messages, problem, rulesets
+from overture.web.body import Bodies
+from overture.web.openapi import document
+from overture.web.routing import PUBLIC, Call, Route, mount, preflight, route
+from overture.web.services import Services
+
+
+@route("GET", "/openapi.json", scope=PUBLIC, answers={200: dict[str, Any]})
+async def openapi(call: Call) -> web.Response:
+    """This document."""
+    return web.Response(body=_OPENAPI, content_type="application/json")
+
+
+ROUTES: tuple[Route, ...] = (
+    facts.post,
+    facts.decide,
+    contacts.one,
+    contacts.timeline,
+    contacts.top,
+    contacts.members,
+    messages.page,
+    messages.retry,
+    rulesets.every,
+    rulesets.one,
+    rulesets.put,
+    rulesets.check,
+    rulesets.activate,
+    rulesets.rollback,
+    health.alive,
+    health.ready,
+    health.metrics,
+    openapi,
+)
+_OPENAPI = msgspec.json.encode(document(ROUTES))
+
+
+def make_app(services: Services, bodies: Bodies | None = None) -> web.Application:
+    """The application with all routes; run it with `make_runner`."""
+    app = web.Application(middlewares=[_unrouted])
+    held = bodies or Bodies()
+    for r in ROUTES:
+        app.router.add_route(r.method, r.path, mount(r, services, held))
+        if r.cors:
+            app.router.add_route("OPTIONS", r.path, preflight)
+    return app
+
+
+def make_runner(app: web.Application) -> web.AppRunner:
+    """A runner with what the routes rely on: bodies arrive as sent (intake inflates them, capped), no access log."""
+    return web.AppRunner(app, access_log=None, auto_decompress=False, keepalive_timeout=75)
+
+
+@web.middleware
+async def _unrouted(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Routes answer their own errors; what no route took is a problem as well."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return problem.of(error)

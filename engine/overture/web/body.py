@@ -1,0 +1,58 @@
+"""Reading bodies: capped in bytes, in time, and all together."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from overture.intake import refused
+from overture.model import Overloaded, Refused
+
+
+class Bodies:
+    """Counts the bytes of all bodies being read or handled, so that many clients at once cannot fill the memory."""
+
+    def __init__(self, budget: int = 256 * 1024 * 1024, seconds: float = 30.0) -> None:
+        self.held = 0
+        self._budget = budget
+        self._seconds = seconds
+
+    async def read(self, request: web.Request, cap: int) -> bytes:
+        """The whole body; `release` it when done. Raises Refused 413, 408 and Overloaded 503."""
+        if (request.content_length or 0) > cap:
+            raise refused("body.too_large", f"The body has {request.content_length} bytes; at most {cap} are taken.")
+        if request.content.is_eof():  # it came in one piece with the head, as most facts do
+            body = request.content.read_nowait()
+            self._hold(len(body))
+            return body
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._stream(request, cap)
+        except TimeoutError:
+            raise Refused(
+                "body.timeout", f"The body took longer than {self._seconds:g} s.", "Send smaller batches.", status=408
+            ) from None
+
+    def release(self, body: bytes) -> None:
+        self.held -= len(body)
+
+    async def _stream(self, request: web.Request, cap: int) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            while chunk := await request.content.readany():
+                self._hold(len(chunk))
+                size += len(chunk)
+                if size > cap:
+                    raise refused("body.too_large", f"The body is larger than {cap} bytes.")
+                chunks.append(chunk)
+        except BaseException:
+            self.held -= size
+            raise
+        return b"".join(chunks)
+
+    def _hold(self, size: int) -> None:
+        if self.held + size > self._budget:
+            raise Overloaded("server.busy", "Too many large bodies are being read.", status=503)
+        self.held += size

@@ -1,0 +1,63 @@
+"""Looking at contacts: one, its timeline, rankings and segments."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from overture.model import Contact, Refused
+from overture.web import shapes
+from overture.web.routing import Call, answer, route
+from overture.web.services import Page
+
+_RECENT = 10
+
+
+@route("GET", "/v1/contacts/{id}", scope="contacts:read", answers={200: shapes.ContactView})
+async def one(call: Call) -> web.Response:
+    """A contact by its id or by another of its identifiers."""
+    contact = await _find(call)
+    return answer(shapes.ContactView.of(contact, await call.services.contacts.timeline(contact.id, None, _RECENT)))
+
+
+@route(
+    "GET",
+    "/v1/contacts/{id}/timeline",
+    scope="contacts:read",
+    answers={200: shapes.Timeline},
+    query=shapes.TimelineQuery,
+)
+async def timeline(call: Call) -> web.Response:
+    """What happened to a contact and why, newest first."""
+    query: shapes.TimelineQuery = call.query
+    contact = await _find(call)
+    before = int(query.cursor) if query.cursor else None
+    traces = await call.services.contacts.timeline(contact.id, before, query.limit + 1)
+    shown = traces[: query.limit]
+    following = str(shown[-1].seq) if len(traces) > query.limit else None
+    return answer(shapes.Timeline([shapes.Moment.of(trace) for trace in shown], following))
+
+
+@route("GET", "/v1/scores/{name}/top", scope="contacts:read", answers={200: Page}, query=shapes.TopQuery)
+async def top(call: Call) -> web.Response:
+    """The contacts with the highest score, highest first."""
+    query: shapes.TopQuery = call.query
+    return answer(await call.services.rankings.top(call.path("name"), query.key, query.cursor, query.limit))
+
+
+@route("GET", "/v1/segments/{name}/contacts", scope="contacts:read", answers={200: Page}, query=shapes.PageQuery)
+async def members(call: Call) -> web.Response:
+    """The contacts in a segment."""
+    query: shapes.PageQuery = call.query
+    return answer(await call.services.rankings.members(call.path("name"), query.cursor, query.limit))
+
+
+async def _find(call: Call) -> Contact:
+    contact = await call.services.contacts.find(call.path("id"))
+    if contact is None:
+        raise Refused(
+            "contact.unknown",
+            "There is no such contact.",
+            "A fact just accepted is decided a moment later; ?wait=true waits.",
+            status=404,
+        )
+    return contact

@@ -1,0 +1,108 @@
+"""Deploying rulesets over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from overture.model import Refused
+from overture.rules.report import RulesetInvalid
+from overture.web import shapes
+from overture.web.routing import Call, answer, route
+from overture.web.services import RulesetState
+
+_CAP = 1024 * 1024
+_DOCUMENT = {"application/yaml": str, "application/json": dict[str, Any]}
+_IF_MATCH = {"If-Match": "The revision that must be active now; 412 if it is another."}
+
+
+@route(
+    "PUT",
+    "/v1/rulesets/{name}",
+    scope="rulesets:write",
+    answers={200: shapes.RevisionAnswer, 201: shapes.RevisionAnswer},
+    takes=_DOCUMENT,
+)
+async def put(call: Call) -> web.Response:
+    """Keep a document as a revision. It does not become active; 200 where this revision was kept before."""
+    kept = await call.services.rulesets.put(call.path("name"), await _document(call))
+    body = shapes.RevisionAnswer(kept.name, kept.revision, kept.active, list(kept.warnings))
+    return answer(body, 201 if kept.new else 200, _etag(kept.revision))
+
+
+@route(
+    "POST",
+    "/v1/rulesets/{name}/check",
+    scope="rulesets:write",
+    answers={200: shapes.CheckAnswer},
+    takes=_DOCUMENT,
+)
+async def check(call: Call) -> web.Response:
+    """All findings about a document; nothing is kept. 422 where it has errors."""
+    ruleset, diagnostics = call.services.rulesets.check(await _document(call))
+    if ruleset is None:
+        raise RulesetInvalid(diagnostics)
+    return answer(shapes.CheckAnswer(diagnostics))
+
+
+@route(
+    "POST",
+    "/v1/rulesets/{name}/revisions/{revision}/activate",
+    scope="rulesets:deploy",
+    answers={200: shapes.ActivationAnswer},
+    headers=_IF_MATCH,
+)
+async def activate(call: Call) -> web.Response:
+    """Make a revision the active one, for every fact accepted from now on."""
+    name, revision = call.path("name"), call.path("revision")
+    version = await call.services.rulesets.activate(name, revision, _if_match(call))
+    return answer(shapes.ActivationAnswer(name, revision, version), headers=_etag(revision))
+
+
+@route(
+    "POST",
+    "/v1/rulesets/{name}/rollback",
+    scope="rulesets:deploy",
+    answers={200: shapes.ActivationAnswer},
+    headers=_IF_MATCH,
+)
+async def rollback(call: Call) -> web.Response:
+    """Make the revision active that was so before the present one."""
+    name = call.path("name")
+    revision, version = await call.services.rulesets.rollback(name, _if_match(call))
+    return answer(shapes.ActivationAnswer(name, revision, version), headers=_etag(revision))
+
+
+@route("GET", "/v1/rulesets", scope="rulesets:read", answers={200: list[RulesetState]})
+async def every(call: Call) -> web.Response:
+    """All rulesets with their revisions."""
+    return answer(await call.services.rulesets.list())
+
+
+@route("GET", "/v1/rulesets/{name}", scope="rulesets:read", answers={200: RulesetState})
+async def one(call: Call) -> web.Response:
+    """One ruleset; the ETag is its active revision."""
+    state = await call.services.rulesets.get(call.path("name"))
+    if state is None:
+        raise Refused("ruleset.unknown", "There is no such ruleset.", "GET /v1/rulesets lists them.", status=404)
+    return answer(state, headers=_etag(state.active) if state.active else None)
+
+
+async def _document(call: Call) -> str:
+    body = await call.bodies.read(call.request, _CAP)
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Refused("ruleset.not_utf8", "The document is not UTF-8.", "Save it as UTF-8.") from None
+    finally:
+        call.bodies.release(body)
+
+
+def _etag(revision: str) -> dict[str, str]:
+    return {"ETag": f'"{revision}"'}
+
+
+def _if_match(call: Call) -> str | None:
+    given = call.request.headers.get("If-Match", "").strip().removeprefix("W/").strip('"')
+    return given if given not in ("", "*") else None

@@ -1,0 +1,136 @@
+"""What the web layer needs from the rest: small protocols, so that a route holds no business logic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from overture.model import Contact, Diagnostic, Draft, Trace
+
+
+class Grant(Protocol):
+    """What a key may do; the scope ``*`` stands for all."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def scopes(self) -> frozenset[str]: ...
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What became of one draft. ``decision`` is set where the caller waited and the fact was decided in time."""
+
+    status: Literal["accepted", "duplicate", "conflict"]
+    id: str
+    contact: str
+    decision: dict[str, Any] | None = None
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Part of a long list; ``next`` is the cursor of the part that follows, null at the end."""
+
+    items: list[dict[str, Any]]
+    next: str | None = None
+
+
+class StoredRevision(msgspec.Struct, frozen=True):
+    """One revision that can be activated; ``created_at`` is RFC 3339."""
+
+    revision: str
+    created_at: str
+
+
+class RulesetState(msgspec.Struct, frozen=True):
+    """A ruleset: its active revision (null for none) and all revisions, newest first."""
+
+    name: str
+    active: str | None
+    revisions: list[StoredRevision]
+
+
+class Revision(Protocol):
+    """A document as it was kept; ``new`` is false where this revision was kept before."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def revision(self) -> str: ...
+    @property
+    def new(self) -> bool: ...
+    @property
+    def active(self) -> bool: ...
+    @property
+    def warnings(self) -> Sequence[Diagnostic]: ...
+
+
+class Facts(Protocol):
+    async def accept(
+        self, drafts: Sequence[Draft], *, source: str, backfill: bool, wait: bool, now: int
+    ) -> list[Receipt]:
+        """Put facts on disk; a receipt for each, in order. Raises StoreUnavailable, Overloaded (nothing was taken)."""
+        ...
+
+
+class Contacts(Protocol):
+    async def find(self, id_or_alias: str) -> Contact | None: ...
+
+    async def timeline(self, contact_id: str, before: int | None, limit: int) -> list[Trace]:
+        """Newest first; ``before`` is the number (`Trace.seq`) that all of them stay below."""
+        ...
+
+
+class Rankings(Protocol):
+    async def top(self, score: str, key: str, cursor: str | None, limit: int) -> Page:
+        """Highest first. Raises Refused with status 404 where no active ruleset declares the score."""
+        ...
+
+    async def members(self, segment: str, cursor: str | None, limit: int) -> Page:
+        """Raises Refused with status 404 where no active ruleset declares the segment."""
+        ...
+
+
+class Messages(Protocol):
+    async def page(self, state: str | None, cursor: str | None, limit: int) -> Page: ...
+
+    async def retry(self, id: str) -> bool:
+        """Make a dead or waiting message due now; False where there is none. Raises Refused 409 where it was sent."""
+        ...
+
+
+class Rulesets(Protocol):
+    """`overture.deploy.Rulesets`, and two ways to look. Raises RulesetInvalid, Refused 404, 409, 412."""
+
+    def check(self, text: str) -> tuple[object | None, list[Diagnostic]]: ...
+    async def put(self, name: str, text: str) -> Revision: ...
+    async def activate(self, name: str, revision: str, if_match: str | None = None) -> int: ...
+    async def rollback(self, name: str, if_match: str | None = None) -> tuple[str, int]: ...
+    async def list(self) -> list[RulesetState]: ...
+    async def get(self, name: str) -> RulesetState | None: ...
+
+
+class Keys(Protocol):
+    def grant(self, token: str) -> Grant | None:
+        """What the key may do, None for no key of ours. Called for each request: answers from memory."""
+        ...
+
+
+class Health(Protocol):
+    async def ready(self) -> dict[str, Any]:
+        """What ``/readyz`` shows; its key ``ready`` is a bool and decides between 200 and 503."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """All that the routes call."""
+
+    facts: Facts
+    contacts: Contacts
+    rankings: Rankings
+    messages: Messages
+    rulesets: Rulesets
+    keys: Keys
+    health: Health
