@@ -116,6 +116,9 @@ class EmbeddedStore:
                     os.kill(self.pid, sign)
             await self._gone(10.0)
             (self.data_dir / "store.json").unlink(missing_ok=True)
+            if self._socket.parent != self.data_dir:
+                with contextlib.suppress(OSError):
+                    self._socket.parent.rmdir()
         finally:
             self._release()
 
