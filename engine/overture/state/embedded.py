@@ -114,7 +114,8 @@ class EmbeddedStore:
                 _log.warning("The store (pid %d) does not stop; sending it %s.", self.pid, sign.name)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.pid, sign)
-            await self._gone(10.0)
+            if await self._gone(10.0) and self._child is not None:
+                self._child.wait()
             (self.data_dir / "store.json").unlink(missing_ok=True)
             if self._socket.parent != self.data_dir:
                 with contextlib.suppress(OSError):
