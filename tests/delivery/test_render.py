@@ -104,3 +104,6 @@ def test_the_data_is_a_copy_of_plain_types():
     with pytest.raises(RenderRefused):
         render(TemplateDecl("guide", text="{{ contact.secret() }}"), context)
     assert render(TemplateDecl("guide", text="{{ contact.name }}{{ fact.odd }}"), context).text == "Ada?"
+    template = TemplateDecl("guide", subject="{{ contact.update({'name': 'Eve'}) }}", text="{{ contact.name }}")
+    assert render(template, context).text == "Ada"
+    assert context["contact"]["name"] == "Ada"

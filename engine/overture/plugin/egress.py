@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -61,11 +62,11 @@ def permitted(host: str, allow: Iterable[Network] = ()) -> bool:
     return address.is_global and not address.is_multicast and not any(address in network for network in NEVER)
 
 
-def guarded_connector(allow: Iterable[str] = (), *, limit: int = 100) -> aiohttp.TCPConnector:
+def guarded_connector(allow: Iterable[str] = (), resolver: AbstractResolver | None = None) -> aiohttp.TCPConnector:
     """A connector that makes sockets to public addresses and to the networks in ``allow`` (CIDRs) only.
 
     Anything else fails to connect with `EgressRefused` as the ``os_error``. Use it with ``trust_env=False`` (a proxy
-    would do the connecting) and without redirects. Needs a running event loop.
+    would do the connecting) and without redirects. ``resolver`` is aiohttp's own by default. Needs a running event loop.
     """
     allowed = networks(allow)
 
@@ -75,4 +76,4 @@ def guarded_connector(allow: Iterable[str] = (), *, limit: int = 100) -> aiohttp
             raise EgressRefused
         return socket.socket(family, kind, protocol)
 
-    return aiohttp.TCPConnector(socket_factory=make, limit=limit)
+    return aiohttp.TCPConnector(socket_factory=make, resolver=resolver)

@@ -1,4 +1,4 @@
-"""Webhooks after the Standard Webhooks specification (standardwebhooks.com): signed JSON, posted to a public address."""
+"""Webhooks after the Standard Webhooks specification (standardwebhooks.com): signed JSON to a public address."""
 
 from __future__ import annotations
 
@@ -76,9 +76,7 @@ class WebhookChannel:
     async def send(self, message: Outgoing) -> Sent | Rejected:
         url = _target(message.to)
         if url is None:
-            return Rejected(
-                "webhook.url_invalid", "The address is not an http(s) URL without user name and password.", True
-            )
+            return Rejected("webhook.url_invalid", "The address is not an http(s) URL, or has a user name in it.", True)
         body = payload(message)
         try:
             request = self._open().post(url, data=body, headers=self._headers(message, body), allow_redirects=False)
@@ -86,6 +84,8 @@ class WebhookChannel:
                 status, headers = response.status, response.headers
                 with suppress(aiohttp.ClientError, TimeoutError):  # the status has decided already
                     await response.content.read(READ_AT_MOST)
+        except aiohttp.ClientConnectorCertificateError:
+            raise RetryLater(code="webhook.certificate", message=f"{url.host} has no valid certificate.") from None
         except aiohttp.ClientConnectorError as error:
             if isinstance(error.os_error, EgressRefused):
                 return Rejected("webhook.egress_refused", f"{url.host} leads to an address that must not be called.")
