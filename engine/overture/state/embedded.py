@@ -88,6 +88,8 @@ class EmbeddedStore:
         try:
             await self._bring_up()
         except BaseException:
+            if self._child is not None:
+                self._child.terminate()
             self._release()
             raise
         self._supervisor = asyncio.create_task(self._supervise(), name="store supervisor")
