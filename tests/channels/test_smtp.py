@@ -28,7 +28,7 @@ def opened(url: str, **settings: object) -> SmtpChannel:
 
 def outgoing(**changes: object) -> Outgoing:
     values: dict[str, object] = {
-        "id": "f1:welcome/hello:0", "channel": "smtp", "to": "ada@example.com", "subject": "Hello", "text": "Hi Ada",
+        "id": "f1:welcome/hello:0", "channel": "email", "to": "ada@example.com", "subject": "Hello", "text": "Hi Ada",
         "purpose": "marketing", "contact": "ada", "created_at": 1_774_605_600_000,
     }  # fmt: skip
     return Outgoing(**(values | changes))  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ class Rulesets:
     """What the API and the command line do with rulesets."""
 
     def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+        self.registry = registry
 
     def check(self, text: str) -> tuple[Ruleset | None, list[Diagnostic]]:
         """All findings about a document; nothing is kept."""
@@ -42,8 +42,8 @@ class Rulesets:
                 "/name",
                 422,
             )
-        new = await self._registry.put(name, ruleset.revision, text, clock.now())
-        active = (await self._registry.active(await self._registry.version())).get(name)
+        new = await self.registry.put(name, ruleset.revision, text, clock.now())
+        active = (await self.registry.active(await self.registry.version())).get(name)
         warnings = tuple(d for d in inspect(text)[1] if d.severity != "error")
         return Revision(name, ruleset.revision, new, active == ruleset.revision, warnings)
 
@@ -57,8 +57,8 @@ class Rulesets:
 
     async def activate_all(self, wanted: ActiveSet, if_match: ActiveSet | None = None) -> int:
         """Activate several revisions in one move: rulesets that need each other become active together."""
-        version = await self._registry.version()
-        active = await self._registry.active(version)
+        version = await self.registry.version()
+        active = await self.registry.active(version)
         for name, expected in (if_match or {}).items():
             if active.get(name) != expected:
                 raise Refused(
@@ -71,24 +71,24 @@ class Rulesets:
         if new == active:
             return version
         Plan(await self._program(new, version + 1))
-        return await self._registry.activate(version, new, clock.now())
+        return await self.registry.activate(version, new, clock.now())
 
     async def rollback(self, name: str, if_match: str | None = None) -> tuple[str, int]:
         """Activate what was active of this ruleset before its present revision; answers (revision, version)."""
-        version = await self._registry.version()
-        now_active = (await self._registry.active(version)).get(name)
+        version = await self.registry.version()
+        now_active = (await self.registry.active(version)).get(name)
         if now_active is None:
             raise Refused("ruleset.unknown", f"No revision of {name} is active.", status=404)
         for earlier in range(version - 1, 0, -1):
-            revision = (await self._registry.active(earlier)).get(name)
+            revision = (await self.registry.active(earlier)).get(name)
             if revision is not None and revision != now_active:
                 return revision, await self.activate(name, revision, if_match)
         raise Refused("ruleset.no_earlier", f"No other revision of {name} was ever active.", status=409)
 
     async def active(self) -> tuple[int, ActiveSet]:
         """(version, {name: revision}) of what is active."""
-        version = await self._registry.version()
-        return version, await self._registry.active(version)
+        version = await self.registry.version()
+        return version, await self.registry.active(version)
 
     async def program(self) -> Program:
         """What is active now, linked."""
@@ -98,7 +98,7 @@ class Rulesets:
     async def _program(self, active: ActiveSet, version: int) -> Program:
         rulesets: list[Ruleset] = []
         for name, revision in sorted(active.items()):
-            text = await self._registry.text(name, revision)
+            text = await self.registry.text(name, revision)
             if text is None:
                 raise Refused("ruleset.unknown", f"There is no revision {revision} of {name}.", "Put it first.", status=404)
             rulesets.append(load(text))

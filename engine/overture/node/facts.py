@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from overture.model import Draft, Fact
+from overture.model.errors import Overloaded
 from overture.node.gauges import Gauges
 from overture.state.identity import Identity
 from overture.state.log import Entry, Log, Taken, body_digest, dedupe_key
-from overture.web.services import Overloaded, Receipt
+from overture.web.services import Receipt
 from overture.worker.replies import Replies
 
 PATIENCE = 10.0  # seconds that a request waits for a decision
@@ -33,7 +34,7 @@ class FactService:
     ) -> list[Receipt]:
         """Durable on return, in the order of the drafts. Raises Overloaded, StoreUnavailable."""
         if self._gauges.lag > self._max_lag:
-            raise Overloaded(self._gauges.lag)
+            raise Overloaded("facts.backlog", f"{self._gauges.lag} accepted facts wait to be decided.")
         process = self._replies.process if wait else ""
         entries = [self._entry(draft, source, backfill, process, now) for draft in drafts]
         unresolved = [i for i, draft in enumerate(drafts) if len(draft.ids) > 1 or "user_id" not in draft.ids]

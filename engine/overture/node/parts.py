@@ -11,12 +11,11 @@ from typing import Any
 from overture.delivery.attempt import Attempt
 from overture.delivery.loop import Deliverer
 from overture.delivery.templates import Templates
-from overture.deploy.rulesets import Rulesets
 from overture.node.facts import FactService
 from overture.node.gauges import Gauges
 from overture.node.health import Health
 from overture.node.meta import Keys
-from overture.node.reading import ContactService, MessageService, RankingService
+from overture.node.reading import ContactService, MessageService, RankingService, RulesetService
 from overture.plugin.host import HostedChannel
 from overture.plugin.manager import PluginManager
 from overture.settings import Settings
@@ -68,7 +67,7 @@ async def assemble(settings: Settings, url: str, store: StoreFacts, environ: Map
     log = Log(wire, n)
     identity = Identity(wire, log)
     registry = Registry(wire, n)
-    rulesets = Rulesets(registry)
+    rulesets = RulesetService(registry)
     contacts = Contacts(wire, n)
     outbox = Outbox(wire, n)
     replies = Replies(url, name)

@@ -11,7 +11,7 @@ from overture.state.contacts import Contacts
 from overture.state.identity import Identity
 from overture.state.outbox import STATES, Outbox
 from overture.state.pages import Pages
-from overture.web.services import Page
+from overture.web.services import Page, RulesetState, StoredRevision
 
 
 class ContactService:
@@ -81,6 +81,22 @@ class MessageService:
         """Put a message that was dropped or given up back into the outbox; False if there is none in such a state."""
         delivery = await self._outbox.locate(id)
         return delivery is not None and await self._outbox.requeue(delivery, clock.now())
+
+
+class RulesetService(Rulesets):
+    """Implements `overture.web.services.Rulesets`: deploying, and two ways to look."""
+
+    async def list(self) -> list[RulesetState]:
+        _, active = await self.active()
+        return [await self._state(name, active.get(name)) for name in await self.registry.names()]
+
+    async def get(self, name: str) -> RulesetState | None:
+        _, active = await self.active()
+        return await self._state(name, active.get(name)) if name in await self.registry.names() else None
+
+    async def _state(self, name: str, active: str | None) -> RulesetState:
+        revisions = await self.registry.revisions(name)
+        return RulesetState(name, active, [StoredRevision(r, clock.to_text(at)) for r, at in reversed(revisions)])
 
 
 def tidy(number: float) -> int | float:

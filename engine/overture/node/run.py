@@ -24,7 +24,7 @@ from overture.state.embedded import EmbeddedStore
 from overture.state.probe import probe, require
 from overture.state.registry import Registry
 from overture.state.wire import Wire
-from overture.web.app import make_app
+from overture.web.app import make_app, make_runner
 
 log = logging.getLogger("overture")
 
@@ -108,7 +108,7 @@ async def _web(settings: Settings, parts: Parts, say: Callable[[str], None]) -> 
     if "web" not in settings.roles:
         yield
         return
-    runner = web.AppRunner(make_app(parts.services), access_log=None, shutdown_timeout=GRACE)
+    runner = make_runner(make_app(parts.services))
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port, reuse_port=settings.workers > 1 or None)

@@ -256,4 +256,4 @@ def address_of(contact: Contact) -> str | None:
 
 @hookimpl
 def overture_channels() -> Iterable[ChannelPlugin[SmtpConfig]]:
-    yield ChannelPlugin(name="smtp", config=SmtpConfig, open=SmtpChannel, address_of=address_of)
+    yield ChannelPlugin(name="email", config=SmtpConfig, open=SmtpChannel, address_of=address_of)
