@@ -120,7 +120,7 @@ def test_lines_may_begin_with_a_bad_one():
 
 def test_what_is_missing_gets_its_default():
     (draft,) = read(TINY).drafts
-    assert draft.occurred_at == NOW
+    assert draft.occurred_at is None
     assert draft.properties == draft.context == {}
     assert not draft.dedupe
     (other,) = read(TINY).drafts

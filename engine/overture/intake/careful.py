@@ -157,7 +157,7 @@ def _draft(fact: dict[str, Any], now: int, caps: Caps) -> Draft:
             raise _unknown_key(key)
     kind = _type(fact)
     ids = _ids(fact)
-    occurred_at = _occurred_at(fact["occurred_at"], now, caps) if "occurred_at" in fact else now
+    occurred_at = _occurred_at(fact["occurred_at"], now, caps) if "occurred_at" in fact else None
     properties = _object(fact, "properties")
     context = _object(fact, "context")
     if kind == "consent" and not fields.is_consent(properties):

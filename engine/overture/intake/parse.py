@@ -34,7 +34,7 @@ def parse(body: bytes, *, now: int, caps: Caps, encoding: str = "", content_type
     """Read the facts in a body; a bad one is in ``rejected`` and does not touch the others.
 
     ``encoding`` and ``content_type`` are the HTTP headers; both are hints, the bytes decide. ``now`` in milliseconds
-    is the time of a fact that gives none. Raises `Refused` (``body.*``) only where nothing of the body can be used.
+    is what a fact's time may not lie far ahead of. Raises `Refused` (``body.*``) only where nothing of the body can be used.
     """
     if len(body) > caps.body:
         raise refused("body.too_large")

@@ -76,7 +76,7 @@ def read(raw: bytes, now: int, caps: Caps) -> Draft | None:
         fact_id = new_fact_id(now)
 
     if (moment := wire.occurred_at) is UNSET:
-        occurred_at = now
+        occurred_at = None
     else:
         if moment.tzinfo is None:
             return None

@@ -1,0 +1,203 @@
+"""Every route: its scope, its mechanics, and its place in the OpenAPI document."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+from overture.intake import fields
+from overture.web import ROUTES, make_app
+from overture.web.routing import PUBLIC, Route
+from webkit import Memory
+
+OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
+
+
+async def get(client: ClientSession, path: str, method: str = "GET", **more: Any) -> tuple[int, Any]:
+    async with client.request(method, path, **more) as response:
+        return response.status, await response.json(content_type=None)
+
+
+def address(route: Route) -> str:
+    return re.sub(r"\{\w+\}", "x", route.path)
+
+
+def test_every_route_of_the_application_is_declared():
+    app = make_app(Memory().services())
+    served = {(r.method, r.resource.canonical) for r in app.router.routes() if r.resource}
+    declared = {(r.method, r.path) for r in ROUTES}
+    implied = {("HEAD" if m == "GET" else "OPTIONS", p) for m, p in declared}
+    assert declared <= served
+    assert served - declared <= implied
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda r: f"{r.method} {r.path}")
+async def test_every_route_has_a_scope_and_holds_to_it(route: Route, site: str):
+    assert (route.scope is PUBLIC) == (route.path in OPEN)
+    if route.scope is PUBLIC:
+        return
+    async with ClientSession(site) as client:
+        status, problem = await get(client, address(route), route.method)
+        assert (status, problem["code"]) == (401, "auth.key_missing")
+        other = "reader-key" if route.scope == "facts:write" else "writer-key"
+        status, problem = await get(client, address(route), route.method, headers={"Authorization": f"Bearer {other}"})
+        assert (status, problem["code"]) == (403, "auth.scope_missing")
+        assert route.scope in problem["detail"]
+
+
+async def test_what_is_not_there(admin: ClientSession):
+    status, problem = await get(admin, "/v1/nothing")
+    assert (status, problem["code"], problem["title"]) == (404, "request.not_found", "Not Found")
+    async with admin.delete("/v1/facts") as response:
+        assert response.status == 405
+        assert response.headers["Allow"] == "OPTIONS, POST"
+        assert response.content_type == "application/problem+json"
+
+
+async def test_a_contact(admin: ClientSession):
+    status, contact = await get(admin, "/v1/contacts/ada")
+    assert status == 200
+    assert contact["scores"] == {"lead": 40, "interest": {"seo": 10}}
+    assert contact["segments"] == ["hot"]
+    assert [fact["id"] for fact in contact["recent"]] == [f"f{n}" for n in range(12, 2, -1)]
+    assert contact["created_at"] == "1970-01-01T00:00:00.000Z"
+    status, problem = await get(admin, "/v1/contacts/eve")
+    assert (status, problem["code"]) == (404, "contact.unknown")
+
+
+async def test_a_contact_whose_id_needs_escaping(site: str):
+    from yarl import URL
+
+    async with ClientSession(headers={"Authorization": "Bearer admin-key"}) as client:
+        url = URL(f"{site}/v1/contacts/external%3Acrm%3Aa%2Fb%20c", encoded=True)
+        async with client.get(url) as response:
+            assert response.status == 200
+
+
+async def test_a_timeline_page_by_page(admin: ClientSession):
+    seen: list[int] = []
+    cursor = ""
+    for _ in range(3):
+        status, page = await get(admin, f"/v1/contacts/ada/timeline?limit=5{cursor}")
+        assert status == 200
+        seen += [item["seq"] for item in page["items"]]
+        cursor = f"&cursor={page['next']}"
+    assert seen == list(range(12, 0, -1))
+    assert page["next"] is None
+    status, problem = await get(admin, "/v1/contacts/ada/timeline?cursor=abc")
+    assert (status, problem["code"]) == (400, "request.query")
+
+
+async def test_rankings_and_segments(admin: ClientSession):
+    status, page = await get(admin, "/v1/scores/lead/top?key=seo&limit=3&cursor=c")
+    assert (status, page) == (200, {"items": [{"contact": "ada", "score": 40, "key": "seo", "limit": 3}], "next": "c"})
+    assert (await get(admin, "/v1/scores/nothing/top"))[1]["code"] == "score.unknown"
+    assert (await get(admin, "/v1/segments/hot/contacts"))[1]["items"] == [{"contact": "ada"}]
+    for limit in ("0", "501", "many"):
+        assert (await get(admin, f"/v1/segments/hot/contacts?limit={limit}"))[0] == 400
+
+
+async def test_messages(admin: ClientSession):
+    assert await get(admin, "/v1/messages?state=dead") == (
+        200,
+        {"items": [{"id": "m1", "state": "dead"}], "next": None},
+    )
+    assert (await get(admin, "/v1/messages?state=lost"))[0] == 400
+    assert await get(admin, "/v1/messages/m1/retry", "POST") == (200, {"id": "m1"})
+    status, problem = await get(admin, "/v1/messages/m2/retry", "POST")
+    assert (status, problem["code"]) == (404, "message.unknown")
+
+
+async def test_a_ruleset_from_draft_to_rollback(admin: ClientSession):
+    path = "/v1/rulesets/scoring"
+    status, kept = await get(admin, path, "PUT", data=b"name: scoring")
+    assert (status, kept["revision"], kept["active"]) == (201, "r13", False)
+    assert (await get(admin, path, "PUT", data=b"\xef\xbb\xbfname: scoring"))[0] == 200
+    status, problem = await get(admin, f"{path}/revisions/r13/activate", "POST", headers={"If-Match": '"r1"'})
+    assert (status, problem["code"]) == (412, "ruleset.changed")
+    status, active = await get(admin, f"{path}/revisions/r13/activate", "POST", headers={"If-Match": "*"})
+    assert (status, active) == (200, {"name": "scoring", "revision": "r13", "version": 7})
+    async with admin.get(path) as response:
+        assert response.headers["ETag"] == '"r13"'
+        assert (await response.json())["active"] == "r13"
+    assert (await get(admin, "/v1/rulesets"))[1] == [{"name": "scoring", "active": "r13", "revisions": []}]
+    assert (await get(admin, f"{path}/rollback", "POST"))[1]["revision"] == "r0"
+    assert (await get(admin, "/v1/rulesets/nothing"))[0] == 404
+
+
+async def test_a_ruleset_with_errors_names_each(admin: ClientSession):
+    for method, path in (("PUT", "/v1/rulesets/scoring"), ("POST", "/v1/rulesets/scoring/check")):
+        status, problem = await get(admin, path, method, data=b"when: fact.totl > 1")
+        assert status == 422
+        (error,) = problem["errors"]
+        assert (error["code"], error["line"], error["column"]) == ("rule.unknown_field", 3, 7)
+        assert (await get(admin, path, method, data=b"\xff"))[1]["code"] == "ruleset.not_utf8"
+        assert (await get(admin, path, method, data=b" " * (2**20 + 1)))[0] == 413
+    assert await get(admin, "/v1/rulesets/scoring/check", "POST", data=b"fine") == (200, {"warnings": []})
+
+
+async def test_health(site: str, memory: Memory):
+    async with ClientSession(site) as client:
+        assert await get(client, "/healthz") == (200, {"status": "ok"})
+        assert await get(client, "/readyz") == (200, {"ready": True})
+        memory.is_ready = False
+        assert await get(client, "/readyz") == (503, {"ready": False})
+
+
+async def test_metrics_count_what_happened(http: ClientSession):
+    async def metrics() -> str:
+        async with http.get("/metrics") as response:
+            assert response.content_type == "text/plain"
+            return await response.text()
+
+    def value(text: str, name: str) -> float:
+        return next((float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name + " ")), 0.0)
+
+    counted = {
+        'overture_facts_total{code="",outcome="accepted"}': 1,
+        'overture_facts_total{code="fact.type_invalid",outcome="rejected"}': 1,
+        'overture_http_requests_total{method="POST",route="/v1/facts",status="200"}': 1,
+        'overture_http_requests_total{method="POST",route="/v1/facts",status="400"}': 1,
+        'overture_http_seconds_count{method="POST",route="/v1/facts"}': 2,
+    }
+    before = await metrics()
+    async with http.post("/v1/facts", json={"type": "a", "contact": "ada"}) as response:
+        assert response.status == 200
+    async with http.post("/v1/facts", json={"type": "A", "contact": "ada"}) as response:
+        assert response.status == 400
+    after = await metrics()
+    assert {name: value(after, name) - value(before, name) for name in counted} == counted
+
+
+async def test_the_openapi_document_has_every_route(site: str):
+    async with ClientSession(site) as client:
+        _, document = await get(client, "/openapi.json")
+    assert document["openapi"] == "3.1.0"
+    for route in ROUTES:
+        operation = document["paths"][route.path][route.method.lower()]
+        assert operation["summary"].endswith((".", "?", "!"))
+        assert ("security" in operation) == (route.scope is not PUBLIC)
+        named = [p["name"] for p in operation.get("parameters", []) if p["in"] == "path"]
+        assert named == re.findall(r"\{(\w+)\}", route.path)
+    operations = [o for path in document["paths"].values() for o in path.values()]
+    assert len({o["operationId"] for o in operations}) == len(operations) == len(ROUTES)
+    used = set(re.findall(r"#/components/schemas/(\w+)", json.dumps(document)))
+    assert used == set(document["components"]["schemas"])
+    pattern = document["components"]["schemas"]["FactBody"]["properties"]["type"]["pattern"]
+    assert re.fullmatch(pattern, "order.completed")
+    assert pattern.strip("^$").replace("(", "(?:") == fields.TYPE.pattern
+
+
+async def test_schemathesis_reads_the_document(site: str):
+    import schemathesis
+
+    async with ClientSession(site) as client:
+        _, document = await get(client, "/openapi.json")
+    schema = schemathesis.openapi.from_dict(document)
+    schema.validate()
+    assert {(o.ok().method.upper(), o.ok().path) for o in schema.get_all_operations()} == {
+        (r.method, r.path) for r in ROUTES
+    }

@@ -1,0 +1,132 @@
+"""Services kept in memory, for the mechanics of HTTP alone; what facts do is tested through the real ones elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from overture.model import Contact, Diagnostic, Draft, Fact, Refused, Trace
+from overture.rules.report import RulesetInvalid
+from overture.web import Page, Receipt, RulesetState, Services, StoredRevision
+
+KEYS = {
+    "writer-key": frozenset({"facts:write"}),
+    "reader-key": frozenset({"contacts:read", "messages:read", "rulesets:read"}),
+    "admin-key": frozenset({"*"}),
+}
+FINDING = Diagnostic(code="rule.unknown_field", message="There is no field fact.totl", line=3, column=7, hint="total?")
+
+
+@dataclass(frozen=True)
+class MemoryGrant:
+    name: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True)
+class MemoryRevision:
+    name: str
+    revision: str
+    new: bool
+    active: bool = False
+    warnings: Sequence[Diagnostic] = ()
+
+
+@dataclass
+class Memory:
+    """Everything at once; ``fail`` is raised by the next call that reaches a service."""
+
+    taken: dict[str, Draft] = field(default_factory=dict)
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    documents: dict[tuple[str, str], str] = field(default_factory=dict)
+    active: dict[str, str] = field(default_factory=dict)
+    fail: Exception | None = None
+    is_ready: bool = True
+
+    def services(self) -> Services:
+        return Services(self, self, self, MemoryMessages(self), MemoryRulesets(self), self, self)
+
+    def _may_fail(self) -> None:
+        if self.fail is not None:
+            raise self.fail
+
+    def grant(self, token: str) -> MemoryGrant | None:
+        return MemoryGrant(token.removesuffix("-key"), KEYS[token]) if token in KEYS else None
+
+    async def ready(self) -> dict[str, Any]:
+        return {"ready": self.is_ready}
+
+    async def accept(self, drafts: Sequence[Draft], **how: Any) -> list[Receipt]:
+        self._may_fail()
+        self.calls.append(how)
+        return [self._take(draft, how["wait"]) for draft in drafts]
+
+    def _take(self, draft: Draft, wait: bool) -> Receipt:
+        known = self.taken.setdefault(draft.id, draft)
+        status = "accepted" if known is draft else "duplicate" if known == draft else "conflict"
+        decision = {"scores": {"lead": 5}} if wait and status == "accepted" else None
+        return Receipt(status, draft.id, draft.ids.get("user_id", ""), decision)
+
+    async def find(self, id_or_alias: str) -> Contact | None:
+        self._may_fail()
+        if id_or_alias not in ("ada", "external:crm:a/b c", "email:ada@example.org"):
+            return None
+        return Contact("ada", ids={"user_id": "ada"}, scores={"lead": 40, "interest": {"seo": 10}}, segments={"hot": 1})
+
+    async def timeline(self, contact_id: str, before: int | None, limit: int) -> list[Trace]:
+        numbers = [n for n in range(12, 0, -1) if before is None or n < before][:limit]
+        return [Trace(n, Fact(f"f{n}", "page_viewed", contact_id, n * 1000, n * 1000), 1, n * 1000) for n in numbers]
+
+    async def top(self, score: str, key: str, cursor: str | None, limit: int) -> Page:
+        if score != "lead":
+            raise Refused("score.unknown", f"No active ruleset declares the score {score}.", status=404)
+        return Page([{"contact": "ada", "score": 40, "key": key, "limit": limit}], cursor)
+
+    async def members(self, segment: str, cursor: str | None, limit: int) -> Page:
+        return Page([{"contact": "ada"}][:limit], cursor)
+
+
+@dataclass
+class MemoryMessages:
+    memory: Memory
+
+    async def page(self, state: str | None, cursor: str | None, limit: int) -> Page:
+        return Page([{"id": "m1", "state": state}][:limit], cursor)
+
+    async def retry(self, id: str) -> bool:
+        return id == "m1"
+
+
+@dataclass
+class MemoryRulesets:
+    memory: Memory
+
+    def check(self, text: str) -> tuple[object | None, list[Diagnostic]]:
+        return (None, [FINDING]) if "totl" in text else (text, [])
+
+    async def put(self, name: str, text: str) -> MemoryRevision:
+        if self.check(text)[0] is None:
+            raise RulesetInvalid([FINDING])
+        revision = f"r{len(text)}"
+        new = (name, revision) not in self.memory.documents
+        self.memory.documents[name, revision] = text
+        return MemoryRevision(name, revision, new)
+
+    async def activate(self, name: str, revision: str, if_match: str | None = None) -> int:
+        if (name, revision) not in self.memory.documents:
+            raise Refused("ruleset.unknown", "There is no such revision.", status=404)
+        if if_match and self.memory.active.get(name) != if_match:
+            raise Refused("ruleset.changed", "Another revision is active.", status=412)
+        self.memory.active[name] = revision
+        return 7
+
+    async def rollback(self, name: str, if_match: str | None = None) -> tuple[str, int]:
+        return "r0", 8
+
+    async def list(self) -> list[RulesetState]:
+        return [RulesetState(name, active, []) for name, active in self.memory.active.items()]
+
+    async def get(self, name: str) -> RulesetState | None:
+        revisions = [StoredRevision(r, "2026-03-27T10:00:00.000Z") for n, r in self.memory.documents if n == name]
+        return RulesetState(name, self.memory.active.get(name), revisions) if revisions else None
