@@ -123,7 +123,7 @@ class Actions(Reading):
                 hint = "Declare the field, or add per to the action."
                 self.report.add("condition.unknown_field", f"A {fact_type!r} has no field {field!r}", name, hint)
             elif not kind.fits(STRING) and kind.kind != "int":
-                self.report.add("value.type", f"The key `fact.{field}` is a {kind}, not a text", name)
+                self.report.add("value.type", f"The key `fact.{field}` is {kind}, not a text", name)
 
     def set(self, node: YamlNode, types: Types) -> Action | None:
         values: dict[str, Node] = {}
@@ -301,5 +301,5 @@ class Actions(Reading):
         hint = "An expression begins with =." if kind == STRING else ""
         if expected.kind == "datetime":
             hint = 'A time comes from a fact: "= fact.occurred_at".'
-        self.report.add("value.type", f"A {expected} is needed here, and this is a {kind}", node, hint)
+        self.report.add("value.type", f"{str(expected).capitalize()} is needed here, and this is {kind}", node, hint)
         return False

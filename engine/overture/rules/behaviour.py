@@ -79,7 +79,7 @@ class Behaviour(Reading):
         if key is not None:
             kind = check_value(key, types or None, self.scope, self.report, scalar.pointer) if types else None
             if kind is not None and kind.group in ("list", "object", "names"):
-                self.report.add("rule.once_per", f"A key is a text or a number, and this is a {kind}", scalar)
+                self.report.add("rule.once_per", f"A key is a text or a number, and this is {kind}", scalar)
         return Once(key=key) if key is not None else None
 
     def priority(self, node: YamlNode | None) -> int:

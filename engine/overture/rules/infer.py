@@ -46,9 +46,7 @@ class Checker:
     def truth(self, node: Node, types: Types, present: frozenset[Field], negated: bool) -> None:
         kind = self.type_of(node, types, present, negated)
         if not kind.fits(BOOL):
-            self.error(
-                "condition.type", f"This is a {kind}, not true or false", node.place, "Compare it with something."
-            )
+            self.error("condition.type", f"This is {kind}, not true or false", node.place, "Compare it with something.")
 
     def type_of(self, node: Node, types: Types, present: frozenset[Field], negated: bool) -> Type:
         """``present``: fields that ``has`` vouches for here; ``negated``: under an odd number of ``not``."""
@@ -81,7 +79,7 @@ class Checker:
                 for side in children(node):
                     kind = self.type_of(side, types, present, negated)
                     if not kind.fits(NUMBER):
-                        self.error("condition.type", f"Arithmetic takes numbers, and this is a {kind}", side.place)
+                        self.error("condition.type", f"Arithmetic takes numbers, and this is {kind}", side.place)
                 return NUMBER
             case Call():
                 return self.call(node, types, present, negated)
@@ -118,7 +116,7 @@ class Checker:
             if not left.fits(STRING):
                 self.mismatch(node, left, right)
         elif right.group not in ("list", "any"):
-            self.error("condition.type", f"`in` needs a list or a text, and this is a {right}", node.right.place)
+            self.error("condition.type", f"`in` needs a list or a text, and this is {right}", node.right.place)
 
     def fact_types(self, node: Compare) -> None:
         """Every type that the document's conditions name must be declared."""
@@ -146,16 +144,14 @@ class Checker:
 
     def fact_field(self, node: Field, types: Types) -> Type:
         name = node.path[0]
-        if types is None:
-            found: list[Type] = [FACT_FIELDS[name]] if name in FACT_FIELDS else []
-            if not found:
-                message = f"Nothing says on which facts `fact.{name}` is read here"
-                self.error(
-                    "condition.unknown_field", message, node.place, "Here a fact has only type, id and occurred_at."
-                )
-                return MAYBE
+        found: list[Type] = []
+        if name in FACT_FIELDS:
+            found = [FACT_FIELDS[name]]
+        elif types is None:
+            message = f"Nothing says on which facts `fact.{name}` is read here"
+            self.error("condition.unknown_field", message, node.place, "Here a fact has only type, id and occurred_at.")
+            return MAYBE
         else:
-            found: list[Type] = []
             for fact_type in sorted(types & self.scope.facts.keys()):
                 kind = self.scope.field_of(fact_type, name)
                 if kind is None:
@@ -213,7 +209,7 @@ class Checker:
         if kind.kind in ("object", "any"):
             return MAYBE
         name = ".".join(node.path[:known])
-        self.error("condition.unknown_field", f"`{node.root}.{name}` is a {kind} and has no fields", node.place)
+        self.error("condition.unknown_field", f"`{node.root}.{name}` is {kind} and has no fields", node.place)
         return MAYBE
 
     # --- functions ------------------------------------------------------------------------------------------
@@ -244,7 +240,7 @@ class Checker:
         elif node.name == "len":
             if kinds[0].group not in ("text", "list", "object", "names", "any"):
                 self.error(
-                    "condition.type", f"`len` takes a text or a list, and this is a {kinds[0]}", arguments[0].place
+                    "condition.type", f"`len` takes a text or a list, and this is {kinds[0]}", arguments[0].place
                 )
         else:
             self.expect(node, kinds, NUMBER, "a number")
@@ -257,7 +253,7 @@ class Checker:
     def expect(self, node: Call, kinds: list[Type], expected: Type, what: str) -> None:
         for argument, kind in zip(node.arguments, kinds, strict=True):
             if not kind.fits(expected):
-                message = f"`{node.name}` takes {what}, and this is a {kind}"
+                message = f"`{node.name}` takes {what}, and this is {kind}"
                 self.error("condition.type", message, argument.place)
 
     def pattern(self, node: Node) -> None:
@@ -285,7 +281,7 @@ class Checker:
             )
         elif NAMES in (left, right):
             hint = 'Write "name" in contact.segments.'
-        message = f"`{node.op}` between a {left} and a {right} always has the same answer"
+        message = f"`{node.op}` between {left} and {right} always has the same answer"
         self.error("condition.type", message, place or node.place, hint)
 
     def error(self, code: str, message: str, place: Place, hint: str = "") -> None:

@@ -131,7 +131,7 @@ def _types(report: Report, rulesets: Sequence[Ruleset]) -> None:
             other, by = seen.setdefault(path, (written, ruleset.name))
             ours, theirs = parse_type(written), parse_type(other)
             if ours and theirs and not ours.fits(theirs):
-                message = f"{path} is a {ours} in {ruleset.name!r} and a {theirs} in {by!r}"
+                message = f"{path} is {ours} in {ruleset.name!r} and {theirs} in {by!r}"
                 report.at("link.type_conflict", message, NOWHERE, f"{ruleset.name}#/{path}", "Agree on one type.")
 
 

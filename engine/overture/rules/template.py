@@ -61,7 +61,8 @@ class _Check:
                 word = keyword[1] if keyword else ""
                 if word not in ("if", "elif", "else", "endif"):
                     hint = "Templates have {{ expressions }} and {% if %} only."
-                    self.error("template.not_allowed", f"The tag {word[:40]!r} is not allowed", start, hint)
+                    if not word.startswith("end"):  # its beginning is reported; without one the engine complains
+                        self.error("template.not_allowed", f"The tag {word[:40]!r} is not allowed", start, hint)
                     continue
                 skip = keyword.end() if keyword else 0
                 self.expression(body[skip:], start + skip)

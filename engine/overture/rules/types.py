@@ -8,6 +8,9 @@ DECLARABLE = ("string", "int", "number", "bool", "datetime", "list", "object", "
 _GROUPS = {"string": "text", "int": "number", "number": "number", "datetime": "number", "bool": "boolean"}
 
 
+_PHRASES = {"int": "an int", "object": "an object", "names": "a set of names", "any": "a value of any type"}
+
+
 @dataclass(frozen=True, slots=True)
 class Type:
     """``kind``: one of `DECLARABLE`, or ``names`` for ``contact.segments`` and ``contact.lists``.
@@ -27,7 +30,7 @@ class Type:
         return "any" in (self.kind, other.kind) or self.group == other.group
 
     def __str__(self) -> str:
-        return self.kind
+        return _PHRASES.get(self.kind, f"a {self.kind}")
 
 
 STRING = Type("string")

@@ -48,6 +48,8 @@ class Scalar:
 
     def locator(self) -> Locate:
         """Finds the place of each character of ``text``; exact for everything but blanks."""
+        if not self.text:
+            return lambda _: self.place
         offsets = self.source.offsets(self.text, self.start, self.end, self.style)
         return lambda i: self.source.place(offsets[i] if i < len(offsets) else self.end)
 

@@ -1,0 +1,120 @@
+"""Rulesets linked into one program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from overture.rules.document import load
+from overture.rules.program import link
+from overture.rules.report import RulesetInvalid
+from overture.rules.ruleset import Ruleset
+
+SHIPPED = sorted((Path(__file__).parents[2] / "rulesets").glob("*.yaml"))
+
+
+def ruleset(name: str, body: str) -> Ruleset:
+    return load(f"apiVersion: overture/v1\nkind: Ruleset\nname: {name}\n{body}")
+
+
+def segment_reading(name: str, other: str) -> str:
+    return f"segments: {{{name}: {{when: '\"{other}\" in contact.segments'}}}}\n"
+
+
+def codes(*rulesets: Ruleset, channels: list[str] | None = None) -> list[str]:
+    with pytest.raises(RulesetInvalid) as caught:
+        link(rulesets, 1, channels)
+    return [d.code for d in caught.value.diagnostics]
+
+
+def test_the_shipped_rulesets_make_a_program() -> None:
+    program = link([load(path.read_text()) for path in SHIPPED], 7, ["email"])
+
+    assert program.version == 7
+    assert set(program.rulesets) == {"web_engagement", "auto_segments", "seo_guide", "first_purchase"}
+    assert [r.id for r in program.rules_by_type["order_completed"]] == [
+        "auto_segments/cart-ordered",
+        "first_purchase/order",
+    ]
+    assert {r.id for r in program.rules_by_type["purchase"]} == {"first_purchase/first", "first_purchase/again"}
+    assert program.types == set(program.rules_by_type)
+    assert program.segment_reads["qualified"] == {"scores.lead", "segments.qualified"}
+    assert "loyal" not in program.segment_reads
+    assert {s.name for s in program.segments} == {"cart", "ex-customer-seen", "hot", "loyal", "proposal", "qualified"}
+    assert set(program.scores) == {"lead", "interest", "spend", "orders"}
+    revision = program.rulesets["first_purchase"].revision
+    template = program.template("first_purchase", revision, "voucher")
+    assert template is not None
+    assert "{{ issued.voucher.code }}" in template.text
+    assert program.template("first_purchase", "0" * 16, "voucher") is None
+
+
+def test_rules_fire_by_priority_then_ruleset_then_name() -> None:
+    facts = "facts: {a: {}}\nrules:\n"
+    rule = '  {}: {{when: fact.type == "a", priority: {}, then: []}}\n'
+    one = ruleset("one", facts + rule.format("z", 0) + rule.format("y", 5))
+    two = ruleset("two", facts + rule.format("a", 5) + rule.format("b", -1))
+
+    assert [r.id for r in link([two, one], 1).rules] == ["one/y", "two/a", "one/z", "two/b"]
+
+
+def test_segments_come_after_those_they_read_across_rulesets() -> None:
+    one = ruleset("one", "requires: {segments: [z]}\n" + segment_reading("a", "z"))
+    two = ruleset(
+        "two", "traits: {n: int}\nsegments: {z: {when: contact.n > 1}, b: {when: '\"z\" in contact.segments'}}\n"
+    )
+    assert [s.name for s in link([one, two], 1).segments] == ["z", "a", "b"]
+
+
+def test_a_circle_of_segments_across_rulesets() -> None:
+    one = ruleset("one", "requires: {segments: [z]}\n" + segment_reading("a", "z"))
+    two = ruleset("two", "requires: {segments: [a]}\n" + segment_reading("z", "a"))
+    assert codes(one, two) == ["segment.cycle"]
+
+
+def test_the_same_declaration_twice_is_one() -> None:
+    body = "scores: {lead: {max: 10}}\nlists: {l: {}}\nsegments: {s: {}}\n"
+    assert set(link([ruleset("one", body), ruleset("two", body)], 1).scores) == {"lead"}
+
+
+def test_different_declarations_are_refused() -> None:
+    one = ruleset(
+        "one", "traits: {n: int}\nscores: {lead: {max: 10}}\nlists: {l: {}}\nsegments: {s: {when: contact.n > 1}}\n"
+    )
+    two = ruleset(
+        "two", "traits: {n: string}\nscores: {lead: {}}\nlists: {l: {channel: c, purpose: p}}\nsegments: {s: {}}\n"
+    )
+    assert codes(one, two) == ["link.duplicate", "link.duplicate", "link.duplicate", "link.type_conflict"]
+    assert codes(one, one) == ["link.duplicate"]
+
+
+def test_requirements_must_be_met() -> None:
+    needy = ruleset("needy", "requires: {channels: [email], scores: [lead], segments: [s], lists: [l]}\n")
+    giving = ruleset("giving", "scores: {lead: {}}\nsegments: {s: {}}\nlists: {l: {}}\n")
+    assert codes(needy) == ["link.unmet"] * 3
+    assert codes(needy, giving, channels=["webhook"]) == ["link.unmet"]
+    assert link([needy, giving], 1, ["email"]).version == 1
+
+
+def test_facts_that_derive_each_other_across_rulesets() -> None:
+    facts = "facts: {a: {}, b: {}}\nrules:\n"
+    one = ruleset("one", facts + '  x: {when: fact.type == "a", then: [{assert: {type: b}}]}\n')
+    two = ruleset("two", facts + '  y: {when: fact.type == "b", then: [{assert: {type: a}}]}\n')
+    with pytest.raises(RulesetInvalid) as caught:
+        link([one, two], 1)
+    assert [d.code for d in caught.value.diagnostics] == ["rule.derived_cycle"]
+    assert "a → b → a" in str(caught.value)
+
+
+def test_a_change_of_one_score_may_set_off_a_change_of_another() -> None:
+    rule = 'when: fact.type == "score.changed" and fact.name == "x", then: [{score: {name: y, add: 1}}]'
+    body = f"scores: {{x: {{}}, y: {{}}}}\nrules: {{r: {{{rule}}}}}\n"
+    assert link([ruleset("one", body)], 1).types == {"score.changed"}
+
+
+def test_a_required_segment_with_a_condition_is_not_moved_by_an_action() -> None:
+    rule = "rules: {r: {when: fact.type == 'a', then: [{segment: {enter: s}}]}}"
+    one = ruleset("one", f"requires: {{segments: [s]}}\nfacts: {{a: {{}}}}\n{rule}\n")
+    two = ruleset("two", "traits: {n: int}\nsegments: {s: {when: contact.n > 1}}\n")
+    assert codes(one, two) == ["segment.computed"]
