@@ -61,7 +61,9 @@ class Client:
     def rollback(self, name: str) -> dict[str, Any]:
         return self._call("POST", f"/v1/rulesets/{quote(name)}/rollback")
 
-    def _call(self, method: str, path: str, body: bytes | None = None, type: str = "application/json") -> dict[str, Any]:
+    def _call(
+        self, method: str, path: str, body: bytes | None = None, type: str = "application/json"
+    ) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.key('admin')}", "Content-Type": type}
         request = Request(self.url + path, data=body, method=method, headers=headers)
         try:
@@ -72,15 +74,17 @@ class Client:
         except (URLError, OSError) as error:
             reason = getattr(error, "reason", error)
             raise Refused(
-                "client.unreachable", f"The server at {self.url} does not answer: {reason}.", "Start it: overture serve."
+                "client.unreachable",
+                f"The server at {self.url} does not answer: {reason}.",
+                "Start it: overture serve.",
             ) from error
 
 
 def _refusal(error: HTTPError) -> Refused:
     try:
-        problem = json.load(error)
+        problem: dict[str, Any] = json.load(error)
     except ValueError:
-        problem = {}
+        problem = dict[str, Any]()
     code = str(problem.get("code", "client.refused"))
     detail = str(problem.get("detail") or problem.get("title") or error.reason)
     more = [f"{d.get('line')}:{d.get('column')} {d.get('code')}: {d.get('message')}" for d in problem.get("errors", [])]

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +24,9 @@ from overture.settings import Settings
 
 FAILED, REFUSED_INPUT, REFUSED_START = 1, 2, 3
 
-app = cyclopts.App(name="overture", version=__version__, help="Marketing automation: facts in, rules decide, messages out.")
+app = cyclopts.App(
+    name="overture", version=__version__, help="Marketing automation: facts in, rules decide, messages out."
+)
 console = Console(highlight=False, soft_wrap=True)
 
 Json = Annotated[bool, Parameter(name="--json", help="Print JSON, for programs.")]
@@ -37,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except cyclopts.CycloptsError:
         return REFUSED_INPUT
     except OvertureError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"overture: {error.message}", error.hint, markup=False)
+        Console(stderr=True, highlight=False, soft_wrap=True).print(
+            f"overture: {error.message}", error.hint, markup=False
+        )
         return REFUSED_START if isinstance(error, StartupRefused) else REFUSED_INPUT
     except KeyboardInterrupt:
         return 130
@@ -45,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @app.command
-def serve(*, roles: str | None = None, host: str | None = None, port: int | None = None, data_dir: Path | None = None) -> None:
+def serve(
+    *, roles: str | None = None, host: str | None = None, port: int | None = None, data_dir: Path | None = None
+) -> None:
     """Start the server: store, HTTP, worker, delivery. Stop it with Ctrl-C.
 
     Parameters
@@ -148,7 +155,7 @@ def replay(
             console=quiet if as_json else console,
         )
     if as_json:
-        print(json.dumps(outcome.as_dict()))
+        print(json.dumps(asdict(outcome)))
 
 
 @app.command

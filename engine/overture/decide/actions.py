@@ -168,4 +168,3 @@ def _send(action: r.SendAction) -> Act:
         return [Effect("send", action.template, id, None, action.channel)]
 
     return act
-

@@ -7,7 +7,7 @@ the stronger contact takes that state in. A fact that still arrives at the weake
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -43,7 +43,7 @@ def forward(contact: Contact, fact: Fact, now: int) -> Step:
 
 
 def merge(work: Work, fact: Fact) -> list[Effect]:
-    """``$merge``: take in the state of a weaker contact. What both know, the stronger one knows better; scores add up."""
+    """``$merge``: take in the state of a weaker contact. What both know, the stronger knows better; scores add."""
     mine = work.contact
     theirs = msgspec.convert(fact.properties["state"], Contact)
     for kind, value in theirs.ids.items():
@@ -87,7 +87,8 @@ def merge_ids(ids: dict[str, Any], kind: str, value: Any) -> None:
         ids[kind] = {**value, **ids.get(kind, {})}
     else:
         known: list[str] = ids.get(kind, [])
-        new = [v for v in (value if type(value) is list else [value]) if v not in known]
+        presented = cast(list[str], value if type(value) is list else [value])
+        new = [v for v in presented if v not in known]
         if new:
             ids[kind] = [*known, *new]
 

@@ -15,7 +15,20 @@ DERIVED_LIMIT = 256  # derived facts in one step
 class Work:
     """A contact being changed by one fact. ``changed`` collects the paths that segment conditions may read."""
 
-    __slots__ = ("changed", "contact", "counts", "current", "edges", "listened", "messages", "now", "queue", "root", "scores", "segments")
+    __slots__ = (
+        "changed",
+        "contact",
+        "counts",
+        "current",
+        "edges",
+        "listened",
+        "messages",
+        "now",
+        "queue",
+        "root",
+        "scores",
+        "segments",
+    )
 
     def __init__(self, contact: Contact, root: Fact, now: int, listened: frozenset[str]) -> None:
         self.contact = contact

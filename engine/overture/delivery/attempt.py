@@ -22,7 +22,7 @@ AFTER_MERGE = 8  # contacts followed from one to the next
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """``outgoing`` None: the message ends or waits here, as ``after`` says. Else ``after`` is the record of the attempt."""
+    """``outgoing`` None: it ends or waits here, as ``after`` says. Else ``after`` is the record of the attempt."""
 
     after: Delivery
     outgoing: Outgoing | None = None

@@ -1,7 +1,7 @@
-"""The delivery loop: what is due in the outbox → gate → render → channel → record, for the partitions leased by this process.
+"""The delivery loop: due in the outbox → gate → render → channel → record, for the partitions this process leases.
 
-Each hand-off is on record before it is made (``sending``), so that a process that dies in it leaves an *ambiguous* attempt,
-not a silent one. The record of its outcome and the fact that reports it are written in one fenced commit.
+Each hand-off is on record before it is made (``sending``), so that a process that dies in it leaves an *ambiguous*
+attempt, not a silent one. The record of its outcome and the fact that reports it are written in one fenced commit.
 """
 
 from __future__ import annotations
@@ -28,9 +28,7 @@ class Deliverer:
     Messages of one contact go one after another, those of different contacts side by side.
     """
 
-    def __init__(
-        self, leases: Leases, messages: Outbox, attempt: Attempt, lease_seconds: float
-    ) -> None:
+    def __init__(self, leases: Leases, messages: Outbox, attempt: Attempt, lease_seconds: float) -> None:
         self._leases = leases
         self._outbox = messages
         self._attempt = attempt
@@ -123,7 +121,7 @@ class Deliverer:
         await self._record(lease, after, "sending", outcome)
 
     async def _record(self, lease: Lease, after: Delivery, before: str, outcome: Fact | None) -> None:
-        """Record what became of a hand-off, for as long as the lease stands: a lost answer must not make a second mail."""
+        """Record what became of a hand-off, while the lease stands: a lost answer must not make a second mail."""
         while True:
             try:
                 await self._leases.commit(lease, outbox.move(lease.partition, after, before, outcome))
@@ -135,5 +133,3 @@ class Deliverer:
                 stored = await self._outbox.read(lease.partition, [after.message.id])
                 if stored and stored[0] == after:
                     return
-
-

@@ -51,7 +51,7 @@ class Rulesets:
         """Make a revision the active one; answers the new version of the active set.
 
         The whole set that would be active is linked and compiled first. ``if_match``: the revision that must be active
-        now. Raises RulesetInvalid (the set does not fit together), Refused ``ruleset.unknown`` (404), ``ruleset.changed``.
+        now. Raises RulesetInvalid (the set does not fit together), Refused ``ruleset.unknown``, ``ruleset.changed``.
         """
         return await self.activate_all({name: revision}, {name: if_match} if if_match else {})
 
@@ -100,9 +100,11 @@ class Rulesets:
         for name, revision in sorted(active.items()):
             text = await self.registry.text(name, revision)
             if text is None:
-                raise Refused("ruleset.unknown", f"There is no revision {revision} of {name}.", "Put it first.", status=404)
+                raise Refused(
+                    "ruleset.unknown", f"There is no revision {revision} of {name}.", "Put it first.", status=404
+                )
             rulesets.append(load(text))
         return link(rulesets, version)
 
 
-__all__ = ["Revision", "Rulesets", "RulesetInvalid"]
+__all__ = ["Revision", "RulesetInvalid", "Rulesets"]

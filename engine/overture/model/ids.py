@@ -32,6 +32,6 @@ def digest(*parts: str) -> bytes:
 
 
 def issued_code(fact: str, rule: str, n: int) -> str:
-    """A code of 16 characters in 4 groups, the same for the same fact, rule and position: a retry issues no second one."""
+    """A code of 16 characters in 4 groups, the same for the same fact, rule and position: a retry makes no other."""
     text = base64.b32encode(digest("issue", fact, rule, str(n))[:10]).decode()
     return "-".join(text[i : i + 4] for i in range(0, 16, 4))

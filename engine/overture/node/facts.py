@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from overture.model import Draft, Fact
 from overture.model.errors import Overloaded
@@ -16,7 +16,11 @@ from overture.worker.replies import Replies
 
 PATIENCE = 10.0  # seconds that a request waits for a decision
 
-_STATUS = {Taken.ACCEPTED: "accepted", Taken.DUPLICATE: "duplicate", Taken.CONFLICT: "conflict"}
+_STATUS: dict[Taken, Literal["accepted", "duplicate", "conflict"]] = {
+    Taken.ACCEPTED: "accepted",
+    Taken.DUPLICATE: "duplicate",
+    Taken.CONFLICT: "conflict",
+}
 
 
 class FactService:
@@ -84,7 +88,17 @@ class FactService:
 def _addressed(entry: Entry, contact: str, elsewhere: tuple[str, ...]) -> Entry:
     f = entry.fact
     fact = Fact(
-        f.id, f.type, contact, f.occurred_at, f.accepted_at, f.properties, f.context, f.ids, f.backfill, f.reply, f.source
+        f.id,
+        f.type,
+        contact,
+        f.occurred_at,
+        f.accepted_at,
+        f.properties,
+        f.context,
+        f.ids,
+        f.backfill,
+        f.reply,
+        f.source,
     )
     return Entry(fact, entry.key, entry.body, elsewhere)
 

@@ -37,7 +37,9 @@ async def settle(wire: Wire, settings: Settings) -> None:
     format, partitions = await wire.call("HMGET", keys.META, "format", "partitions")
     if int(format) != FORMAT:
         raise StartupRefused(
-            "store.format", f"The store has format {int(format)}, this Overture reads {FORMAT}.", "Use the matching version."
+            "store.format",
+            f"The store has format {int(format)}, this Overture reads {FORMAT}.",
+            "Use the matching version.",
         )
     if int(partitions) != settings.partitions:
         raise StartupRefused(

@@ -110,4 +110,6 @@ def channel_config(settings: Settings) -> dict[str, Mapping[str, Any]]:
         "email": {"url": settings.smtp_url, "sender": settings.mail_from},
         "webhook": {"egress_allow": [str(network) for network in settings.egress_allow]},
     }
-    return {name: {**general.get(name, {}), **settings.channels.get(name, {})} for name in {*general, *settings.channels}}
+    return {
+        name: {**general.get(name, {}), **settings.channels.get(name, {})} for name in {*general, *settings.channels}
+    }

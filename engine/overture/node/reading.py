@@ -21,14 +21,14 @@ class ContactService:
         self._contacts = contacts
         self._identity = identity
 
-    async def find(self, id: str) -> Contact | None:
+    async def find(self, id_or_alias: str) -> Contact | None:
         """By contact id, or by an identifier written as ``email:…``, ``external:name:…``, ``anonymous_id:…``."""
-        contact = await self._contacts.get(await self._identity.find(id))
+        contact = await self._contacts.get(await self._identity.find(id_or_alias))
         return None if contact is None or contact.merged_into else contact
 
-    async def timeline(self, id: str, before: int | None, limit: int) -> list[Trace]:
+    async def timeline(self, contact_id: str, before: int | None, limit: int) -> list[Trace]:
         """Of the very contact named: the facts of one that became known are read under its old id."""
-        return await self._contacts.timeline(id, before, limit)
+        return await self._contacts.timeline(contact_id, before, limit)
 
 
 class RankingService:
@@ -39,15 +39,19 @@ class RankingService:
         self._rulesets = rulesets
 
     async def top(self, score: str, key: str, cursor: str | None, limit: int) -> Page:
-        """Contacts by score, highest first; equal ones by contact id. 404 for a score that no active ruleset declares."""
+        """Contacts by score, highest first; equal ones by contact id. 404 where no active ruleset declares it."""
         declared = (await self._rulesets.program()).scores
         if score not in declared:
             raise Refused("score.unknown", f"No active ruleset declares the score {score}.", status=404)
         if bool(declared[score].per) != bool(key):
-            hint = "Pass `key`: this score is kept per key." if not key else "Leave `key` out: this score is one number."
+            hint = (
+                "Pass `key`: this score is kept per key." if not key else "Leave `key` out: this score is one number."
+            )
             raise Refused("score.key", f"The score {score} does not fit this question.", hint)
         name = f"{score}:{key}" if key else score
-        rows, after = await self._pages.page([keys.score(p, name) for p in range(self._pages.partitions)], cursor, limit)
+        rows, after = await self._pages.page(
+            [keys.score(p, name) for p in range(self._pages.partitions)], cursor, limit
+        )
         return Page([{"contact": contact, "score": tidy(-minus)} for minus, contact in rows], after)
 
     async def members(self, segment: str, cursor: str | None, limit: int) -> Page:

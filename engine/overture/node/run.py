@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 
 from aiohttp import web
@@ -59,7 +59,7 @@ async def serve(settings: Settings, environ: Mapping[str, str], say: Callable[[s
 
 
 @contextlib.asynccontextmanager
-async def _store(settings: Settings) -> AsyncIterator[str]:
+async def _store(settings: Settings) -> AsyncGenerator[str]:
     if settings.redis_url is not None:
         yield settings.redis_url
         return
@@ -104,7 +104,7 @@ def documents(directory: Path) -> list[Path]:
 
 
 @contextlib.asynccontextmanager
-async def _web(settings: Settings, parts: Parts, say: Callable[[str], None]) -> AsyncIterator[None]:
+async def _web(settings: Settings, parts: Parts, say: Callable[[str], None]) -> AsyncGenerator[None]:
     if "web" not in settings.roles:
         yield
         return
@@ -129,7 +129,7 @@ async def _web(settings: Settings, parts: Parts, say: Callable[[str], None]) -> 
 
 
 @contextlib.asynccontextmanager
-async def _siblings(settings: Settings, url: str, environ: Mapping[str, str]) -> AsyncIterator[None]:
+async def _siblings(settings: Settings, url: str, environ: Mapping[str, str]) -> AsyncGenerator[None]:
     """Further processes on the same port and store, where ``workers`` asks for them; one that dies is started again."""
     further = 0 if environ.get(SIBLING) else settings.workers - 1
     tasks = [asyncio.create_task(_sibling(settings, url, environ)) for _ in range(further)]
@@ -166,7 +166,7 @@ async def _sibling(settings: Settings, url: str, environ: Mapping[str, str]) -> 
 
 
 @contextlib.asynccontextmanager
-async def _loops(parts: Parts) -> AsyncIterator[list[asyncio.Task[None]]]:
+async def _loops(parts: Parts) -> AsyncGenerator[list[asyncio.Task[None]]]:
     """The worker and delivery loops, and what keeps the process informed. One that ends by itself has failed."""
     halt = asyncio.Event()
     informed = [parts.replies.run(), parts.gauges.run(), _refresh_keys(parts)]
@@ -186,7 +186,7 @@ async def _loops(parts: Parts) -> AsyncIterator[list[asyncio.Task[None]]]:
 
 
 async def _drain(parts: Parts) -> None:
-    """Nothing new comes in any more: let the worker decide what it can. What is left is decided after the next start."""
+    """Nothing new comes in any more: let the worker decide what it can. The rest is decided after the next start."""
     if parts.worker is None:
         return
     with contextlib.suppress(TimeoutError, OvertureError):

@@ -1,7 +1,7 @@
 """The archive: committed facts, in log order, in append-only compressed files; the log is trimmed behind it.
 
-One directory a partition, one file for each time a process takes it up: ``<epoch>-<first entry>.ovz``. A file is a sequence
-of frames: 4 bytes of length, big-endian, then a zstd frame (with checksum) of msgpack ``[[entry id, entry], …]``.
+One directory a partition, one file for each time a process takes it up: ``<epoch>-<first entry>-<pid>.ovz``. A file is
+a sequence of frames: 4 bytes of length, big-endian, then a zstd frame (with checksum) of msgpack ``[[entry id, entry], …]``.
 A frame is fsynced before the log is trimmed, so a kill in between writes it twice: readers go by entry id.
 """
 
@@ -61,7 +61,7 @@ class ArchiveWriter:
 
 
 def read(directory: Path, partition: int) -> Iterator[tuple[str, list[Fact]]]:
-    """(entry id, facts) of one partition in log order, each entry once. A torn last frame is left out: the log has it."""
+    """(entry id, facts) of one partition in log order, each once. A torn last frame is left out: the log has it."""
     last = (0, 0)
     for path in sorted((directory / f"p{partition:03d}").glob("*.ovz")):
         for id, blob in _entries(path):

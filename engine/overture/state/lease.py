@@ -29,7 +29,9 @@ class Leases:
     which it ranks first, gives back the others, and takes over what a vanished one held when its lease expires.
     """
 
-    def __init__(self, wire: Wire, role: str, name: str, partitions: int, seconds: float, *, fenced: bool = True) -> None:
+    def __init__(
+        self, wire: Wire, role: str, name: str, partitions: int, seconds: float, *, fenced: bool = True
+    ) -> None:
         self.name = name
         self.role = role
         self.held: dict[int, Lease] = {}
@@ -74,10 +76,8 @@ class Leases:
         )
         return sorted({name.decode() for name in alive} | {self.name})
 
-    def send(
-        self, lease: Lease, commands: list[Command], before: str = "", after: str = ""
-    ) -> asyncio.Future[bytes]:
-        """Ask the store to run the commands atomically if the lease still stands and the checkpoint is still ``before``.
+    def send(self, lease: Lease, commands: list[Command], before: str = "", after: str = "") -> asyncio.Future[bytes]:
+        """Ask the store to run the commands atomically, if the lease stands and the checkpoint is still ``before``.
 
         Hand the future's answer to `confirm`. It raises StoreUnavailable when the outcome is unknown.
         """

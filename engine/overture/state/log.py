@@ -64,7 +64,7 @@ class Log:
         self._loop = asyncio.get_running_loop()
 
     async def append(self, entries: Sequence[Entry]) -> list[Taken]:
-        """Append; answers when all is on disk, in the order given. Raises StoreUnavailable: effect unknown, try again."""
+        """Append; answers when all is on disk, in order. Raises StoreUnavailable: effect unknown, try again."""
         if len(entries) == 1 and not entries[0].elsewhere:
             return [await self._put(entries[0])]
         earlier = await asyncio.gather(*(self._taken_elsewhere(e) for e in entries if e.elsewhere))
@@ -104,7 +104,9 @@ class Log:
             while queue:
                 queue = self._send(p, queue)
 
-    def _send(self, p: int, queue: list[tuple[Entry, asyncio.Future[Taken]]]) -> list[tuple[Entry, asyncio.Future[Taken]]]:
+    def _send(
+        self, p: int, queue: list[tuple[Entry, asyncio.Future[Taken]]]
+    ) -> list[tuple[Entry, asyncio.Future[Taken]]]:
         """Send as many as fit into one log entry; the rest is answered back."""
         args: list[bytes | int] = [DEDUPE_MS]
         size = n = 0

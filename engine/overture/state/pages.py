@@ -27,14 +27,14 @@ class Pages:
         self.partitions = partitions
         self._seek = wire.script(scripts.SEEK)
 
-    async def page(self, zsets: list[str], cursor: str | None, limit: int) -> tuple[list[tuple[float, str]], str | None]:
+    async def page(
+        self, zsets: list[str], cursor: str | None, limit: int
+    ) -> tuple[list[tuple[float, str]], str | None]:
         """(up to ``limit`` of (score, member), cursor of the next page or None)."""
         score, member = unpack_cursor(cursor) if cursor else START
         args = ["-inf" if score == float("-inf") else repr(score), member, limit + 1]
         replies: list[list[Any]] = await asyncio.gather(*(self._seek.call([key], args) for key in zsets))
-        rows = [
-            [(float(reply[i + 1]), reply[i].decode()) for i in range(0, len(reply), 2)] for reply in replies
-        ]
+        rows = [[(float(reply[i + 1]), reply[i].decode()) for i in range(0, len(reply), 2)] for reply in replies]
         merged = list(heapq.merge(*rows))[: limit + 1]
         more = len(merged) > limit
         items = merged[:limit]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 ACCEPT = """
--- KEYS: log, dedupe prefix, counters.  ARGV: generation length in ms, then for each fact: id digest ('' = no dedupe), body digest, fact.
+-- KEYS: log, dedupe prefix, counters.
+-- ARGV: generation length in ms, then for each fact: id digest ('' = no dedupe), body digest, fact.
 -- Appends the facts whose id is new as ONE log entry and remembers their ids, atomically.
 -- Answers one number a fact: 0 accepted, 1 the same fact again, 2 the same id with another body.
 local now = redis.call('TIME')
@@ -65,7 +66,8 @@ return redis.call('HSET', KEYS[1], 'worker', '', 'until', 0)
 """
 
 COMMIT = """
--- KEYS: owner, checkpoint.  ARGV: epoch, previous checkpoint, next checkpoint, then commands, each as its length and its words.
+-- KEYS: owner, checkpoint.
+-- ARGV: epoch, previous checkpoint, next checkpoint, then commands, each as its length and its words.
 -- All or nothing: a stale epoch or a checkpoint that has moved writes nothing. Checkpoints '' and '' leave it alone.
 if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'epoch' end
 if ARGV[2] ~= ARGV[3] then

@@ -11,7 +11,12 @@ from overture.model.clock import to_text
 def decision(step: Step) -> dict[str, Any]:
     """What the fact set off, and where the contact stands after it."""
     contact = step.contact
-    return {"contact": contact.id, **outcome(step.trace), "scores": contact.scores, "segments": sorted(contact.segments)}
+    return {
+        "contact": contact.id,
+        **outcome(step.trace),
+        "scores": contact.scores,
+        "segments": sorted(contact.segments),
+    }
 
 
 def outcome(trace: Trace) -> dict[str, Any]:

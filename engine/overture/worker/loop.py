@@ -262,5 +262,3 @@ class Worker:
 
 def _dead_letter(p: int, fact: Fact, reason: str) -> Command:
     return ("XADD", keys.dead(p), "*", "fact", contacts.encode(fact), "reason", reason[:1000])
-
-

@@ -15,8 +15,8 @@ RECOVERED = 512  # facts decided one by one after the previous owner vanished; a
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Where a partition stands: the last log entry wholly decided, how many facts of the next one are decided too, and the
-    version of the active set there."""
+    """Where a partition stands: the last log entry wholly decided, how many facts of the next one are decided too, and
+    the version of the active set there."""
 
     entry: str = "0-0"
     facts: int = 0

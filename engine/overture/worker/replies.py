@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import redis.asyncio
@@ -47,7 +47,7 @@ class Replies:
     async def run(self) -> None:
         """Receive decisions for ever; a lost connection is made again (what was published meanwhile is missed)."""
         while True:
-            client = redis.asyncio.Redis.from_url(self._url)
+            client: Any = cast(Any, redis.asyncio.Redis).from_url(self._url)
             try:
                 async with client.pubsub() as pubsub:
                     await pubsub.subscribe(keys.DECIDED + self.process)

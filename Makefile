@@ -1,0 +1,42 @@
+# Everything a clean checkout needs: `make run` and `make test` make the environment themselves.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+
+.PHONY: run test check bench mailbox clean
+
+run: $(VENV)/.run
+	$(BIN)/overture serve
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/overture check rulesets/*.yaml
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench.throughput
+	$(BIN)/python -m bench.chaos --seconds 180
+
+# A mail server for trying things out: shows each mail and keeps it in ./mail
+mailbox: $(VENV)/.dev
+	$(BIN)/python -m overture.testing.mailserver --port 1025 --dir mail
+
+clean:
+	rm -rf $(VENV) build dist
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else "Overture needs Python 3.11 or 3.12, this is %d.%d: make PYTHON=python3.12" % v[:2])'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $(VENV)/.run $@
