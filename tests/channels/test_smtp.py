@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
+
 from overture.model import Contact
 from overture.plugin import AmbiguousHandOff, Outgoing, Rejected, RetryLater, Sent
 from overture.testing import MailServer, check_channel
 from overture_channels.smtp import SmtpChannel, SmtpConfig, address_of
-from pydantic import ValidationError
 
 SENDER = "Overture News <news@example.org>"
 PASSWORD = "p4ss/w:rd"

@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+from pydantic import ValidationError
+from standardwebhooks import Webhook, WebhookVerificationError
+
 from overture.model import clock
 from overture.plugin import AmbiguousHandOff, Outgoing, Rejected, RetryLater, Sent
 from overture.testing import Answer, WebhookReceiver, check_channel
 from overture_channels.webhook import WebhookChannel, WebhookConfig
-from pydantic import ValidationError
-from standardwebhooks import Webhook, WebhookVerificationError
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LOCAL = ("127.0.0.0/8",)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from overture.delivery.gate import REASONS, verdict
 from overture.model import Contact, Message
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from overture.delivery.render import LARGEST, RenderRefused, render
 from overture.rules.ruleset import TemplateDecl
 

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
+
 from overture.model import Contact, PluginFailed
 from overture.plugin import (
     AmbiguousHandOff,
@@ -17,7 +19,6 @@ from overture.plugin import (
     RetryLater,
     Sent,
 )
-from pydantic import BaseModel
 
 MESSAGE = Outgoing(id="m", channel="odd", to="x", purpose="marketing", contact="ada", created_at=0)
 QUICK = Limits(timeout=0.05, parallel=2, failures=3, pause=0.3)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
+
 from overture.plugin import EgressRefused, guarded_connector
 from overture.plugin.egress import networks, permitted
 from overture.testing import WebhookReceiver

@@ -66,7 +66,7 @@ def guarded_connector(allow: Iterable[str] = (), resolver: AbstractResolver | No
     """A connector that makes sockets to public addresses and to the networks in ``allow`` (CIDRs) only.
 
     Anything else fails to connect with `EgressRefused` as the ``os_error``. Use it with ``trust_env=False`` (a proxy
-    would do the connecting) and without redirects. ``resolver`` is aiohttp's own by default. Needs a running event loop.
+    would do the connecting) and without redirects. ``resolver`` is aiohttp's own by default. Needs a running loop.
     """
     allowed = networks(allow)
 

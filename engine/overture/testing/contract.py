@@ -119,7 +119,7 @@ async def _cancellation(channel: Channel, peer: Peer, message: Outgoing) -> None
     before = len(peer.keys())
     task = asyncio.ensure_future(channel.send(message))
     async with asyncio.timeout(PATIENCE):
-        while len(peer.keys()) == before:  # noqa: ASYNC110 - the peer may be another process
+        while len(peer.keys()) == before:
             await asyncio.sleep(0.01)
     task.cancel()  # in the worst moment: the peer has taken it
     done, _ = await asyncio.wait({task}, timeout=PATIENCE)

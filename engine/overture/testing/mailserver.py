@@ -14,7 +14,7 @@ import ssl
 import sys
 from collections import deque
 from contextlib import suppress
-from email import message_from_bytes
+from email.parser import BytesHeaderParser
 from email.policy import default
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ class Handler:
         envelope_lines = f"X-Envelope-From: {envelope.mail_from}\r\nX-Envelope-To: {', '.join(envelope.rcpt_tos)}\r\n"
         (self._tmp / name).write_bytes(envelope_lines.encode() + envelope.original_content)
         (self._tmp / name).rename(self._new / name)
-        mail = message_from_bytes(envelope.original_content, policy=default)
+        mail = BytesHeaderParser(policy=default).parsebytes(envelope.original_content)
         print(f"mail {mail['To']}  {mail['Subject']}", flush=True)
         return name
 

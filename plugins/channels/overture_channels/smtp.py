@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import aiosmtplib
-from overture.model.contact import Contact
-from overture.plugin import AmbiguousHandOff, ChannelPlugin, Outgoing, Rejected, RetryLater, Secret, Sent, hookimpl
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from overture.model.contact import Contact
+from overture.plugin import AmbiguousHandOff, ChannelPlugin, Outgoing, Rejected, RetryLater, Secret, Sent, hookimpl
 from overture_channels.mail import Mail, compose, mailbox, plain
 
 IDLE_SECONDS = 30.0  # servers hang up on idle clients; a connection older than this is not used again

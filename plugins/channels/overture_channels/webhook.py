@@ -9,6 +9,10 @@ from email.utils import parsedate_to_datetime
 
 import aiohttp
 import msgspec
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from standardwebhooks import Webhook
+from yarl import URL
+
 from overture.model import clock
 from overture.plugin import (
     AmbiguousHandOff,
@@ -23,10 +27,6 @@ from overture.plugin import (
     hookimpl,
 )
 from overture.plugin.egress import networks
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
-from standardwebhooks import Webhook
-from yarl import URL
-
 from overture_channels.mail import header_id
 
 READ_AT_MOST = 16 * 1024  # bytes of an answer's body, read only so that the connection can be used again
