@@ -78,7 +78,7 @@ class ShowsItsSecret(Webhooks):
 
 class CannotCloseTwice(Webhooks):
     async def close(self) -> None:
-        assert not self._closed
+        assert not self._closed, "closed twice"
         await super().close()
 
 
@@ -99,7 +99,7 @@ async def receiver() -> AsyncIterator[WebhookReceiver]:
         (SwallowsCancellation, "CancelledError"),
         (SendsAfterClose, "a closed channel must not send"),
         (ShowsItsSecret, "secret shows in ShowsItsSecret"),
-        (CannotCloseTwice, ""),
+        (CannotCloseTwice, "closed twice"),
     ],
 )
 async def test_a_broken_channel_is_caught(receiver: WebhookReceiver, channel: type[Webhooks], sentence: str):
