@@ -11,6 +11,7 @@ import sys
 import msgspec
 import uvloop
 from aiohttp import web
+
 from overture.state.wire import Wire
 
 

