@@ -7,7 +7,8 @@ import time
 import pytest
 
 from overture.rules.condition import parse_condition
-from overture.rules.reach import fact_types, reads, required_literals, satisfiable
+from overture.rules.reach import fact_types, reads, required_literals
+from overture.rules.satisfy import satisfiable
 from overture.rules.scope import EITHER, KEYED, PLAIN, Scope
 from overture.rules.tree import And, Arithmetic, Call, Compare, Field, Items, Literal, Node, Not, Place
 from overture.rules.types import ANY, DATETIME, INT, STRING, Type
@@ -166,7 +167,8 @@ def test_contradictions(source: str, possible: bool) -> None:
 def test_what_a_condition_reads() -> None:
     node = parse(
         'contact.scores.lead > 1 and contact.scores.interest["a"] > 1 and contact.address.city == "x" and fact.a.b == 1'
-        ' and "vip" in contact.segments and "news" not in contact.lists and len(contact.segments) > 1 and contact.id == "x"'
+        ' and "vip" in contact.segments and "news" not in contact.lists and len(contact.segments) > 1'
+        ' and contact.id == "x"'
     )
     assert reads(node) == {
         "scores.lead", "scores.interest", "traits.address", "fact.a.b", "segments.vip", "lists.news", "segments", "id",

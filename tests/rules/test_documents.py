@@ -171,6 +171,16 @@ def test_too_large() -> None:
     assert [d.code for d in found] == ["document.too_large"]
 
 
+def test_a_report_ends() -> None:
+    many = "".join(f"  r{i}: {{when: fact.type == 'a' and fact.x{i} > 1, then: []}}\n" for i in range(300))
+    ruleset, found = inspect(
+        f"apiVersion: overture/v1\nkind: Ruleset\nname: x\nfacts: {{a: {{x: int}}}}\nrules:\n{many}"
+    )
+    assert ruleset is None
+    assert len(found) == 201
+    assert found[-1].code == "document.too_many_findings"
+
+
 def test_rules_that_exclude_each_other_may_write_the_same_trait() -> None:
     text = EVERYTHING + "\n"
     rules = """\
@@ -196,3 +206,10 @@ def test_shipped_rulesets_draw_no_finding(path: Path) -> None:
 def test_the_page_of_diagnostics_is_the_table() -> None:
     assert (ROOT / "docs" / "diagnostics.md").read_text() == as_markdown()
     assert all(entry.title and entry.explanation.endswith(".") for entry in CODES.values())
+
+
+def test_five_hundred_rules_are_the_limit() -> None:
+    head = "apiVersion: overture/v1\nkind: Ruleset\nname: x\nfacts: {a: {}}\nrules:\n"
+    rule = "  r{}: {{when: fact.type == 'a', then: []}}\n"
+    assert len(load(head + "".join(rule.format(i) for i in range(500))).rules) == 500
+    assert [d.code for d in inspect(head + "".join(rule.format(i) for i in range(501)))[1]] == ["document.too_large"]

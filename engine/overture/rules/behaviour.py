@@ -15,6 +15,7 @@ from overture.rules.yamltext import Mapping, Scalar, YamlNode
 _DURATION = re.compile(r"(\d{1,6})([mhd])")
 _UNITS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 PRIORITY_LIMIT = 1000
+RULES_LIMIT = 500  # conflicts are looked for pair by pair
 
 
 class Behaviour(Reading):
@@ -28,6 +29,10 @@ class Behaviour(Reading):
         self.revision = revision
 
     def rules(self, node: YamlNode | None) -> tuple[Rule, ...]:
+        if isinstance(node, Mapping) and len(node.items) > RULES_LIMIT:
+            hint = "Split the ruleset."
+            self.report.add("document.too_large", f"A ruleset has at most {RULES_LIMIT} rules", node, hint)
+            return ()
         found = [self.rule(name, value, key) for name, value, key in self.entries(node, "rules")]
         return tuple(rule for rule in found if rule is not None)
 

@@ -22,12 +22,13 @@ class Code:
 
 CODES: dict[str, Code] = {
     # --- the document as text -------------------------------------------------------------------------------
-    "document.too_large": Code("The document is too large", "A ruleset document has at most 256 KiB."),
+    "document.too_large": Code("The document is too large", "A ruleset document has at most 256 KiB and 500 rules."),
     "document.characters": Code(
         "A character that has no place in text",
         "Control characters, NUL, lone surrogates and Unicode line separators are refused, also when they are written as an escape.",
         'description: "a\\0b"',
     ),
+    "document.too_many_findings": Code("More than 200 findings", "The rest is not listed; the checking ended there."),
     "document.syntax": Code("Not valid YAML", "The text cannot be read as one YAML 1.2 (or JSON) document.", "rules: [a, b"),
     "document.too_deep": Code("Nested too deeply", "Lists and mappings are nested at most 32 levels deep.", "a: [[[[…]]]]"),
     "document.alias": Code(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from overture.model.errors import Diagnostic
 from overture.rules.infer import Checker, Types
-from overture.rules.reach import fact_types, satisfiable, walk
+from overture.rules.reach import fact_types, walk
 from overture.rules.report import Report
+from overture.rules.satisfy import satisfiable
 from overture.rules.scope import Scope
 from overture.rules.syntax import parse_syntax
 from overture.rules.tree import Compare, Field, Literal, Node, Place
@@ -23,9 +24,11 @@ def parse_condition(
     The tree is None where one of the diagnostics is an error. Nothing is raised.
     """
     report = Report()
-    node = parse_syntax(source, _from(source, place), scope.consts, report)
-    if node is not None:
-        check_rule(node, scope, report, "", place)
+    node: Node | None = None
+    with report.until_full():
+        node = parse_syntax(source, _from(source, place), scope.consts, report)
+        if node is not None:
+            check_rule(node, scope, report, "", place)
     return (None if report.failed else node), report.ordered()
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from graphlib import TopologicalSorter
 from itertools import combinations
 
-from overture.rules.reach import reads, required_literals, satisfiable
+from overture.rules.reach import reads, required_literals
 from overture.rules.report import Report
 from overture.rules.ruleset import (
     Action,
@@ -18,10 +19,15 @@ from overture.rules.ruleset import (
     SetAction,
     UnsetAction,
 )
-from overture.rules.tree import And, Items, Literal, Node
+from overture.rules.satisfy import Bounds, Key, bounds_of, exclusive
+from overture.rules.tree import Items, Literal, Node
 
 _PLACE = re.compile(r"Place\(line=\d+, column=\d+\)")
 _CHANGES = ("score.changed", "trait.changed", "segment.entered", "segment.left")
+
+
+_Writer = tuple[Rule, object, Mapping[Key, Bounds]]
+"""A rule, what it writes to one trait, and what its condition leaves open."""
 
 
 def cycle_of(edges: Mapping[str, Iterable[str]]) -> list[str]:
@@ -92,15 +98,20 @@ def _results(action: Action) -> list[str]:
 
 def check_traits(rules: Sequence[Rule], report: Report) -> None:
     """Two rules of one priority must not set the same trait to different values on the same fact."""
-    for a, b in combinations(rules, 2):
-        if a.priority != b.priority or not a.types & b.types:
-            continue
-        ours, theirs = _written(a), _written(b)
-        differ = sorted(name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name])
-        if differ and satisfiable(And((a.when, b.when))):
-            message = f"The rules {a.name!r} and {b.name!r} set {differ[0]!r} to different values on the same fact"
-            hint = "Give one a higher priority, or make their conditions exclude each other."
-            report.at("rule.trait_conflict", message, b.place, f"/rules/{b.name}", hint)
+    writers: dict[tuple[str, int, str], list[_Writer]] = {}
+    for rule in rules:
+        bounds = bounds_of(rule.when)
+        for name, value in _written(rule).items():
+            for fact_type in rule.types:
+                writers.setdefault((name, rule.priority, fact_type), []).append((rule, value, bounds))
+    reported: set[tuple[str, str]] = set()
+    for (name, _, _), same in writers.items():
+        for (a, ours, bounds), (b, theirs, others) in combinations(same, 2):
+            if ours != theirs and (a.name, b.name) not in reported and not exclusive(bounds, others):
+                reported.add((a.name, b.name))
+                message = f"The rules {a.name!r} and {b.name!r} set {name!r} to different values on the same fact"
+                hint = "Give one a higher priority, or make their conditions exclude each other."
+                report.at("rule.trait_conflict", message, b.place, f"/rules/{b.name}", hint)
 
 
 def _written(rule: Rule) -> dict[str, object]:
@@ -138,14 +149,5 @@ def segment_order(segments: Mapping[str, Segment], report: Report) -> list[Segme
         hint = "Let one of them read what the other is made of."
         report.at("segment.cycle", message, segment.place, f"/segments/{segment.name}", hint)
         return []
-    ordered: dict[str, Segment] = {}
-
-    def visit(name: str) -> None:
-        for before in sorted(edges.get(name, ())):
-            visit(before)
-        if name in segments:
-            ordered.setdefault(name, segments[name])
-
-    for name in sorted(segments):
-        visit(name)
-    return [*ordered.values()]
+    order = TopologicalSorter({name: sorted(before) for name, before in sorted(edges.items())}).static_order()
+    return [segments[name] for name in order if name in segments]

@@ -36,8 +36,11 @@ def load(text: str) -> Ruleset:
 def inspect(text: str) -> tuple[Ruleset | None, list[Diagnostic]]:
     """The ruleset, None where there are errors; and every diagnostic by line, warnings included."""
     report = Report()
-    root = read(text, report)
-    ruleset = _ruleset(root, normalise(text), report) if root is not None else None
+    ruleset: Ruleset | None = None
+    with report.until_full():
+        root = read(text, report)
+        if root is not None:
+            ruleset = _ruleset(root, normalise(text), report)
     return (None if report.failed else ruleset), report.ordered()
 
 

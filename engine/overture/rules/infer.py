@@ -23,6 +23,7 @@ _TEXTS = frozenset({"matches", "startswith", "endswith", "contains", "lower"})
 re2: Any = _untyped  # the library has no types
 _PATTERN = re2.Options()
 _PATTERN.log_errors = False
+_PATTERN.max_mem = 1 << 20  # what one pattern may take; RE2's own default is 8 MiB
 
 
 class Checker:

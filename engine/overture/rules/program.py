@@ -50,22 +50,24 @@ def link(rulesets: Sequence[Ruleset], version: int, channels: Collection[str] | 
     """
     report = Report()
     ordered = sorted(rulesets, key=lambda r: r.name)
-    for a, b in pairwise(ordered):
-        if a.name == b.name:
-            _conflict(report, b, "", f"There are two rulesets named {a.name!r}")
     scores: dict[str, ScoreDecl] = {}
     lists: dict[str, ListDecl] = {}
     segments: dict[str, Segment] = {}
-    for ruleset in ordered:
-        _merge(report, ruleset, "scores", ruleset.scores, scores)
-        _merge(report, ruleset, "lists", ruleset.lists, lists)
-        _merge_segments(report, ruleset, segments)
-    _requirements(report, ordered, {"scores": scores, "segments": segments, "lists": lists, "channels": channels})
-    _types(report, ordered)
-    _moves(report, ordered, segments)
+    in_order: list[Segment] = []
     rules = sorted((r for s in ordered for r in s.rules), key=lambda r: (-r.priority, r.ruleset, r.name))
-    in_order = segment_order(segments, report)
-    check_derived(rules, segments.values(), report)
+    with report.until_full():
+        for a, b in pairwise(ordered):
+            if a.name == b.name:
+                _conflict(report, b, "", f"There are two rulesets named {a.name!r}")
+        for ruleset in ordered:
+            _merge(report, ruleset, "scores", ruleset.scores, scores)
+            _merge(report, ruleset, "lists", ruleset.lists, lists)
+            _merge_segments(report, ruleset, segments)
+        _requirements(report, ordered, {"scores": scores, "segments": segments, "lists": lists, "channels": channels})
+        _types(report, ordered)
+        _moves(report, ordered, segments)
+        in_order = segment_order(segments, report)
+        check_derived(rules, segments.values(), report)
     if report.failed:
         raise RulesetInvalid(report.diagnostics)
     by_type: dict[str, list[Rule]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager, suppress
 from difflib import get_close_matches
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from overture.rules.codes import CODES
 from overture.rules.tree import Place
 
 LIMIT = 200  # a hostile document must not make an endless report
+CANDIDATES = 400  # names that a hint is chosen from: comparing them is what takes time in a bad document
 
 
 class Placed(Protocol):
@@ -35,8 +37,15 @@ class RulesetInvalid(Refused):
         self.diagnostics = diagnostics
 
 
+class _Full(Exception):
+    """There is no room for another finding."""
+
+
 class Report:
-    """The diagnostics of one document, in the order in which they were found."""
+    """The diagnostics of one document, in the order in which they were found.
+
+    What fills it must run under `until_full`: after 200 findings the checking ends.
+    """
 
     def __init__(self) -> None:
         self.diagnostics: list[Diagnostic] = []
@@ -46,18 +55,25 @@ class Report:
 
     def at(self, code: str, message: str, place: Place, pointer: str = "", hint: str = "") -> None:
         """``message`` has no full stop; ``hint`` is a sentence. The severity is the code's."""
-        if len(self.diagnostics) < LIMIT:
-            self.diagnostics.append(
-                Diagnostic(
-                    code=code,
-                    message=message,
-                    pointer=pointer,
-                    line=place.line,
-                    column=place.column,
-                    hint=hint,
-                    severity=CODES[code].severity,
-                )
+        if len(self.diagnostics) >= LIMIT:
+            code, message, hint = "document.too_many_findings", "There is more, not listed here", "Mend these first."
+        self.diagnostics.append(
+            Diagnostic(
+                code=code,
+                message=message,
+                pointer=pointer,
+                line=place.line,
+                column=place.column,
+                hint=hint,
+                severity=CODES[code].severity,
             )
+        )
+        if len(self.diagnostics) > LIMIT:
+            raise _Full
+
+    @staticmethod
+    def until_full() -> AbstractContextManager[None]:
+        return suppress(_Full)
 
     @property
     def failed(self) -> bool:
@@ -70,7 +86,8 @@ class Report:
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
     """A hint that names the nearest known name, or else ``otherwise``, or else what there is."""
     names = sorted(known)
-    close = get_close_matches(name[:64], names, 1, 0.6)
+    alike = [n for n in names if abs(len(n) - len(name)) <= 3][:CANDIDATES]
+    close = get_close_matches(name[:64], alike, 1, 0.6)
     if close:
         return f"Did you mean {close[0]!r}?"
     if otherwise:

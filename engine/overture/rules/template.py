@@ -92,9 +92,9 @@ class _Check:
         if opening == "{#":
             end = self.source.find("#}", start)
             return len(self.source) if end < 0 else end
-        at = start
-        while at < len(self.source) and not self.source.startswith(_END[opening], at):
-            token = _TOKEN.match(self.source, at)
+        at, limit = start, min(len(self.source), start + TAG_LIMIT + 1)
+        while at < limit and not self.source.startswith(_END[opening], at):
+            token = _TOKEN.match(self.source, at, limit)
             at = token.end() if token and self.source[at] in "\"'" else at + 1
         return at
 
