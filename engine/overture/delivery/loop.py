@@ -117,6 +117,8 @@ class Deliverer:
             await self._record(lease, prepared.after, delivery.state, prepared.outcome)
             return
         await self._leases.commit(lease, outbox.move(lease.partition, prepared.after, delivery.state))
+        if not self._leases.stands(lease):  # this process was asleep: another may have sent it already
+            raise Fenced(f"Partition {lease.partition}: the lease may have expired.")
         after, outcome = await self._attempt.hand_over(prepared, clock.now)
         await self._record(lease, after, "sending", outcome)
 

@@ -35,6 +35,7 @@ class Leases:
         self.name = name
         self.role = role
         self.held: dict[int, Lease] = {}
+        self._renewed = 0.0
         self._wire = wire
         self._partitions = partitions
         self._ttl = int(seconds * 1000)
@@ -44,6 +45,7 @@ class Leases:
 
     async def refresh(self) -> tuple[list[Lease], list[int]]:
         """Beat, renew, take and give back; call it at a third of the lease's life. Answers (newly held, lost)."""
+        began = asyncio.get_running_loop().time()
         names = await self._beat()
         mine = {p for p in range(self._partitions) if max(names, key=lambda n: _rank(n, p)) == self.name}
         given = [p for p in self.held if p not in mine]
@@ -62,7 +64,13 @@ class Leases:
             elif held is None or held.epoch != epoch:
                 self.held[p] = Lease(p, epoch, bool(vanished))
                 new.append(self.held[p])
+        self._renewed = began
         return new, lost
+
+    def stands(self, lease: Lease) -> bool:
+        """Whether the lease cannot have expired yet, by this process's own clock: for what no fence can stop."""
+        fresh = asyncio.get_running_loop().time() - self._renewed < self._ttl / 1000
+        return fresh and self.held.get(lease.partition) == lease
 
     async def _beat(self) -> list[str]:
         """Say that this process is alive; answer the names of all that are, by the store's clock."""

@@ -162,8 +162,11 @@ class Worker:
             steps, dead, version = await self._decide_facts(part, facts, part.at.version)
             after = Checkpoint(after.entry, after.facts, version)
             commits.append(self._send(part, steps, dead, after))
-        for part, reply, steps, stored, after in commits:
-            self._leases.confirm(part.lease, await reply)
+        answers = await asyncio.gather(*(reply for _, reply, *_ in commits), return_exceptions=True)
+        for (part, _, steps, stored, after), answer in zip(commits, answers, strict=True):
+            if isinstance(answer, BaseException):
+                raise answer
+            self._leases.confirm(part.lease, answer)
             await self._committed(part, steps, stored, after)
 
     async def _decide_facts(

@@ -65,6 +65,6 @@ class Partition:
         return facts, Checkpoint(entry, done, self.at.version)
 
     def trim(self) -> None:
-        """Forget the contacts used longest ago."""
-        for id in list(self.cache)[: len(self.cache) - CACHED]:
-            del self.cache[id]
+        """Forget the contacts that were loaded longest ago."""
+        while len(self.cache) > CACHED:
+            del self.cache[next(iter(self.cache))]
