@@ -129,6 +129,7 @@ class _Check:
                 depth -= 1
             elif token == "-" and before in ("-", "not"):
                 self.error("template.not_allowed", "A minus sign after a minus sign is not allowed", at)
+                return
 
     def word(self, word: str, before: str, after: str, following: list[tuple[str, int]], at: int) -> None:
         if before == "|":
