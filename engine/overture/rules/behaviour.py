@@ -46,7 +46,7 @@ class Behaviour(Reading):
         self.keys(body, known, ("then",) if "while" in body.items else ("when", "then"))
         self.text(body.items.get("description"), "description")
         when, types = self.when(body.items.get("when"))
-        then = self.actions.read(body.items.get("then"), types or None)
+        then = self.actions.read(body.items.get("then"), types)
         once = self.once(body.items.get("once_per"), types)
         priority = self.priority(body.items.get("priority"))
         if when is None or not types:
@@ -82,7 +82,7 @@ class Behaviour(Reading):
             return None
         key = expression(scalar, 0, self.scope, self.report)
         if key is not None:
-            kind = check_value(key, types or None, self.scope, self.report, scalar.pointer) if types else None
+            kind = check_value(key, types, self.scope, self.report, scalar.pointer) if types else None
             if kind is not None and kind.group in ("list", "object", "names"):
                 self.report.add("rule.once_per", f"A key is a text or a number, and this is {kind}", scalar)
         return Once(key=key) if key is not None else None

@@ -160,7 +160,7 @@ class Checker:
                     self.error("condition.unknown_field", f"A {fact_type!r} has no field {name!r}", node.place, hint)
                     return MAYBE
                 found.append(kind)
-        return self.deeper(node, merge(found) if found else MAYBE, 1)
+        return self.deeper(node, merge(found) if found else ANY, 1)
 
     def contact_field(self, node: Field) -> Type:
         name, rest = node.path[0], node.path[1:]
