@@ -91,7 +91,9 @@ async def _run(options: argparse.Namespace, console: Console, bed: Bed, receiver
         console.print(f"{sum(bed.faults.values())} faults in {under_load:.0f} s; draining …")
         await server.until_ready(30)
         drained = await server.drained(DRAIN_SECONDS)
-        findings = await verdict.facts(server, ledger) + await verdict.messages(server, ledger, receivers)
+        confirmations: verdict.Confirmations = {}
+        findings = await verdict.facts(server, ledger, confirmations)
+        findings += await verdict.messages(server, ledger, receivers, confirmations)
         tending.cancel()
     unexpected = ledger.unexpected
     return [
@@ -125,7 +127,7 @@ def _print(console: Console, findings: list[Finding], bed: Bed) -> list[Finding]
     crashes = bed.crashes()
     findings += [
         Finding("bytes lost at power cuts", bed.store.cut_bytes, None),
-        Finding("starts refused while the store was down", bed.refusals(), None),
+        Finding("starts given up because the store was down", bed.refusals(), None),
         Finding("processes that ended by themselves", len(crashes), example="".join(crashes[:1])),
     ]
     table = Table("what", "found", "allowed", "")
@@ -142,7 +144,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--power-cut", action="store_true", help="a killed store also loses what it had not fsynced")
     parser.add_argument("--weaken", choices=sorted(UNSAFE), default="", help="switch a protection off: must be seen")
     parser.add_argument("--writers", type=int, default=8)
-    parser.add_argument("--contacts", type=int, default=25, help="per writer")
+    parser.add_argument("--contacts", type=int, default=60, help="per writer")
     parser.add_argument("--pause", type=float, default=0.03, help="mean seconds between a writer's requests")
     parser.add_argument("--messages", type=float, default=0.05, help="share of facts that set off a message")
     parser.add_argument("--seed", type=int, default=1)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.chaos.store import Store
 
-STARTUP_REFUSED = 3  # the exit code of a server that will not start, here because its store is down at that moment
+GAVE_UP = (2, 3)  # exit codes of a start that ends with one sentence, here because the store is down at that moment
 
 
 class Role:
@@ -55,7 +55,7 @@ class Role:
         code = self._process.poll()
         if code is None:
             return
-        if code == STARTUP_REFUSED:
+        if code in GAVE_UP:
             self.refusals += 1
         else:
             self.crashes.append(f"{self.name} ended with {code}")
@@ -153,7 +153,7 @@ class Bed:
         return [line for role in self._roles for line in role.crashes]
 
     def refusals(self) -> int:
-        """Starts that were refused because the store was down at that moment."""
+        """Starts that were given up because the store was down at that moment."""
         return sum(role.refusals for role in self._roles)
 
     def stop(self) -> None:

@@ -23,7 +23,9 @@ class Ledger:
     repeats: int = 0  # deliberate duplicates
     taken_twice: int = 0  # deliberate duplicates of acknowledged facts that were accepted again
     unexpected: list[str] = field(default_factory=list)  # answers that the contract does not know
-    reads_behind: int = 0  # `wait=true` answers that did not contain the fact's effect
+    waited: int = 0  # `wait=true` answers that carry a decision
+    undecided: int = 0  # … that do not: the decision did not come in time, or the retry was a duplicate
+    wrong_decisions: list[str] = field(default_factory=list)  # … that show another count than the fact must lead to
 
     def new_fact(self, contact: str, dice: random.Random) -> dict[str, Any]:
         """The contact's next fact; noted as sent."""
@@ -43,6 +45,16 @@ class Ledger:
     def acknowledge(self, facts: list[dict[str, Any]]) -> None:
         for fact in facts:
             self.acknowledged[fact["contact"]["user_id"]].add(fact["properties"]["n"])
+
+    def waited_for(self, fact: dict[str, Any], decision: dict[str, Any] | None) -> None:
+        """Check the answer to `wait=true`: after its n-th fact a contact's count is n."""
+        if decision is None:
+            self.undecided += 1
+            return
+        self.waited += 1
+        seen, n = decision["scores"].get("seen"), fact["properties"]["n"]
+        if seen != n:
+            self.wrong_decisions.append(f"{fact['id']}: counted {seen}")
 
     def total(self) -> int:
         return sum(map(len, self.acknowledged.values()))

@@ -66,6 +66,8 @@ class Writer:
             if answer["accepted"] + answer["duplicates"] != len(facts):
                 self._ledger.unexpected.append(f"{len(facts)} facts sent, answered {answer}")
             self._ledger.acknowledge(facts)
+            if wait:
+                self._ledger.waited_for(facts[0], answer["decisions"][0])
             return
 
     async def _repeat(self, facts: list[dict[str, Any]]) -> None:

@@ -7,9 +7,10 @@ DOCUMENT = """\
 apiVersion: overture/v1
 kind: Ruleset
 name: chaos
+requires: {channels: [email, webhook]}
 facts:
-  tick: {n: integer, say: string}
-traits: {last_n: "integer?"}
+  tick: {n: int, say: string}
+traits: {last_n: "int?"}
 scores: {seen: {}, inversions: {}, gaps: {}}
 rules:
   count:

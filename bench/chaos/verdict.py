@@ -13,6 +13,8 @@ from bench.chaos.ledger import Ledger
 from bench.chaos.receivers import Receivers
 from bench.chaos.server import Server
 
+Confirmations = dict[str, list[int]]  # message id -> when its hand-off was confirmed, ms, each time
+
 READERS = 16
 STATES = ("queued", "sending", "retrying", "sent", "dropped", "dead")
 
@@ -45,8 +47,11 @@ def _number(fact_id: str) -> tuple[str, int]:
     return contact, int(n)
 
 
-async def facts(server: Server, ledger: Ledger) -> list[Finding]:
-    """Lost, doubled and out of order, by score, by what the rules noticed, and by the timelines."""
+async def facts(server: Server, ledger: Ledger, confirmations: Confirmations) -> list[Finding]:
+    """Lost, doubled and out of order, by score, by what the rules noticed, and by the timelines.
+
+    Fills ``confirmations`` with the ``message.sent`` facts of the timelines on the way.
+    """
     lost = doubled = inversions = gaps = optional = codes = 0
     examples: dict[str, str] = {}
     disorder: list[str] = []
@@ -72,7 +77,12 @@ async def facts(server: Server, ledger: Ledger) -> list[Finding]:
                 codes += len(state["issued"]) != 1
                 if state["traits"].get("last_n") != max(acknowledged) and len(acknowledged) == len(sent):
                     disorder.append(f"{contact}: the last fact decided is {state['traits'].get('last_n')}")
-            disorder.extend(_timeline(contact, await server.timeline(contact), len(acknowledged)))
+            timeline = await server.timeline(contact)
+            disorder.extend(_timeline(contact, timeline, len(acknowledged)))
+            for fact in timeline:
+                if fact["type"] == "message.sent":
+                    at = _milliseconds(fact["occurred_at"])
+                    confirmations.setdefault(fact["properties"]["message"], []).append(at)
 
     await asyncio.gather(*(reader() for _ in range(READERS)))
     return [
@@ -84,7 +94,9 @@ async def facts(server: Server, ledger: Ledger) -> list[Finding]:
         _finding("out of order, missing or repeated in the timelines", disorder, "order"),
         Finding("contacts without exactly one code", codes, damage="doubled"),
         Finding("repeats of acknowledged facts taken again", ledger.taken_twice, damage="doubled"),
-        Finding("waited for, but the answer was behind the fact", ledger.reads_behind),
+        Finding("decisions waited for", ledger.waited, None),
+        _finding("… that show another count than their fact leads to", ledger.wrong_decisions, "order"),
+        Finding("… that were not there in time, or belonged to a repeat (may)", ledger.undecided, None),
         Finding("facts never acknowledged that took effect (may)", optional, None),
     ]
 
@@ -98,39 +110,39 @@ def _timeline(contact: str, facts: list[dict[str, Any]], acknowledged: int) -> l
     return wrong
 
 
-async def messages(server: Server, ledger: Ledger, receivers: Receivers) -> list[Finding]:
+async def messages(server: Server, ledger: Ledger, receivers: Receivers, confirmations: Confirmations) -> list[Finding]:
     """Unsent, sent twice, sent again after the confirmation, sent for nothing."""
-    outbox = [
-        m
-        for state in ("queued", "sending", "retrying", "sent", "dropped", "dead")
-        for m in await server.messages(state)
-    ]
-    sent = [m for m in outbox if m["state"] == "sent"]
+    outbox = [message for state in STATES for message in await server.messages(state)]
+    sent = {m["fact"]: m for m in outbox if m["state"] == "sent"}
     per_fact = Counter(m["fact"] for m in outbox)
-    expected = {id for id in ledger.messages if ledger.is_acknowledged(id)}
-    arrived_for = {fact for arrivals in receivers.arrivals.values() for fact, _ in arrivals}
-    confirmed = {m["fact"]: _milliseconds(m["updated_at"]) for m in sent}
-    again: list[str] = []
-    repeats = 0
-    for key, arrivals in receivers.arrivals.items():
-        repeats += len(arrivals) - 1
-        for fact, at in arrivals:
-            if fact in confirmed and int(at) > confirmed[fact]:
-                again.append(f"{key}: {at - confirmed[fact]:.0f} ms after its confirmation")
+    expected = [id for id in ledger.messages if ledger.is_acknowledged(id)]
+    arrivals: dict[str, list[float]] = {}
     keys_of: dict[str, set[str]] = {}
-    for key, arrivals in receivers.arrivals.items():
-        for fact, _ in arrivals:
+    for key, received in receivers.arrivals.items():
+        for fact, at in received:
+            arrivals.setdefault(fact, []).append(at)
             keys_of.setdefault(fact, set()).add(key)
+    again: list[str] = []
+    unexplained: list[str] = []
+    for fact, m in sent.items():
+        first = min(confirmations.get(m["id"], [_milliseconds(m["updated_at"])]))
+        later = [at - first for at in arrivals.get(fact, []) if int(at) > first]
+        again.extend(f"{m['id']}: {late:.0f} ms after its confirmation" for late in later)
+        if len(arrivals.get(fact, [])) > 1 + m["ambiguous"]:
+            unexplained.append(f"{m['id']}: {len(arrivals[fact])} times, ambiguous {m['ambiguous']}")
     return [
         Finding("messages that rules decided to send", len(expected), None),
-        _finding("… without exactly one record in the outbox", [f for f in expected if per_fact[f] != 1]),
-        _finding("… not sent", [f for f in expected if f not in confirmed]),
-        _finding("… said to be sent, but never received", [f for f in confirmed if f not in arrived_for]),
-        _finding("handed over again after the confirmation", again, "resent"),
+        _finding("… without exactly one record in the outbox", [f for f in expected if per_fact[f] != 1], "doubled"),
+        _finding("… not sent", [f for f in expected if f not in sent], "lost"),
+        _finding("… said to be sent, but never received", [f for f in sent if f not in arrivals], "lost"),
+        _finding("… confirmed more than once", [m for m, at in confirmations.items() if len(at) > 1], "resent"),
+        _finding("… handed over again after the confirmation", again, "resent"),
+        _finding("… received more often than the server's record of ambiguity says", unexplained, "resent"),
         _finding("for facts that were never sent", [f for f in per_fact if not _known(f, ledger)]),
         _finding("more than one idempotency key for one message", [f for f, keys in keys_of.items() if len(keys) > 1]),
-        Finding("received more than once before the confirmation (may: ambiguous)", repeats, None),
-        Finding("… counted as ambiguous by the server", sum(m["ambiguous"] for m in outbox), None),
+        Finding("hand-offs received", sum(map(len, arrivals.values())), None),
+        Finding("… of them repeats (may: before the confirmation)", sum(len(at) - 1 for at in arrivals.values()), None),
+        Finding("hand-offs that the server counts as ambiguous", sum(m["ambiguous"] for m in outbox), None),
     ]
 
 
