@@ -36,10 +36,6 @@ def _lower(text: Any) -> str | None:
     return text.lower() if type(text) is str else None
 
 
-def _upper(text: Any) -> str | None:
-    return text.upper() if type(text) is str else None
-
-
 def _len(x: Any) -> int | None:
     return len(x) if type(x) in (str, list, dict) else None
 
@@ -68,10 +64,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     "endswith": (_endswith, 2, 2),
     "contains": (_contains, 2, 2),
     "lower": (_lower, 1, 1),
-    "upper": (_upper, 1, 1),
     "len": (_len, 1, 1),
-    "min": (_numbers(min), 1, 16),
-    "max": (_numbers(max), 1, 16),
+    "min": (_numbers(min), 2, 16),
+    "max": (_numbers(max), 2, 16),
     "abs": (_abs, 1, 1),
     "round": (_round, 1, 2),
 }

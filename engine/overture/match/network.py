@@ -50,7 +50,7 @@ class Network:
         tests = {name: [projection.condition(t) for t in c] or [{"$ex": {"any": 1}}] for name, c in rules.items()}
         tests["warm"] = [{"$ex": {"warm": 1}}]
         self._definition = json.dumps({name: {"all": [{"f": {"$and": ts}}]} for name, ts in tests.items()})
-        self._handle: int | None = None
+        self.handle: int | None = None
         self._discard: weakref.finalize[..., Network] | None = None
         self._open()
 
@@ -64,7 +64,7 @@ class Network:
         if not seen and self._conditional:
             return  # every conjunction has a test, and no test can be true
         try:
-            handle = self._handle or self._open()
+            handle = self.handle or self._open()
             status, session = _assert_fact(handle, f"{self._head}{seen}}}")
             if status == _NOTHING_MATCHED:
                 return  # and nothing was kept that must be retracted
@@ -81,7 +81,7 @@ class Network:
 
     def close(self) -> None:
         """Give the engine's memory back; it is also given back when nothing refers to this network any more."""
-        self._handle = None
+        self.handle = None
         if self._discard is not None:
             self._discard()
 
@@ -91,7 +91,7 @@ class Network:
         _, session = _engine.assert_event(handle, _WARM_UP)
         _start_action(handle, session)
         _next_action(handle, session)
-        self._handle = handle
+        self.handle = handle
         self._discard = weakref.finalize(self, _discard, handle)
         self._discard.atexit = False
         return handle
