@@ -8,6 +8,7 @@ from typing import Any
 
 import msgpack
 import pytest
+
 from overture.intake import CODES, Caps, Parsed, parse
 from overture.model import Refused
 

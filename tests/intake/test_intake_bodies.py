@@ -12,6 +12,7 @@ from typing import Any
 
 import msgpack
 import pytest
+
 from overture.intake import CODES, Caps, Parsed, parse
 from overture.model import Draft, Refused
 
@@ -103,6 +104,7 @@ def test_an_empty_array_is_an_empty_batch():
 
 def test_one_line_labelled_ndjson_is_a_batch_of_one():
     assert not read(ONE, content_type="application/x-ndjson").single
+    assert not read(ONE, content_type="application/jsonl").single
     assert read(ONE, content_type="application/json").single
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgpack
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from overture.intake import CODES, Caps, careful, parse, quick
 from overture.model import Draft, Refused
 from overture.model.clock import to_text

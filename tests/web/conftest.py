@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import ClientSession, web
-from overture.web import make_app, make_runner
 from webkit import Memory
+
+from overture.web import make_app, make_runner
 
 
 @pytest.fixture

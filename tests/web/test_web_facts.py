@@ -11,10 +11,11 @@ from typing import Any
 import msgpack
 import pytest
 from aiohttp import ClientSession, encode_basic_auth, web
+from webkit import Memory
+
 from overture.model import Overloaded, StoreUnavailable
 from overture.web import make_app, make_runner
 from overture.web.body import Bodies
-from webkit import Memory
 
 FACT = {"id": "f1", "type": "page_viewed", "contact": "ada", "properties": {"topic": "seo"}}
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
+from webkit import Memory
+
 from overture.intake import fields
 from overture.web import ROUTES, make_app
 from overture.web.routing import PUBLIC, Route
-from webkit import Memory
 
 OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
 

@@ -37,9 +37,14 @@ def shape(body: bytes, content_type: str, caps: Caps) -> Shape:
         raise refused("body.empty")
     if body[:1] == b"[":
         return Shape(False, False, _array(body, caps))
-    if not ("ndjson" in content_type or "jsonl" in content_type) and (b"\n" not in body or _is_one(body)):
+    if not says_lines(content_type) and (b"\n" not in body or _is_one(body)):
         return Shape(True, False, [body])
     return Shape(False, False, _lines(body, caps))
+
+
+def says_lines(content_type: str) -> bool:
+    """Whether a lower-case Content-Type names NDJSON; then even one line is a batch."""
+    return "ndjson" in content_type or "jsonl" in content_type
 
 
 def _is_one(body: bytes) -> bool:

@@ -57,7 +57,7 @@ def make_app(services: Services, bodies: Bodies | None = None) -> web.Applicatio
 
 def make_runner(app: web.Application) -> web.AppRunner:
     """A runner with what the routes rely on: bodies arrive as sent (intake inflates them, capped), no access log."""
-    return web.AppRunner(app, access_log=None, auto_decompress=False, keepalive_timeout=75)
+    return web.AppRunner(app, access_log=None, auto_decompress=False, keepalive_timeout=75, lingering_time=2)
 
 
 @web.middleware

@@ -20,12 +20,14 @@ class Bodies:
 
     async def read(self, request: web.Request, cap: int) -> bytes:
         """The whole body; `release` it when done. Raises Refused 413, 408 and Overloaded 503."""
-        if (request.content_length or 0) > cap:
-            raise refused("body.too_large", f"The body has {request.content_length} bytes; at most {cap} are taken.")
         if request.content.is_eof():  # it came in one piece with the head, as most facts do
             body = request.content.read_nowait()
+            if len(body) > cap:
+                raise _too_large(cap)
             self._hold(len(body))
             return body
+        if (request.content_length or 0) > cap:
+            raise _too_large(cap)
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._stream(request, cap)
@@ -45,7 +47,7 @@ class Bodies:
                 self._hold(len(chunk))
                 size += len(chunk)
                 if size > cap:
-                    raise refused("body.too_large", f"The body is larger than {cap} bytes.")
+                    raise _too_large(cap)
                 chunks.append(chunk)
         except BaseException:
             self.held -= size
@@ -56,3 +58,7 @@ class Bodies:
         if self.held + size > self._budget:
             raise Overloaded("server.busy", "Too many large bodies are being read.", status=503)
         self.held += size
+
+
+def _too_large(cap: int) -> Refused:
+    return refused("body.too_large", f"The body is larger than {cap} bytes.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -12,6 +11,7 @@ from aiohttp import web
 from msgspec import UNSET
 
 from overture.intake import Caps, Parsed, parse, refused
+from overture.intake.inflate import GZIP
 from overture.intake.parse import Rejection
 from overture.model import Refused, clock
 from overture.web import metrics, shapes
@@ -98,15 +98,14 @@ async def decide(call: Call) -> web.Response:
 async def _parse(request: web.Request, body: bytes, now: int) -> Parsed:
     headers = request.headers
     encoding = headers.get("Content-Encoding", "")
-    read = partial(
-        parse, body, now=now, caps=CAPS, encoding=encoding, content_type=headers.get("Content-Type", "").lower()
-    )
+    content_type = headers.get("Content-Type", "").lower()
     try:
-        compressed = encoding or body.startswith(b"\x1f\x8b")
+        compressed = encoding or body.startswith(GZIP)
         if len(body) <= (_INLINE_COMPRESSED if compressed else _INLINE):
-            parsed = read()
+            parsed = parse(body, now, CAPS, encoding, content_type)
         else:
-            parsed = await asyncio.get_running_loop().run_in_executor(_reader, read)
+            loop = asyncio.get_running_loop()
+            parsed = await loop.run_in_executor(_reader, parse, body, now, CAPS, encoding, content_type)
     except Refused as e:
         metrics.FACTS.labels("rejected", e.code).inc()
         raise
@@ -141,6 +140,8 @@ def _summary(parsed: Parsed, receipts: list[Receipt], waited: bool) -> shapes.Fa
         ids[index] = receipt.id
         decisions[index] = receipt.decision
     rejected.sort(key=attrgetter("index"))
-    metrics.accepted(accepted)
-    metrics.duplicates(duplicates)
+    if accepted:
+        metrics.accepted(accepted)
+    if duplicates:
+        metrics.duplicates(duplicates)
     return shapes.FactsAnswer(accepted, duplicates, rejected, ids, decisions if waited else UNSET)

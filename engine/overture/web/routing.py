@@ -21,8 +21,7 @@ PUBLIC = ""  # the scope of a route that needs no key
 CORS_HEADERS = "authorization, content-type, anonymousid, sentat"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One request as a handler sees it; ``query`` is of the type that the route declares."""
 
     request: web.Request
@@ -100,7 +99,7 @@ def mount(route: Route, services: Services, bodies: Bodies) -> Callable[[web.Req
 
 def query_of(request: web.Request, kind: type[msgspec.Struct]) -> msgspec.Struct:
     """The query as a value of the type. Raises Refused 400 for what is unknown or wrong."""
-    if not request.query_string:
+    if not request.rel_url.raw_query_string:
         return kind()
     try:
         return msgspec.convert(dict(request.query), kind, strict=False)
