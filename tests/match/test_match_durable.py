@@ -33,13 +33,16 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 def test_in_the_order_of_the_rules_given(kind: str) -> None:
+    more = [rule(f"path-{x}", compare("fact.a", "==", (x,))) for x in "pqrst"]
     rules = [
+        *more,
         rule("second-field", compare("fact.b", "==", 2)),
         rule("by-path", compare("fact.a", "==", ("x",))),
         rule("always", compare("fact.type", "==", ("t",))),
         rule("range", compare("fact.b", ">", 1)),
         rule("other-path", compare("fact.a", "==", ("y",))),
     ]
+    assert names(build(kind, rules), fact({"a": "r", "b": 3})) == ["path-r", "always", "range"]
     seen = fact({"a": "x", "b": 2})
     assert names(build(kind, rules), seen) == ["second-field", "by-path", "always", "range"]
     assert names(build(kind, rules[::-1]), seen) == ["range", "always", "by-path", "second-field"]
@@ -159,6 +162,7 @@ def test_a_session_left_dirty_is_not_used_again() -> None:
     durable_rules_engine.assert_fact(durable.networks[0].handle, '{"sid":"w","id":"f","p0":2}')
     for n, expected in [(2, ["a"]), (1, []), (2, ["a"]), (0, [])]:
         assert names(durable, fact({"n": n})) == expected
+    assert (durable.resets, durable.fallbacks) == (1, 1)
 
 
 def test_closing_gives_the_networks_back_and_hurts_nobody_else() -> None:

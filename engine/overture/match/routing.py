@@ -17,6 +17,9 @@ from overture.rules.ruleset import Rule
 from overture.rules.tree import And, Field, Items, Literal, Node, Or
 
 T = TypeVar("T")
+MIN_LITERALS = 4
+"""A field that is tested against fewer is not worth a look-up, and in the engine not a network, of its own."""
+
 Keys = dict[Field, tuple[Any, ...]]
 
 
@@ -52,9 +55,9 @@ def routes(rules: Sequence[Rule]) -> Iterator[Route]:
                 seen.setdefault(field, set()).update(shape(literals))
             drafts.append((position, frozenset(types), when, keys))
     for position, types, when, keys in drafts:
-        if keys:
-            # The field tested against the most different literals tells the most rules apart.
-            field = max(keys, key=lambda f: len(seen[f]))
+        # The field tested against the most different literals tells the most rules apart.
+        field = max(keys, key=lambda f: len(seen[f]), default=None)
+        if field is not None and len(seen[field]) >= MIN_LITERALS:
             yield Route(position, types, when, _rest(when, field, keys[field]), field, keys[field])
         else:
             yield Route(position, types, when, when)
