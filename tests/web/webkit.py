@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from overture.model import Contact, Diagnostic, Draft, Fact, Refused, Trace
-from overture.rules.report import RulesetInvalid
+from overture.rules import RulesetInvalid
 from overture.web import Page, Receipt, RulesetState, Services, StoredRevision
 
 KEYS = {

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, cast
 
-import msgpack  # pyright: ignore[reportMissingTypeStubs]
 import msgspec
 
 from overture.intake import fields
-from overture.intake.caps import INT_MAX, Caps
+from overture.intake.caps import Caps
 from overture.intake.codes import clip, refused
+from overture.intake.plain import escape, from_json, from_msgpack
 from overture.model import Draft, Refused
 from overture.model.ids import IDENTIFIERS, new_fact_id
 
-_unpack: Callable[..., Any] = msgpack.unpackb  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 _KEYS = ("id", "type", "contact", "occurred_at", "properties", "context")
 _SAID_ELSEWHERE = {  # what other trackers call it
     "event": "type", "name": "type", "user_id": "contact", "userid": "contact", "anonymous_id": "contact",
@@ -27,128 +23,14 @@ _SAID_ELSEWHERE = {  # what other trackers call it
 }  # fmt: skip
 
 
-class _Pairs(list[tuple[Any, Any]]):
-    """An object as it was sent, before anything decides what two equal keys mean."""
-
-
-class _Extension:
-    """A msgpack extension value; what is in it does not matter."""
-
-
 def read_json(raw: bytes, now: int, caps: Caps) -> Draft:
     """The draft in one JSON text. Raises `Refused` with a ``fact.*`` code and a pointer into the fact."""
-    return _read(raw, now, caps, _load_json)
+    return _draft(from_json(raw, caps), now, caps)
 
 
 def read_msgpack(raw: bytes, now: int, caps: Caps) -> Draft:
     """The draft in one msgpack value. Raises `Refused` like `read_json`."""
-    return _read(raw, now, caps, _load_msgpack)
-
-
-def _read(raw: bytes, now: int, caps: Caps, load: Callable[[bytes], Any]) -> Draft:
-    if len(raw) > caps.fact:
-        raise refused("fact.too_large", f"The fact has {len(raw)} bytes; at most {caps.fact} are taken.")
-    try:
-        value = load(raw)
-    except RecursionError:
-        raise refused("fact.too_deep") from None
-    if not isinstance(value, _Pairs):
-        raise refused("fact.not_object")
-    return _draft(_Plain(caps).of(value, "", 1), now, caps)
-
-
-def _load_json(raw: bytes) -> Any:
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError as e:
-        raise refused("fact.not_utf8", f"Byte {e.start} of the fact is not UTF-8.") from None
-    try:
-        return json.loads(text, object_pairs_hook=_Pairs, parse_int=_integer, parse_constant=_constant)
-    except json.JSONDecodeError as e:
-        raise refused("fact.malformed", f"The fact is not well-formed JSON: {e.msg} at character {e.pos}.") from None
-
-
-def _load_msgpack(raw: bytes) -> Any:
-    try:
-        return _unpack(raw, object_pairs_hook=_Pairs, ext_hook=_extension, timestamp=0, strict_map_key=False)
-    except UnicodeDecodeError:
-        raise refused("fact.not_utf8") from None
-    except msgpack.exceptions.StackError:
-        raise refused("fact.too_deep") from None
-    except (ValueError, msgpack.exceptions.UnpackException) as e:
-        raise refused("fact.malformed", f"The fact is not well-formed msgpack: {clip(str(e), 80)}.") from None
-
-
-def _integer(digits: str) -> int:
-    return int(digits) if len(digits) <= 20 else INT_MAX + 1  # thousands of digits cost quadratic time
-
-
-def _constant(_name: str) -> float:
-    return math.nan
-
-
-def _extension(_code: int, _data: bytes) -> _Extension:
-    return _Extension()
-
-
-class _Plain:
-    """Turns what a loader gave into plain values, refusing what no fact may hold anywhere."""
-
-    def __init__(self, caps: Caps) -> None:
-        self.caps = caps
-        self.keys = 0
-
-    def of(self, value: Any, at: str, depth: int) -> Any:
-        """``at`` is the value's JSON pointer, ``depth`` its level (the fact is 1)."""
-        if isinstance(value, str):
-            return self.text(value, at)
-        if value is None or isinstance(value, bool):
-            return value
-        if isinstance(value, int):
-            if not -INT_MAX <= value <= INT_MAX:
-                raise refused("fact.number_range", pointer=at)
-            return value
-        if isinstance(value, float):
-            if not math.isfinite(value):
-                raise refused("fact.number_not_finite", pointer=at)
-            return value
-        if isinstance(value, bytes):
-            raise refused("fact.binary", pointer=at)
-        if isinstance(value, (_Extension, msgpack.Timestamp)):
-            raise refused("fact.extension", pointer=at)
-        if depth > self.caps.depth:
-            raise refused("fact.too_deep", pointer=at)
-        if isinstance(value, _Pairs):
-            return self.object(value, at, depth)
-        return [self.of(item, f"{at}/{i}", depth + 1) for i, item in enumerate(cast("list[Any]", value))]
-
-    def object(self, pairs: _Pairs, at: str, depth: int) -> dict[str, Any]:
-        self.keys += len(pairs)
-        if self.keys > self.caps.keys:
-            raise refused("fact.too_many_keys")
-        plain: dict[str, Any] = {}
-        for key, value in pairs:
-            if not isinstance(key, str):
-                raise refused("fact.key_not_text", pointer=at)
-            self.text(key, at)
-            below = f"{at}/{_escape(key)}"
-            if key in plain:
-                raise refused("fact.duplicate_key", f"The key {clip(key)} is there twice.", below)
-            plain[key] = self.of(value, below, depth + 1)
-        return plain
-
-    def text(self, text: str, at: str) -> str:
-        if "\0" in text:
-            raise refused("fact.nul", pointer=at)
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise refused("fact.surrogate", pointer=at) from None
-        return text
-
-
-def _escape(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")
+    return _draft(from_msgpack(raw, caps), now, caps)
 
 
 def _draft(fact: dict[str, Any], now: int, caps: Caps) -> Draft:
@@ -173,7 +55,7 @@ def _unknown_key(key: str) -> Refused:
     folded = key[:40].lower()
     close = _SAID_ELSEWHERE.get(folded) or next(iter(get_close_matches(folded, _KEYS, 1)), "")
     ask = f" Did you mean {close}?" if close else ""
-    return refused("fact.unknown_key", f"The fact has no key {clip(key)}.{ask}", f"/{_escape(key)}")
+    return refused("fact.unknown_key", f"The fact has no key {clip(key)}.{ask}", f"/{escape(key)}")
 
 
 def _type(fact: dict[str, Any]) -> str:
@@ -224,7 +106,7 @@ def _ids(fact: dict[str, Any]) -> dict[str, Any]:
     for key in who:
         if key not in IDENTIFIERS:
             raise refused(
-                "fact.contact_unknown_key", f"contact has no identifier {clip(key)}.", f"/contact/{_escape(key)}"
+                "fact.contact_unknown_key", f"contact has no identifier {clip(key)}.", f"/contact/{escape(key)}"
             )
     ids: dict[str, Any] = {}
     if "user_id" in who:

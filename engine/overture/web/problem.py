@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from overture.model import Diagnostic, Overloaded, Refused, StoreUnavailable
-from overture.rules.report import RulesetInvalid
+from overture.rules import RulesetInvalid
 
 log = logging.getLogger("overture.web")
 

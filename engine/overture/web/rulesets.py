@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from overture.model import Refused
-from overture.rules.report import RulesetInvalid
+from overture.rules import RulesetInvalid
 from overture.web import shapes
 from overture.web.routing import Call, answer, route
 from overture.web.services import RulesetState
