@@ -76,7 +76,8 @@ class Memory:
 
     async def timeline(self, contact_id: str, before: int | None, limit: int) -> list[Trace]:
         numbers = [n for n in range(12, 0, -1) if before is None or n < before][:limit]
-        return [Trace(n, Fact(f"f{n}", "page_viewed", contact_id, n * 1000, n * 1000), 1, n * 1000) for n in numbers]
+        kinds = {n: "$merge" if n == 11 else "page_viewed" for n in numbers}
+        return [Trace(n, Fact(f"f{n}", kinds[n], contact_id, n * 1000, n * 1000), 1, n * 1000) for n in numbers]
 
     async def top(self, score: str, key: str, cursor: str | None, limit: int) -> Page:
         if score != "lead":

@@ -16,7 +16,9 @@ _RECENT = 10
 async def one(call: Call) -> web.Response:
     """A contact by its id or by another of its identifiers."""
     contact = await _find(call)
-    return answer(shapes.ContactView.of(contact, await call.services.contacts.timeline(contact.id, None, _RECENT)))
+    traces = await call.services.contacts.timeline(contact.id, None, 2 * _RECENT)
+    recent = [trace for trace in traces if not trace.fact.type.startswith("$")]  # Overture's own are in the timeline
+    return answer(shapes.ContactView.of(contact, recent[:_RECENT]))
 
 
 @route(
