@@ -8,7 +8,9 @@ import pytest
 from matchkit import both, call, compare, contact, either, fact, no, node, rule, sums
 
 from overture.match import build, compile_condition, compile_value, holds
+from overture.match.functions import FUNCTIONS
 from overture.model import Refused
+from overture.rules import syntax
 from overture.rules.tree import And, Call, Node, Or
 
 FACT = fact(
@@ -227,3 +229,7 @@ def test_what_cannot_be_compiled_is_refused(when: Node, code: str) -> None:
     with pytest.raises(Refused) as refused:
         compile_condition(when)
     assert refused.value.code == code
+
+
+def test_every_function_that_the_parser_lets_through_is_here_and_no_other() -> None:
+    assert {*FUNCTIONS, "matches"} == syntax.FUNCTIONS | syntax.METHODS
