@@ -111,7 +111,7 @@ class Bed:
         until = time.monotonic() + seconds
         turn = itertools.cycle(("web", "worker", "store", "delivery", "freeze", "worker", "store"))
         while time.monotonic() < until:
-            await asyncio.sleep(dice.uniform(0.3, 1.3))
+            await asyncio.sleep(dice.uniform(0.2, 1.0))
             await self._revive()
             fault = next(turn)
             # While one worker is frozen the other must live, or nobody takes over and the fence is not tested.
