@@ -13,6 +13,7 @@ from overture.decide.consent import consent_verdict
 from overture.decide.work import Work, is_number
 from overture.match import compile_value
 from overture.model import Contact, Effect, Fact, Message
+from overture.model.ids import message_id
 from overture.rules import ruleset as r
 from overture.rules.program import Program
 
@@ -144,7 +145,7 @@ def _issue(action: r.IssueAction) -> Act:
 
 def _send(action: r.SendAction) -> Act:
     def act(work: Work, fact: Fact, rule: str, revision: str) -> list[Effect]:
-        id = f"{work.root.id}:{rule}:{work.number(f'send {rule}')}"
+        id = message_id(work.root.contact, work.root.id, rule, work.number(f"send {rule}"))
         if work.root.backfill:
             return [Effect("send", action.template, id, reason="backfill")]
         ruleset = rule.partition("/")[0]

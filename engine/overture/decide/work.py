@@ -134,7 +134,7 @@ class Work:
     # --- codes and derived facts --------------------------------------------------------------------------------
 
     def issue(self, rule: str, kind: str, properties: dict[str, Any]) -> Effect:
-        code = issued_code(self.root.id, rule, self.number(f"issue {rule}"))
+        code = issued_code(self.root.contact, self.root.id, rule, self.number(f"issue {rule}"))
         self.contact.issued.append(Issued(kind, code, self.root.id, self.now, properties))
         return Effect("issue", kind, code, None, properties)
 

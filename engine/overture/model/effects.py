@@ -51,7 +51,7 @@ class Trace(msgspec.Struct, array_like=True):
 class Message(msgspec.Struct, frozen=True, array_like=True):
     """A message that a rule wants sent: everything that rendering and sending it needs.
 
-    ``id`` is deterministic (``fact id:ruleset/rule:n``) and is the channel's idempotency key. ``context`` is
+    ``id`` is deterministic (`ids.message_id`) and is the channel's idempotency key. ``context`` is
     what the template may read, captured at the decision: ``fact``, ``contact``, ``issued``.
     """
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 
+
 class Fact(msgspec.Struct, frozen=True, array_like=True):
     """Something that happened to one contact, validated and addressed; the unit of the log.
 
-    Times are milliseconds since the Unix epoch, UTC. ``contact`` is the resolved contact id; ``ids`` are
-    the identifiers as presented (``user_id``, ``anonymous_id``, ``email``: text; ``external``: name → text).
-    Types that begin with ``$`` are Overture's own (``$activate``, ``$link``, ``$merge``) and are refused
-    from outside. New fields go to the end and carry a default: old logs must stay readable.
+    Times are milliseconds since the Unix epoch, UTC. ``contact`` is the resolved contact id; contact and id together
+    identify a fact. ``ids`` are the identifiers as presented (``user_id``, ``anonymous_id``, ``email``: text;
+    ``external``: name → text). Types beginning with ``$`` are Overture's own (``$activate``, ``$link``, ``$merge``) and
+    are refused from outside. New fields go to the end and carry a default: old logs must stay readable.
     """
 
     id: str
@@ -24,7 +25,7 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     context: dict[str, Any] = {}
     ids: dict[str, Any] = {}
     backfill: bool = False  # recorded history: state changes, nothing is sent
-    reply: str = ""  # the process that waits for the decision (`?wait=true`), empty for none
+    reply: str = ""  # who waits for the decision (`?wait=true`), as ``process/number``; empty for nobody
     source: str = ""  # name of the write key or source that brought it
     cause: str = ""  # for a derived fact: the id of the fact that it follows from
 

@@ -31,7 +31,12 @@ def digest(*parts: str) -> bytes:
     return h.digest()
 
 
-def issued_code(fact: str, rule: str, n: int) -> str:
+def message_id(contact: str, fact: str, rule: str, n: int) -> str:
+    """``fact:rule:n:check``; the check keeps messages apart whose contacts have facts of the same id."""
+    return f"{fact}:{rule}:{n}:{digest('message', contact, fact)[:4].hex()}"
+
+
+def issued_code(contact: str, fact: str, rule: str, n: int) -> str:
     """A code of 16 characters in 4 groups, the same for the same fact, rule and position: a retry makes no other."""
-    text = base64.b32encode(digest("issue", fact, rule, str(n))[:10]).decode()
+    text = base64.b32encode(digest("issue", contact, fact, rule, str(n))[:10]).decode()
     return "-".join(text[i : i + 4] for i in range(0, 16, 4))

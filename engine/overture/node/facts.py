@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from overture.model import Draft, Fact
 from overture.model.errors import Overloaded
 from overture.node.gauges import Gauges
-from overture.state.identity import Identity
+from overture.state.identity import Identity, derived_ids
 from overture.state.log import Entry, Log, Taken, body_digest, dedupe_key
 from overture.web.services import Receipt
 from overture.worker.replies import Replies
@@ -39,32 +39,33 @@ class FactService:
         """Durable on return, in the order of the drafts. Raises Overloaded, StoreUnavailable."""
         if self._gauges.lag > self._max_lag:
             raise Overloaded("facts.backlog", f"{self._gauges.lag} accepted facts wait to be decided.")
-        process = self._replies.process if wait else ""
-        entries = [self._entry(draft, source, backfill, process, now) for draft in drafts]
+        waiting = [self._replies.expect() for _ in drafts] if wait else []
+        tokens = [reply.token for reply in waiting] or [""] * len(drafts)
+        entries = [
+            self._entry(draft, source, backfill, token, now) for draft, token in zip(drafts, tokens, strict=True)
+        ]
         unresolved = [i for i, draft in enumerate(drafts) if len(draft.ids) > 1 or "user_id" not in draft.ids]
-        if unresolved:
-            found = await asyncio.gather(*(self._identity.resolve(drafts[i].ids, now) for i in unresolved))
-            for i, (contact, elsewhere) in zip(unresolved, found, strict=True):
-                entries[i] = _addressed(entries[i], contact, elsewhere)
-        waiting = {e.fact.id: self._replies.expect(e.fact.id) for e in entries} if wait else {}
         try:
+            if unresolved:
+                found = await asyncio.gather(*(self._identity.resolve(drafts[i].ids, now) for i in unresolved))
+                for i, (contact, elsewhere) in zip(unresolved, found, strict=True):
+                    entries[i] = _addressed(entries[i], contact, elsewhere)
             taken = await self._log.append(entries)
             accepted = [
-                waiting[entry.fact.id]
-                for entry, status in zip(entries, taken, strict=True)
-                if status is Taken.ACCEPTED and entry.fact.id in waiting
+                reply.future for reply, status in zip(waiting, taken, strict=bool(waiting)) if status is Taken.ACCEPTED
             ]
             if accepted:
                 await asyncio.wait(accepted, timeout=PATIENCE)
+            decisions = [reply.decision for reply in waiting] or [None] * len(drafts)
             return [
-                Receipt(_STATUS[status], entry.fact.id, entry.fact.contact, _decision(waiting.get(entry.fact.id)))
-                for entry, status in zip(entries, taken, strict=True)
+                Receipt(_STATUS[status], entry.fact.id, entry.fact.contact, decision)
+                for entry, status, decision in zip(entries, taken, decisions, strict=True)
             ]
         finally:
-            for future in waiting.values():
-                future.cancel()
+            for reply in waiting:
+                reply.forget()
 
-    def _entry(self, draft: Draft, source: str, backfill: bool, process: str, now: int) -> Entry:
+    def _entry(self, draft: Draft, source: str, backfill: bool, reply: str, now: int) -> Entry:
         ids = draft.ids
         fact = Fact(
             draft.id,
@@ -76,13 +77,13 @@ class FactService:
             draft.context,
             ids,
             backfill,
-            process,
+            reply,
             source,
         )
         if not draft.dedupe:
             return Entry(fact)
         body = body_digest(draft.type, ids, draft.occurred_at, draft.properties, draft.context)
-        return Entry(fact, dedupe_key(draft.id), body)
+        return Entry(fact, dedupe_key(fact.contact or derived_ids(ids)[0], draft.id), body)
 
 
 def _addressed(entry: Entry, contact: str, elsewhere: tuple[str, ...]) -> Entry:
@@ -101,7 +102,3 @@ def _addressed(entry: Entry, contact: str, elsewhere: tuple[str, ...]) -> Entry:
         f.source,
     )
     return Entry(fact, entry.key, entry.body, elsewhere)
-
-
-def _decision(future: asyncio.Future[dict[str, Any]] | None) -> dict[str, Any] | None:
-    return future.result() if future is not None and future.done() and not future.cancelled() else None

@@ -7,6 +7,7 @@ from typing import Any
 
 from overture.delivery.loop import Deliverer
 from overture.deploy.rulesets import Rulesets
+from overture.match import available
 from overture.model import OvertureError
 from overture.node.gauges import Gauges
 from overture.plugin.host import HostedChannel
@@ -44,7 +45,7 @@ class Health:
         told: dict[str, Any] = {
             "ready": True,
             "roles": sorted(self._settings.roles),
-            "matcher": self._settings.matcher,
+            "matcher": self._settings.matcher if available() else "reference",
             "store": {
                 "kind": self._store.kind,
                 "version": self._store.version,

@@ -15,6 +15,7 @@ from pathlib import Path
 from aiohttp import web
 
 from overture.deploy.rulesets import Rulesets
+from overture.match import available
 from overture.model import OvertureError, Refused, StartupRefused
 from overture.node.meta import make_keys, settle
 from overture.node.parts import Parts, assemble
@@ -39,6 +40,10 @@ async def serve(settings: Settings, environ: Mapping[str, str], say: Callable[[s
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(sign, stop.set)
+    if settings.matcher == "durable" and not available():
+        say(
+            "durable-rules is not installed (it does not build on Python 3.13 and later): the reference matcher serves."
+        )
     async with _store(settings) as url:
         store = await probe(url)
         require(store, allow_weak=settings.allow_weak_durability)

@@ -1,7 +1,7 @@
 """The archive: committed facts, in log order, in append-only compressed files; the log is trimmed behind it.
 
-One directory a partition, one file for each time a process takes it up: ``<epoch>-<first entry>-<pid>.ovz``. A file is
-a sequence of frames: 4 bytes of length, big-endian, then a zstd frame (with checksum) of msgpack ``[[entry id, entry], …]``.
+One directory a partition, one file for each time a process takes it: ``<epoch>-<first entry>-<pid>.ovz``. A file is a
+sequence of frames: 4 bytes of length, big-endian, then a zstd frame (with checksum) of msgpack ``[[id, entry], …]``.
 A frame is fsynced before the log is trimmed, so a kill in between writes it twice: readers go by entry id.
 """
 

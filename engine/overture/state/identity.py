@@ -106,4 +106,4 @@ class Identity:
 
 def forward_entries(facts: Iterable[Fact]) -> list[Entry]:
     """Log entries for facts handed on by the contact named in ``cause``: handing on twice takes effect once."""
-    return [Entry(fact, dedupe_key(f"{fact.cause}>{fact.id}"), b"fwd") for fact in facts]
+    return [Entry(fact, dedupe_key(f"{fact.cause}>", fact.id), b"fwd") for fact in facts]

@@ -42,8 +42,9 @@ class Entry(msgspec.Struct, frozen=True):
     elsewhere: tuple[str, ...] = ()  # contacts whose partitions may have taken the same fact before a merge
 
 
-def dedupe_key(id: str) -> bytes:
-    return digest("fact", id)[:12]
+def dedupe_key(contact: str, id: str) -> bytes:
+    """Of the contact that the identifiers name by themselves: the same for a retry, whatever was linked meanwhile."""
+    return digest("fact", contact, id)[:12]
 
 
 def body_digest(*body: Any) -> bytes:

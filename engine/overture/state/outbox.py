@@ -31,7 +31,7 @@ def enqueue(p: int, messages: list[Message], now: int) -> list[Command]:
 
 
 def move(p: int, delivery: Delivery, before: str, outcome: Fact | None = None) -> list[Command]:
-    """The commands that record a delivery's new state; ``before``: the state it leaves; ``outcome`` re-enters as a fact."""
+    """The commands that record a new state; ``before`` is the state that it leaves; ``outcome`` re-enters as a fact."""
     due = delivery.due_at if delivery.state in OPEN else None
     commands = _store(p, delivery, before, due)
     if outcome is not None:

@@ -203,8 +203,8 @@ class Worker:
         if messages:
             commands += outbox.enqueue(p, messages, clock.now())
         commands += dead
-        others = [s for s in steps if s.trace.fact.reply not in ("", self._replies.process) and not s.forwards]
-        commands += publish((s.trace.fact.reply, s.trace.fact.id, decision(s)) for s in others)
+        awaited = [(s.trace.fact.reply, s) for s in steps if s.trace.fact.reply and not s.forwards]
+        commands += publish((token, decision(s)) for token, s in awaited if not self._replies.is_own(token))
         commands.append(("HINCRBY", keys.counters(p), "decided", len(steps) + len(dead)))
         text = str(after)
         return part, self._leases.send(part.lease, commands, part.stored, text), steps, text, after
@@ -215,8 +215,8 @@ class Worker:
         if any(s.messages for s in steps):
             self.on_messages()
         for s in steps:
-            if s.trace.fact.reply == self._replies.process and not s.forwards:
-                self._replies.settle(s.trace.fact.id, decision(s))
+            if s.trace.fact.reply and not s.forwards:
+                self._replies.settle(s.trace.fact.reply, decision(s))
         if any(s.forwards for s in steps):
             await self._hand_on(part.lease)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections.abc import Iterable
 from typing import Any, cast
@@ -20,29 +21,51 @@ log = logging.getLogger("overture.worker")
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def publish(decided: Iterable[tuple[str, str, dict[str, Any]]]) -> list[Command]:
-    """Commands that tell processes of decisions; each is (process, fact id, decision)."""
+def publish(decided: Iterable[tuple[str, dict[str, Any]]]) -> list[Command]:
+    """Commands that tell other processes of decisions; each is (token, decision)."""
     by_process: dict[str, list[Any]] = {}
-    for process, fact, decision in decided:
-        by_process.setdefault(process, []).append((fact, decision))
+    for token, decision in decided:
+        by_process.setdefault(token.partition("/")[0], []).append((token, decision))
     return [("PUBLISH", keys.DECIDED + process, _encode(items)) for process, items in by_process.items()]
+
+
+class Reply:
+    """A place to wait for one decision. ``token`` travels with the fact; `forget` when nobody waits any more."""
+
+    __slots__ = ("_waiting", "future", "token")
+
+    def __init__(self, token: str, waiting: dict[str, Reply]) -> None:
+        self.token = token
+        self.future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting = waiting
+        waiting[token] = self
+
+    @property
+    def decision(self) -> dict[str, Any] | None:
+        """None while undecided."""
+        return self.future.result() if self.future.done() and not self.future.cancelled() else None
+
+    def forget(self) -> None:
+        self._waiting.pop(self.token, None)
+        self.future.cancel()
 
 
 class Replies:
     """The decisions that requests of this process wait for."""
 
     def __init__(self, url: str, process: str) -> None:
-        self.process = process
+        self._process = process
         self._url = url
-        self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._waiting: dict[str, Reply] = {}
+        self._numbers = itertools.count()
 
-    def expect(self, fact: str) -> asyncio.Future[dict[str, Any]]:
-        """A future for the decision on a fact; ask before the fact is appended."""
-        future = self._waiting.get(fact)
-        if future is None:
-            future = self._waiting[fact] = asyncio.get_running_loop().create_future()
-            future.add_done_callback(lambda _: self._waiting.pop(fact, None))
-        return future
+    def expect(self) -> Reply:
+        """A place for the decision on a fact that is about to be appended."""
+        return Reply(f"{self._process}/{next(self._numbers)}", self._waiting)
+
+    def is_own(self, token: str) -> bool:
+        """Whether the token was made by this process: then there is no need to publish."""
+        return token.startswith(self._process)
 
     async def run(self) -> None:
         """Receive decisions for ever; a lost connection is made again (what was published meanwhile is missed)."""
@@ -50,11 +73,11 @@ class Replies:
             client: Any = cast(Any, redis.asyncio.Redis).from_url(self._url)
             try:
                 async with client.pubsub() as pubsub:
-                    await pubsub.subscribe(keys.DECIDED + self.process)
+                    await pubsub.subscribe(keys.DECIDED + self._process)
                     async for message in pubsub.listen():
                         if message["type"] == "message":
-                            for fact, decision in msgspec.msgpack.decode(message["data"]):
-                                self.settle(fact, decision)
+                            for token, decision in msgspec.msgpack.decode(message["data"]):
+                                self.settle(token, decision)
             except (RedisError, OSError) as error:
                 log.warning("Decisions cannot be received, trying again: %s", error)
                 await asyncio.sleep(0.2)
@@ -62,8 +85,8 @@ class Replies:
                 with contextlib.suppress(RedisError, OSError):
                     await client.aclose()
 
-    def settle(self, fact: str, decision: dict[str, Any]) -> None:
+    def settle(self, token: str, decision: dict[str, Any]) -> None:
         """Hand a decision to who waits for it, if anyone still does."""
-        future = self._waiting.get(fact)
-        if future is not None and not future.done():
-            future.set_result(decision)
+        reply = self._waiting.get(token)
+        if reply is not None and not reply.future.done():
+            reply.future.set_result(decision)
