@@ -31,7 +31,9 @@ def fresh(prefix: str) -> str:
     return f"{prefix}{next(_numbers)}"
 
 
-def fact(type: str, contact: str | dict[str, Any], at: str | None = None, id: str | None = None, **properties: Any) -> Any:
+def fact(
+    type: str, contact: str | dict[str, Any], at: str | None = None, id: str | None = None, **properties: Any
+) -> Any:
     """A fact as an app posts it; without ``id`` it gets one of its own."""
     made: dict[str, Any] = {"id": id or fresh("fact-"), "type": type, "contact": contact, "properties": properties}
     return made | ({"occurred_at": at} if at else {})
@@ -140,7 +142,9 @@ class Client:
         """Wait until every fact is decided, no message is queued or under way, and the outcomes are decided too."""
         self.drained()
         for state in ("queued", "sending"):
-            eventually(lambda state=state: not self.get(f"/v1/messages?state={state}&limit=1")["items"], f"none {state}")
+            eventually(
+                lambda state=state: not self.get(f"/v1/messages?state={state}&limit=1")["items"], f"none {state}"
+            )
         self.drained()
 
     def put(self, name: str, text: str) -> str:
@@ -271,15 +275,13 @@ def overture(
     """Run the command line to its end."""
     return subprocess.run(
         [sys.executable, "-m", "overture.cli", *arguments],
-        cwd=cwd, env={**plain_environ(), **(environ or {})}, capture_output=True, text=True, timeout=PATIENCE, check=False,
+        cwd=cwd, env={**plain_environ(), **(environ or {})}, capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
 
 
 def effects(moment: Any) -> list[tuple[Any, ...]]:
     """(kind, name, key, after, reason) of everything that rules did at one moment."""
-    return [
-        (e["kind"], e["name"], e["key"], e["after"], e["reason"]) for f in moment["firings"] for e in f["effects"]
-    ]
+    return [(e["kind"], e["name"], e["key"], e["after"], e["reason"]) for f in moment["firings"] for e in f["effects"]]
 
 
 def fired(moments: Sequence[Any], rule: str) -> int:

@@ -1,4 +1,4 @@
-"""The shipped rulesets R1, R3, R4 and R6, live over HTTP: in any order that the facts may come in, each posted three times."""
+"""The shipped rulesets R1, R3, R4 and R6, live over HTTP: facts in any order they may come in, each posted thrice."""
 
 from __future__ import annotations
 
@@ -199,7 +199,8 @@ def test_r4_with_consent(server: Server, mailbox: Mailbox, seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "reason"), [((), "consent.missing"), (("denied",), "consent.denied"), (("granted", "denied"), "consent.denied")]
+    ("asked", "reason"),
+    [((), "consent.missing"), (("denied",), "consent.denied"), (("granted", "denied"), "consent.denied")],
 )
 def test_r4_without_consent(server: Server, mailbox: Mailbox, asked: tuple[str, ...], reason: str) -> None:
     ada, address = fresh("ada"), f"{fresh('ada')}@example.com"
@@ -327,7 +328,10 @@ def test_r6_backfill_sends_nothing(server: Server, mailbox: Mailbox) -> None:
     assert server.messages(ada) == []
     assert mailbox.to(address) == []
     sends = [e for m in server.timeline(ada) for e in effects(m) if e[0] == "send"]
-    assert [(name, reason) for _, name, _, _, reason in sends] == [("voucher", "backfill"), ("more-on-topic", "backfill")]
+    assert [(name, reason) for _, name, _, _, reason in sends] == [
+        ("voucher", "backfill"),
+        ("more-on-topic", "backfill"),
+    ]
     # Live again, the past is known: the next purchase is no first one.
     server.facts(order(ada, "o3"))
     assert len(vouchers(server.contact(ada))) == 1

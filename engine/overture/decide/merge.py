@@ -75,6 +75,7 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
         elif type(own) is int and type(memory) is int:
             mine.fired[rule] = max(own, memory)
     mine.issued.extend(theirs.issued)
+    mine.seq += theirs.seq  # their timeline is read as part of this one: numbers for it, right before this moment's
     mine.created_at = min(mine.created_at, theirs.created_at) if theirs.created_at else mine.created_at
     return [Effect("merge", theirs.id)]
 

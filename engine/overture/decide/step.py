@@ -57,6 +57,7 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
             work.changed.add("*")
         contact.program = plan.version
     trace.effects += apply_fact(work, fact)
+    trace.seq = contact.seq
     if rules:
         _chain(work, plan, trace.firings)
     else:

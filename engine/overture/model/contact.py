@@ -27,7 +27,7 @@ class Contact(msgspec.Struct, array_like=True):
     """
 
     id: str
-    seq: int = 0  # facts decided so far; numbers the timeline
+    seq: int = 0  # facts decided so far, by contacts merged into it too; numbers the timeline
     program: int = 0  # the program version that last decided for this contact
     created_at: int = 0
     updated_at: int = 0

@@ -65,7 +65,7 @@ async def assemble(settings: Settings, url: str, store: StoreFacts, environ: Map
     n = settings.partitions
     name = f"{os.getpid()}-{secrets.token_hex(4)}"
     log = Log(wire, n)
-    identity = Identity(wire, log)
+    identity = Identity(wire, n)
     registry = Registry(wire, n)
     rulesets = RulesetService(registry)
     contacts = Contacts(wire, n)

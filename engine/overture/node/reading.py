@@ -27,7 +27,7 @@ class ContactService:
         return None if contact is None or contact.merged_into else contact
 
     async def timeline(self, contact_id: str, before: int | None, limit: int) -> list[Trace]:
-        """Of the very contact named: the facts of one that became known are read under its old id."""
+        """Newest first; what was decided for contacts that were merged into this one is part of it."""
         return await self._contacts.timeline(contact_id, before, limit)
 
 

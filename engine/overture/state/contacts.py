@@ -102,7 +102,22 @@ class Contacts:
         return _contact.decode(blob) if blob else None
 
     async def timeline(self, id: str, before: int | None, limit: int) -> list[Trace]:
-        """Decided facts, newest first, those with a number below ``before`` (None: from the newest)."""
+        """Decided facts, newest first, those with a number below ``before`` (None: from the newest).
+
+        What a contact did before it was merged into this one stands right before the merge, in numbers kept for it.
+        """
         key = keys.timeline(partition_of(id, self._partitions), id)
-        traces = map(_trace.decode, await self._wire.call("LRANGE", key, 0, TIMELINE + TRIM_EVERY))
-        return [trace for trace in traces if before is None or trace.seq < before][:limit]
+        shown: list[Trace] = []
+        for trace in map(_trace.decode, await self._wire.call("LRANGE", key, 0, TIMELINE + TRIM_EVERY)):
+            if before is None or trace.seq < before:
+                shown.append(trace)
+            if len(shown) < limit and any(e.kind == "merge" for e in trace.effects):
+                merged = msgspec.convert(trace.fact.properties["state"], Contact)
+                shift = trace.seq - 1 - merged.seq
+                below = merged.seq + 1 if before is None else min(merged.seq + 1, before - shift)
+                for earlier in await self.timeline(merged.id, below, limit - len(shown)):
+                    earlier.seq += shift
+                    shown.append(earlier)
+            if len(shown) >= limit:
+                break
+        return shown

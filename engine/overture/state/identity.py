@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from overture.model import Fact
-from overture.model.ids import IDENTIFIERS
-from overture.state import keys
-from overture.state.log import Entry, Log, dedupe_key
+from overture.model.ids import IDENTIFIERS, partition_of
+from overture.state import keys, scripts
+from overture.state.log import Entry, dedupe_key, pack_entry
 from overture.state.wire import Wire
 
 REMEMBERED = 100_000  # identifiers whose contact this process remembers
@@ -53,9 +53,10 @@ class Identity:
     """Resolves identifiers to contacts. What it remembers may be stale: a fact that goes to a contact which has become
     known meanwhile is forwarded from there, so nothing is lost by it."""
 
-    def __init__(self, wire: Wire, log: Log) -> None:
+    def __init__(self, wire: Wire, partitions: int) -> None:
         self._wire = wire
-        self._log = log
+        self._partitions = partitions
+        self._link_once = wire.script(scripts.LINK)
         self._roots: dict[str, str] = {}
 
     async def resolve(self, ids: dict[str, Any], now: int) -> tuple[str, tuple[str, ...]]:
@@ -67,9 +68,10 @@ class Identity:
         roots = [path[-1] for path in paths]
         known = [root for root in roots if is_known(root)]
         contact = known[0] if known else min(roots, key=_order)
-        await asyncio.gather(
-            *(self._link(root, contact, now) for root in dict.fromkeys(roots) if root != contact and not is_known(root))
-        )
+        weaker = [root for root in dict.fromkeys(roots) if root != contact and not is_known(root)]
+        there = await asyncio.gather(*(self._link(root, contact, now) for root in weaker))
+        if not is_known(contact) and any(root != contact for root in there):
+            return await self.resolve(ids, now)  # another request linked one of them elsewhere, to a stronger contact
         return contact, tuple(name for name in paths[0] if name != contact)
 
     async def find(self, name: str) -> str:
@@ -83,7 +85,7 @@ class Identity:
             here = path[-1]
             root = None if fresh else self._roots.get(here)
             if root is None:
-                reply = await self._wire.call("GET", keys.identity(here))
+                reply = await self._wire.call("GET", keys.identity(partition_of(here, self._partitions), here))
                 root = reply.decode() if reply else here
                 self._remember(here, root)
             if root == here:
@@ -91,12 +93,14 @@ class Identity:
             path.append(root)
         return path
 
-    async def _link(self, weaker: str, contact: str, now: int) -> None:
-        """First the order to merge into the log, then the pointer: a crash between them is mended by the next fact."""
+    async def _link(self, weaker: str, contact: str, now: int) -> str:
+        """Pointer and the order to merge, in one move; answers where the weaker contact leads: the first link stays."""
         order = Fact(f"$link:{weaker}:{contact}", "$link", weaker, now, now, {"into": contact})
-        await self._log.append([Entry(order)])
-        await self._wire.call("SET", keys.identity(weaker), contact, "NX")
-        self._remember(weaker, contact)
+        p = partition_of(weaker, self._partitions)
+        where = [keys.identity(p, weaker), keys.log(p), keys.counters(p)]
+        there: str = (await self._link_once.call(where, [contact, pack_entry([order])])).decode()
+        self._remember(weaker, there)
+        return there
 
     def _remember(self, name: str, root: str) -> None:
         if len(self._roots) >= REMEMBERED:

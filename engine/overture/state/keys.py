@@ -33,9 +33,9 @@ def heartbeats(role: str) -> str:
     return f"{WORKERS}:{role}"
 
 
-def identity(derived: str) -> str:
-    """The contact that an identifier (``email:ada@example.com``) leads to. Tagged by itself: looked up alone."""
-    return f"ov:id:{derived}"
+def identity(p: int, derived: str) -> str:
+    """The contact that took in the one which an identifier names by itself, ``email:…``; ``p`` is that one's."""
+    return f"ov:{{{p}}}:id:{derived}"
 
 
 def log(p: int) -> str:

@@ -42,6 +42,17 @@ local generation = math.floor((now[1] * 1000 + math.floor(now[2] / 1000)) / tonu
 return redis.call('HGET', KEYS[1] .. generation, ARGV[2]) or redis.call('HGET', KEYS[1] .. (generation - 1), ARGV[2])
 """
 
+LINK = """
+-- KEYS: pointer, log, counters.  ARGV: contact, log entry.  Points a weaker contact to the one that takes it in, and
+-- orders the move in its log, atomically. The first such pointer stays; answers where it leads.
+local there = redis.call('GET', KEYS[1])
+if there then return there end
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('XADD', KEYS[2], '*', 'f', ARGV[2])
+redis.call('HINCRBY', KEYS[3], 'accepted', 1)
+return ARGV[1]
+"""
+
 LEASE = """
 -- KEYS: owner.  ARGV: worker, milliseconds.  Takes the lease if it is free, expired or mine; the store's clock decides.
 -- Answers {epoch, 1 if taken from an owner that vanished}, epoch 0 = held by another.
