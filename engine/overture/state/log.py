@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from overture.model import Fact
-from overture.model.ids import digest, partition_of
+from overture.model.ids import partition_of
 from overture.state import keys, scripts
 from overture.state.wire import Wire
 
@@ -43,8 +43,8 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 def dedupe_key(contact: str, id: str) -> bytes:
-    """Of the contact that the identifiers name by themselves: the same for a retry, whatever was linked meanwhile."""
-    return digest("fact", contact, id)[:12]
+    """Of the contact that decides it: a fact posted to it and the same one handed on to it take effect once."""
+    return blake2b(f"{len(contact)} {contact}{id}".encode(), digest_size=12).digest()
 
 
 def body_digest(*body: Any) -> bytes:
@@ -82,7 +82,8 @@ class Log:
             return None
         for contact in entry.elsewhere:
             p = partition_of(contact, self.partitions)
-            body = await self._seen.call([keys.seen(p)], [DEDUPE_MS, entry.key])
+            key = dedupe_key(contact, entry.fact.id)
+            body = await self._seen.call([keys.seen(p)], [DEDUPE_MS, key])
             if body is not None:
                 return Taken.DUPLICATE if body == entry.body else Taken.CONFLICT
         return None

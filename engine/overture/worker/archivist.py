@@ -6,7 +6,7 @@ import asyncio
 import logging
 from pathlib import Path
 
-from overture.model import OvertureError, clock
+from overture.model import OvertureError
 from overture.state import keys
 from overture.state.archive import ArchiveWriter, entry_order
 from overture.state.lease import Lease, Leases
@@ -16,44 +16,57 @@ from overture.worker.partition import Partition
 log = logging.getLogger("overture.worker")
 
 PAUSE = 1.0  # seconds between rounds
-FRAME = 1024  # entries in one frame at most
-ENOUGH = 128  # entries worth a frame of their own
-OLD_MS = 5_000  # archived however few they are
+PAGE = 256  # entries read from the log at once
+FRAME_BYTES = 2 << 20  # in one frame; few large ones, because each costs a sync of the disk that the store shares
+OLD_SECONDS = 30.0  # archived however little it is
 
 
 class Archivist:
-    """Archives the partitions of one worker. One frame a round and partition, written and fsynced in a thread."""
+    """Archives the partitions of one worker. Frames are written and synced in a thread."""
 
     def __init__(self, wire: Wire, leases: Leases, directory: Path) -> None:
         self._wire = wire
         self._leases = leases
         self._directory = directory
         self._writers: dict[tuple[int, int], ArchiveWriter] = {}
+        self._done: dict[int, float] = {}  # when each partition was last archived, in the loop's time
 
     async def run(self, parts: dict[int, Partition]) -> None:
         while True:
             await asyncio.sleep(PAUSE)
             for part in list(parts.values()):
                 try:
-                    while await self._archive(part.lease, part.at.entry):
-                        await asyncio.sleep(0)
+                    await self._look(part)
                 except (OvertureError, OSError) as error:
                     log.warning("Partition %d cannot be archived now: %s", part.lease.partition, error)
 
+    async def _look(self, part: Partition) -> None:
+        now = asyncio.get_running_loop().time()
+        last = self._done.setdefault(part.lease.partition, now)
+        if part.unarchived < FRAME_BYTES and now - last < OLD_SECONDS:
+            return
+        part.unarchived = 0
+        while await self._archive(part.lease, part.at.entry):
+            pass
+        self._done[part.lease.partition] = now
+
     async def _archive(self, lease: Lease, last: str) -> bool:
-        """Archive up to entry ``last``; true if a whole frame was written and more may be there."""
+        """Archive one frame of entries up to ``last``; true if more may be there."""
         p = lease.partition
-        entries = await self._wire.call("XRANGE", keys.log(p), "-", last, "COUNT", FRAME)
-        if not entries:
+        frame: list[tuple[str, bytes]] = []
+        size, after, more = 0, "-", True
+        while more and size < FRAME_BYTES:
+            page = await self._wire.call("XRANGE", keys.log(p), after, last, "COUNT", PAGE)
+            frame += ((id.decode(), fields[1]) for id, fields in page)
+            size += sum(len(fields[1]) for _, fields in page)
+            more = len(page) == PAGE
+            after = f"({frame[-1][0]}" if frame else after
+        if not frame:
             return False
-        age = clock.now() - entry_order(entries[0][0].decode())[0]
-        if len(entries) < ENOUGH and age < OLD_MS:
-            return False
-        frame = [(id.decode(), fields[1]) for id, fields in entries]
         await asyncio.to_thread(self._writer(lease).append, frame)
         ms, seq = entry_order(frame[-1][0])
         await self._leases.commit(lease, [("XTRIM", keys.log(p), "MINID", f"{ms}-{seq + 1}")])
-        return len(entries) == FRAME
+        return more
 
     def _writer(self, lease: Lease) -> ArchiveWriter:
         writer = self._writers.get((lease.partition, lease.epoch))

@@ -140,6 +140,7 @@ class Worker:
             part = by_stream[stream.decode()]
             for id, fields in entries:
                 part.read = id.decode()
+                part.unarchived += len(fields[1])
                 part.pending.append((part.read, unpack(fields)))
 
     # --- decide and commit -------------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ class Partition:
     plan: Plan
     recovering: int = 0  # facts still to be decided one by one, by the reference matcher
     read: str = ""  # last entry read
+    unarchived: int = 0  # bytes read since the last archiving
     pending: deque[tuple[str, list[Fact]]] = field(default_factory=deque[tuple[str, list[Fact]]])
     cache: dict[str, Contact] = field(default_factory=dict[str, Contact])
 
