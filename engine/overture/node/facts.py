@@ -9,7 +9,7 @@ from typing import Literal
 from overture.model import Draft, Fact
 from overture.model.errors import Overloaded
 from overture.node.gauges import Gauges
-from overture.state.identity import Identity, derived_ids
+from overture.state.identity import Identity
 from overture.state.log import Entry, Log, Taken, body_digest, dedupe_key
 from overture.web.services import Receipt
 from overture.worker.replies import Replies
@@ -83,7 +83,7 @@ class FactService:
         if not draft.dedupe:
             return Entry(fact)
         body = body_digest(draft.type, ids, draft.occurred_at, draft.properties, draft.context)
-        return Entry(fact, dedupe_key(fact.contact or derived_ids(ids)[0], draft.id), body)
+        return Entry(fact, dedupe_key(fact.contact, fact.id), body)
 
 
 def _addressed(entry: Entry, contact: str, elsewhere: tuple[str, ...]) -> Entry:
@@ -101,4 +101,4 @@ def _addressed(entry: Entry, contact: str, elsewhere: tuple[str, ...]) -> Entry:
         f.reply,
         f.source,
     )
-    return Entry(fact, entry.key, entry.body, elsewhere)
+    return Entry(fact, entry.key and dedupe_key(contact, f.id), entry.body, elsewhere)

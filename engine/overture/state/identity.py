@@ -109,5 +109,6 @@ class Identity:
 
 
 def forward_entries(facts: Iterable[Fact]) -> list[Entry]:
-    """Log entries for facts handed on by the contact named in ``cause``: handing on twice takes effect once."""
-    return [Entry(fact, dedupe_key(f"{fact.cause}>", fact.id), b"fwd") for fact in facts]
+    """Log entries for facts handed on to the contact that took theirs in. Handing on twice takes effect once, and so
+    does the same fact posted to both: here by a process that knew of the link, there by one that did not yet."""
+    return [Entry(fact, dedupe_key(fact.contact, fact.id), b"fwd") for fact in facts]
