@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import gc
 import logging
 import os
 import signal
@@ -53,6 +54,9 @@ async def serve(settings: Settings, environ: Mapping[str, str], say: Callable[[s
             await parts.keys.refresh()
             async with _loops(parts) as failed:
                 async with _web(settings, parts, say), _siblings(settings, url, environ):
+                    # What start-up made stays: the collector need not look at it again in the middle of a request.
+                    gc.collect()
+                    gc.freeze()
                     stopping = asyncio.create_task(stop.wait())
                     await asyncio.wait([stopping, *failed], return_when=asyncio.FIRST_COMPLETED)
                     stopping.cancel()
