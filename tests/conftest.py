@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import redis
+
 from overture.state.embedded import EmbeddedStore
 
 

@@ -3,9 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
+
 from overture.model.errors import StartupRefused
 from overture.settings import Settings
-from pydantic import ValidationError
 
 NOWHERE = Path("no-such-directory/overture.toml")
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+
 from overture.model.errors import StartupRefused, StoreUnavailable
 from overture.state.embedded import EmbeddedStore
 from overture.state.wire import Wire

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import redis.asyncio
+
 from overture.model.errors import StartupRefused
 from overture.state.embedded import EmbeddedStore
 from overture.state.probe import probe, require

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
+
 from overture.model.errors import StoreUnavailable
 from overture.state.embedded import EmbeddedStore
 from overture.state.wire import ReplyError, Wire

@@ -28,9 +28,7 @@ class Gauges:
 
     async def refresh(self) -> None:
         """Read the counters now."""
-        counters = [
-            self._wire.call("HMGET", keys.counters(p), "accepted", "decided") for p in range(self._partitions)
-        ]
+        counters = [self._wire.call("HMGET", keys.counters(p), "accepted", "decided") for p in range(self._partitions)]
         forwards = [self._wire.call("LLEN", keys.forwards(p)) for p in range(self._partitions)]
         rows = await asyncio.gather(*counters)
         self._on_their_way = sum(await asyncio.gather(*forwards))
