@@ -10,16 +10,17 @@ from overture.model import Contact, Fact
 from overture.rules import link, load
 
 SIZES = (1, 10, 100, 1000)
+DOCUMENT = 100  # rules in one ruleset
 NOW = 1_774_605_600_000
 
 
 def facts_per_second(kind: Literal["durable", "reference"], rules: int, seconds: float) -> float:
     """Facts decided per second with so many rules on one fact type, of which each fact fires one."""
-    plan = Plan(link([load(_document(rules))], 1), kind)
+    documents = [_document(first, min(first + DOCUMENT, rules)) for first in range(0, rules, DOCUMENT)]
+    plan = Plan(link([load(document) for document in documents], 1), kind)
     contacts = [Contact(f"c{i}") for i in range(100)]
-    facts = [
-        Fact(f"f{i}", "page_viewed", "", NOW, NOW, {"path": f"/p{i % rules}", "depth": i % 7}) for i in range(1000)
-    ]
+    views = [{"path": f"/p{i % rules}", "depth": i % 7} for i in range(1000)]
+    facts = [Fact(f"f{i}", "page_viewed", "", NOW, NOW, view) for i, view in enumerate(views)]
     done = 0
     began = time.perf_counter()
     while time.perf_counter() - began < seconds:
@@ -30,16 +31,16 @@ def facts_per_second(kind: Literal["durable", "reference"], rules: int, seconds:
     return done / (time.perf_counter() - began)
 
 
-def _document(rules: int) -> str:
+def _document(first: int, last: int) -> str:
     lines = [
         "apiVersion: overture/v1",
         "kind: Ruleset",
-        "name: bench",
+        f"name: bench-{first}",
         "facts: {page_viewed: {path: string, depth: number}}",
-        "scores: {interest: {}}",
+        f"scores: {{interest_{first}: {{}}}}",
         "rules:",
     ]
-    for i in range(rules):
+    for i in range(first, last):
         when = f'fact.type == "page_viewed" and fact.path == "/p{i}" and fact.depth >= 0'
-        lines += [f"  r{i}:", f"    when: {when}", "    then: [{score: {name: interest, add: 1}}]"]
+        lines += [f"  r{i}:", f"    when: {when}", f"    then: [{{score: {{name: interest_{first}, add: 1}}}}]"]
     return "\n".join(lines)
