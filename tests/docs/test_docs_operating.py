@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
+import subprocess
+import sys
 from urllib.request import urlopen
 
 import pytest
-from dockit import ROOT, Running, blocks, code, page, part, table
+import redis
+from dockit import PATIENCE, ROOT, Running, blocks, code, page, part, table
 from prometheus_client.parser import text_string_to_metric_families
 
 from overture.delivery.backoff import Backoff
 from overture.delivery.render import LARGEST
 from overture.node.facts import PATIENCE as WAIT
+from overture.node.meta import hashed
 from overture.plugin import Limits
 from overture.settings import PREFIX, Settings
+from overture.state import keys
 from overture.state.contacts import TIMELINE
 from overture.state.log import DEDUPE_MS
 from overture.state.outbox import STATES
@@ -109,3 +116,35 @@ def test_the_data_directory_holds_what_the_page_says(running: Running):
     found = {path.name for path in running.data.iterdir()}
     assert {"appendonlydir", "keys.json", "lock", "store.lock", "store.json", "store.log"} <= found
     assert found - {"store.log.1"} <= told
+
+
+def run(running: Running, command: str, **environ: str) -> str:
+    """What a command of the page prints, beside the data directory of the server."""
+    words = shlex.split(command)
+    assert words[0] == ".venv/bin/python"
+    done = subprocess.run(
+        [sys.executable, *words[1:]], cwd=running.data.parent, env={**os.environ, **environ},
+        capture_output=True, text=True, timeout=PATIENCE, check=True,
+    )  # fmt: skip
+    return done.stdout
+
+
+def test_a_key_is_revoked_as_the_page_says(running: Running):
+    (command,) = blocks(part(PAGE, "## Keys"), "")
+    with redis.Redis.from_url(json.loads((running.data / "store.json").read_text())["url"]) as store:
+        grant = store.hget(keys.API_KEYS, hashed(running.write))
+        assert grant is not None
+        store.hset(keys.API_KEYS, hashed("leaked"), grant)
+        assert run(running, command, OLD_KEY="leaked") == "1\n"
+        assert not store.hexists(keys.API_KEYS, hashed("leaked"))
+    assert run(running, command, OLD_KEY="leaked") == "0\n"
+
+
+def test_dead_letters_are_seen_as_the_page_says(running: Running):
+    (command,) = blocks(part(PAGE, "## Facts that could not be decided"), "")
+    with redis.Redis.from_url(json.loads((running.data / "store.json").read_text())["url"]) as store:
+        store.xadd(keys.dead(15), {"fact": b"x", "reason": "a test"})
+        assert "a test" in run(running, command)
+        store.delete(keys.dead(15))
+    assert run(running, command) == ""
+    assert f"range({Settings().partitions})" in command
