@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from overture.match import available
 from overture.model import OvertureError, Refused, StartupRefused
 from overture.node.meta import make_keys, settle
 from overture.node.parts import Parts, assemble
-from overture.rules import load
+from overture.rules import RulesetInvalid, load
 from overture.settings import Settings
 from overture.state.embedded import EmbeddedStore
 from overture.state.probe import probe, require
@@ -70,10 +71,25 @@ async def serve(settings: Settings, environ: Mapping[str, str], say: Callable[[s
 @contextlib.asynccontextmanager
 async def _store(settings: Settings) -> AsyncGenerator[str]:
     if settings.redis_url is not None:
+        _require_writable(settings.data_dir)
         yield settings.redis_url
         return
     async with EmbeddedStore(settings.data_dir) as store:
         yield store.url
+
+
+def _require_writable(directory: Path) -> None:
+    """The embedded store sees to this itself; with a store elsewhere, archive and keys still go there."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise StartupRefused(
+            "data.unwritable",
+            f"The data directory {directory} cannot be written: {error.strerror or error}.",
+            "Make it writable for this user, or choose another one with OVERTURE_DATA_DIR.",
+        ) from error
 
 
 async def _first_start(settings: Settings, url: str, say: Callable[[str], None]) -> None:
@@ -93,23 +109,38 @@ async def _activate_examples(settings: Settings, wire: Wire, say: Callable[[str]
     version, _ = await rulesets.active()
     if version or settings.rulesets is None:
         return
-    texts = [path.read_text("utf-8") for path in documents(settings.rulesets)]
     wanted: dict[str, str] = {}
-    for text in texts:
-        revision = await rulesets.put(load(text).name, text)
-        wanted[revision.name] = revision.revision
-    if wanted:
-        try:
+    path = settings.rulesets
+    try:
+        for path in documents(settings.rulesets):
+            text = path.read_text("utf-8")
+            revision = await rulesets.put(load(text).name, text)
+            wanted[revision.name] = revision.revision
+        path = settings.rulesets
+        if wanted:
             await rulesets.activate_all(wanted)
-        except Refused as error:
-            if error.code != "ruleset.changed":  # another process was faster with the same
-                raise
+    except RulesetInvalid as error:
+        raise _no_rulesets(f"{path}:{error.message}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise _no_rulesets(f"{path} cannot be read: {error}") from error
+    except Refused as error:
+        if error.code != "ruleset.changed":  # another process was faster with the same
+            raise
+    if wanted:
         say(f"Activated the rulesets of {settings.rulesets.name}/: {', '.join(sorted(wanted))}")
 
 
+def _no_rulesets(why: str) -> StartupRefused:
+    return StartupRefused(
+        "rulesets.unusable",
+        f"The rulesets to start with cannot be used: {why.rstrip('.')}.",
+        "`overture check` shows everything; OVERTURE_RULESETS names the directory, empty for none.",
+    )
+
+
 def documents(directory: Path) -> list[Path]:
-    """The ruleset documents of a directory, without their tests."""
-    return [path for path in sorted(directory.glob("*.yaml")) if not path.name.endswith(".test.yaml")]
+    """The ruleset documents of a directory, without their tests. Raises OSError where there is no such directory."""
+    return sorted(p for p in directory.iterdir() if p.suffix == ".yaml" and not p.name.endswith(".test.yaml"))
 
 
 @contextlib.asynccontextmanager

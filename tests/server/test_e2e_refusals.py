@@ -1,0 +1,172 @@
+"""A server that cannot keep its promises does not start: one sentence, a hint, exit code 3, and nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import redis
+from overture.state import keys
+from overture.state.embedded import EmbeddedStore
+from serverkit import PATIENCE, Server, fact, plain_environ
+
+OLD_REDIS = """
+import socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+info = b"# Server\\r\\nredis_version:6.2.0\\r\\nrole:master\\r\\naof_enabled:1\\r\\n"
+while True:
+    peer, _ = listener.accept()
+    with peer, peer.makefile("rb") as lines:
+        while head := lines.readline():
+            words = []
+            for _ in range(int(head[1:])):
+                lines.readline()
+                words.append(lines.readline().strip().upper())
+            if words[0] == b"INFO":
+                peer.sendall(b"$%d\\r\\n%s\\r\\n" % (len(info), info))
+            elif words[0] == b"HELLO":
+                peer.sendall(b"%1\\r\\n$5\\r\\nproto\\r\\n:3\\r\\n")
+            else:
+                peer.sendall(b"-ERR unknown command\\r\\n")
+"""
+
+
+def refused(directory: Path, **settings: str) -> str:
+    """The last line of a server that must not start; before it there is at most what it did until then."""
+    server = Server(directory, **settings)
+    process = server.launch()
+    try:
+        code = process.wait(PATIENCE)
+    finally:
+        if process.poll() is None:
+            server.stop()
+    *before, last = server.said().strip().splitlines()
+    assert code == 3, server.said()
+    assert last.startswith("overture: ")
+    assert all(line.startswith("Activated the rulesets") for line in before), before
+    return last
+
+
+@pytest.fixture
+def everysec(tmp_path: Path) -> Iterator[str]:
+    """The URL of a store that may lose the last second."""
+    with asyncio.Runner() as runner:
+        store = EmbeddedStore(tmp_path / "weak", durability="everysec")
+        runner.run(store.start())
+        try:
+            yield store.url
+        finally:
+            runner.run(store.stop())
+
+
+def test_store_unreachable(tmp_path: Path) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    said = refused(tmp_path, REDIS_URL=f"redis://:secret-word@127.0.0.1:{port}")
+    assert f"The store at redis://127.0.0.1:{port} cannot be used" in said
+    assert "secret-word" not in said
+
+
+def test_store_that_is_none(tmp_path: Path, server: Server) -> None:
+    assert "cannot be used" in refused(tmp_path, REDIS_URL=f"redis://127.0.0.1:{server.port}")
+
+
+def test_store_too_old(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", OLD_REDIS], stdout=subprocess.PIPE) as old:
+        try:
+            assert old.stdout is not None
+            port = int(old.stdout.readline())
+            said = refused(tmp_path, REDIS_URL=f"redis://127.0.0.1:{port}")
+        finally:
+            old.kill()
+    assert "The store (redis 6.2.0) is older than Redis 7.0." in said
+
+
+def test_weaker_durability(tmp_path: Path, everysec: str) -> None:
+    said = refused(tmp_path / "a", REDIS_URL=everysec)
+    assert "may lose facts that were acknowledged: its appendfsync is everysec." in said
+    assert "OVERTURE_ALLOW_WEAK_DURABILITY=true" in said
+
+
+def test_weaker_durability_allowed_is_labelled(tmp_path: Path, everysec: str) -> None:
+    with Server(tmp_path / "a", REDIS_URL=everysec, ALLOW_WEAK_DURABILITY="true") as server:
+        store = server.ready()["store"]
+        assert (store["durability"], store["weakness"]) == ("everysec", "its appendfsync is everysec")
+        (decision,) = server.facts(fact("whitepaper_downloaded", "ada"))["decisions"]
+        assert decision["scores"] == {"lead": 15}
+
+
+def test_port_taken(tmp_path: Path) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        said = refused(tmp_path, PORT=str(port))
+    assert f"127.0.0.1:{port} cannot be listened on: address already in use." in said
+    assert not (tmp_path / "data" / "store.sock").exists()
+
+
+def test_data_directory_that_cannot_be_written(tmp_path: Path, server: Server) -> None:
+    (tmp_path / "file").write_text("")
+    said = refused(tmp_path / "a", DATA_DIR=str(tmp_path / "file" / "data"))
+    assert f"The data directory {tmp_path / 'file' / 'data'} cannot be written" in said
+    # With a store elsewhere the archive still goes there.
+    url = f"unix://{server.data / 'store.sock'}"
+    said = refused(tmp_path / "b", DATA_DIR=str(tmp_path / "file" / "data"), REDIS_URL=url)
+    assert f"The data directory {tmp_path / 'file' / 'data'} cannot be written" in said
+
+
+def test_data_directory_of_another_server(tmp_path: Path, server: Server) -> None:
+    said = refused(tmp_path, DATA_DIR=str(server.data))
+    assert server.process is not None
+    assert f"Another server (pid {server.process.pid}) already uses the data directory {server.data}." in said
+    assert server.ready()["ready"]
+
+
+def test_another_number_of_partitions(tmp_path: Path, server: Server) -> None:
+    url = f"unix://{server.data / 'store.sock'}"
+    said = refused(tmp_path, REDIS_URL=url, PARTITIONS="8")
+    assert "The store was made with 16 partitions, the settings say 8. Set OVERTURE_PARTITIONS=16." in said
+
+
+def test_another_format(tmp_path: Path, store_url: str) -> None:
+    with redis.Redis.from_url(store_url) as client:
+        client.hset(keys.META, "format", 99)
+    assert "The store has format 99, this Overture reads" in refused(tmp_path, REDIS_URL=store_url)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("PORT", "eighty", "OVERTURE_PORT must be a valid integer"),
+        ("PORT", "70000", "OVERTURE_PORT must be less than or equal to 65535 (it is '70000')."),
+        ("MATCHER", "fast", "OVERTURE_MATCHER must be 'durable' or 'reference' (it is 'fast')."),
+        ("REDIS_URL", "http://localhost", "OVERTURE_REDIS_URL must begin with redis:// or rediss:// or unix://."),
+        ("LEASE_SECONDS", "0", "OVERTURE_LEASE_SECONDS must be greater than or equal to 0.2 (it is '0')."),
+        ("ROLES", "web,mail", "OVERTURE_ROLES must be 'web', 'worker' or 'delivery'"),
+        ("SMTP_URL", "localhost:25", "OVERTURE_SMTP_URL must begin with smtp:// or smtps://."),
+        ("EGRESS_ALLOW", "everything", "OVERTURE_EGRESS_ALLOW must be networks such as 10.0.0.0/8"),
+    ],
+)
+def test_invalid_settings(tmp_path: Path, name: str, value: str, sentence: str) -> None:
+    assert sentence in refused(tmp_path, **{name: value})
+
+
+def test_rulesets_to_start_with(tmp_path: Path) -> None:
+    assert "/nowhere" in refused(tmp_path / "a", RULESETS="/nowhere")
+    bad = tmp_path / "rulesets"
+    bad.mkdir()
+    (bad / "bad.yaml").write_text("apiVersion: overture/v1\nkind: Ruleset\nname: bad\nrules: 7\n")
+    assert "bad.yaml" in refused(tmp_path / "b", RULESETS=str(bad))
+
+
+def test_everything_wrong_leaves_nothing_running(tmp_path: Path) -> None:
+    refused(tmp_path, HOST="192.0.2.1")
+    assert not (tmp_path / "data" / "store.json").exists()
+    found = subprocess.run(["ps", "-eo", "args"], env=plain_environ(), capture_output=True, text=True, check=True)
+    assert str(tmp_path) not in found.stdout
