@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
+from overture.settings import shipped_rulesets
 from overture.testing import MailServer, ReceivedMail
 
 ADMIN, WRITE = "admin-key-of-this-test", "write-key-of-this-test"
@@ -146,6 +147,10 @@ class Client:
                 lambda state=state: not self.get(f"/v1/messages?state={state}&limit=1")["items"], f"none {state}"
             )
         self.drained()
+
+    def document(self, name: str) -> str:
+        """The shipped document of a ruleset."""
+        return (shipped_rulesets() / f"{name}.yaml").read_text("utf-8")
 
     def put(self, name: str, text: str) -> str:
         """Keep a ruleset; answers its revision."""

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 import redis
+from serverkit import PATIENCE, Server, fact, plain_environ
+
 from overture.state import keys
 from overture.state.embedded import EmbeddedStore
-from serverkit import PATIENCE, Server, fact, plain_environ
 
 OLD_REDIS = """
 import socket, sys

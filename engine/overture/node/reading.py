@@ -82,9 +82,13 @@ class MessageService:
         return Page([shown(found[id]) for _, id in rows if id in found], after)
 
     async def retry(self, id: str) -> bool:
-        """Put a message that was dropped or given up back into the outbox; False if there is none in such a state."""
+        """Make a message due now, one that was dropped or given up too; False if there is none. Raises Refused 409."""
         delivery = await self._outbox.locate(id)
-        return delivery is not None and await self._outbox.requeue(delivery, clock.now())
+        if delivery is None:
+            return False
+        if not await self._outbox.requeue(delivery, clock.now()):
+            raise Refused("message.sent", "This message was sent, or has just moved.", "Look at it again.", status=409)
+        return True
 
 
 class RulesetService(Rulesets):

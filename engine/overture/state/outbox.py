@@ -77,9 +77,11 @@ class Outbox:
         return [delivery for deliveries in found for delivery in deliveries]
 
     async def requeue(self, delivery: Delivery, now: int) -> bool:
-        """Make a message that is at its end due again; False if it is not at its end, or moved meanwhile."""
-        if delivery.state in OPEN or delivery.state == "sent":
+        """Make a message due now that waits or was given up; False if it was sent, or moved meanwhile."""
+        if delivery.state == "sent":
             return False
+        if delivery.state in OPEN and delivery.due_at <= now + 1000:
+            return True  # delivery has it at hand, or will in a moment: not to be moved under its feet
         p = partition_of(delivery.message.contact, self._partitions)
         again = msgspec.structs.replace(delivery, state="queued", due_at=now, reason="", attempts=0, updated_at=now)
         args: list[Arg] = [encode(delivery)]
