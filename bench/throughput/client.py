@@ -99,7 +99,9 @@ class _Connection(asyncio.Protocol):
         self._answer = b""
         self.latencies.append(time.monotonic() - self._began)
         if not answer.startswith(b"HTTP/1.1 200"):
-            self._failures.append(answer[:200].decode(errors="replace"))
+            self._failures.append(answer[:300].decode(errors="replace"))
+            self._transport.close()
+            return
         self._schedule()
 
     def connection_lost(self, exc: Exception | None) -> None:

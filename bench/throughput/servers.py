@@ -58,65 +58,73 @@ class Target:
 
     async def until_decided(self) -> None:
         """Wait until ``/readyz`` answers 200 with ``lag`` 0."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 60
+        said = "nothing"
         async with aiohttp.ClientSession() as http:
             while time.monotonic() < deadline:
                 try:
                     async with http.get(f"http://127.0.0.1:{self.port}/readyz") as response:
-                        if response.status == 200 and (await response.json())["lag"] == 0:
+                        said = await response.text()
+                        if response.status == 200 and msgspec.json.decode(said)["lag"] == 0:
                             return
-                except aiohttp.ClientError:
-                    pass
+                except aiohttp.ClientError as error:
+                    said = str(error)
                 await asyncio.sleep(0.01)
-        raise SystemExit("The server is not ready, or does not decide what it accepted.")
+        raise SystemExit(f"The server is not ready, or does not decide what it accepted. /readyz said {said}")
 
 
 @asynccontextmanager
 async def overture(**settings: str) -> AsyncIterator[Target]:
     """`overture serve` with the shipped rulesets, on a store like its embedded one; ``settings`` by lower-case name."""
-    folder = Path(tempfile.mkdtemp(prefix="overture-bench-"))
-    store = Store(folder)
-    await store.start()
-    port = free_port()
-    env = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("OVERTURE_")},
-        "OVERTURE_REDIS_URL": store.url,
-        "OVERTURE_DATA_DIR": str(folder / "data"),
-        "OVERTURE_PORT": str(port),
-        "OVERTURE_ADMIN_KEY": ADMIN_KEY,
-        "OVERTURE_WRITE_KEY": KEY,
-        "OVERTURE_LOG_LEVEL": "warning",
-        **{f"OVERTURE_{name.upper()}": value for name, value in settings.items()},
-    }
-    command = [str(Path(sys.executable).with_name("overture")), "serve"]
-    async with _running(command, env, folder, Target(port, store.url)) as target:
-        yield target
-    store.kill()
-    shutil.rmtree(folder)
+    async with _store() as store:
+        port = free_port()
+        env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("OVERTURE_")},
+            "OVERTURE_REDIS_URL": store.url,
+            "OVERTURE_DATA_DIR": str(store.folder / "data"),
+            "OVERTURE_PORT": str(port),
+            "OVERTURE_ADMIN_KEY": ADMIN_KEY,
+            "OVERTURE_WRITE_KEY": KEY,
+            "OVERTURE_LOG_LEVEL": "warning",
+            "OVERTURE_MAX_LAG": "100000000",  # or accepting would be held back to the rate of deciding
+            **{f"OVERTURE_{name.upper()}": value for name, value in settings.items()},
+        }
+        command = [str(Path(sys.executable).with_name("overture")), "serve"]
+        async with _running(command, env, store.folder, Target(port, store.url)) as target:
+            yield target
 
 
 @asynccontextmanager
 async def floor(*, append: bool) -> AsyncIterator[Target]:
     """aiohttp alone, or with one durable append a request."""
+    async with _store() as store:
+        port = free_port()
+        command = [sys.executable, "-m", "bench.throughput.floor", str(port), *([store.url] if append else [])]
+        async with _running(command, dict(os.environ), ROOT, Target(port, store.url)) as target:
+            yield target
+
+
+@asynccontextmanager
+async def _store() -> AsyncIterator[Store]:
     folder = Path(tempfile.mkdtemp(prefix="overture-bench-"))
     store = Store(folder)
-    await store.start()
-    port = free_port()
-    command = [sys.executable, "-m", "bench.throughput.floor", str(port), *([store.url] if append else [])]
-    async with _running(command, dict(os.environ), ROOT, Target(port, store.url)) as target:
-        yield target
-    store.kill()
-    shutil.rmtree(folder)
+    try:
+        await store.start()
+        yield store
+    finally:
+        store.kill()
+        shutil.rmtree(folder)
 
 
 @asynccontextmanager
 async def _running(command: list[str], env: dict[str, str], folder: Path, target: Target) -> AsyncIterator[Target]:
-    process = await asyncio.create_subprocess_exec(*command, env=env, cwd=folder)
+    process = await asyncio.create_subprocess_exec(*command, env=env, cwd=folder, stdout=asyncio.subprocess.DEVNULL)
     try:
         await target.until_decided()
         yield target
     finally:
-        process.send_signal(signal.SIGTERM)
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
         try:
             await asyncio.wait_for(process.wait(), 20)
         except TimeoutError:
