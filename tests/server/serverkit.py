@@ -230,6 +230,13 @@ class Server(Client):
             self.start()
             self.stop()
 
+    def process_of(self, name: str) -> int:
+        """The pid of a child of the server whose command begins with ``name``."""
+        assert self.process is not None
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return next(int(p) for p in children if Path(f"/proc/{p}/comm").read_text().startswith(name))
+
     def said(self) -> str:
         return self.output.read_text("utf-8", "replace")
 

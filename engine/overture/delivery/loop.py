@@ -79,6 +79,8 @@ class Deliverer:
 
     async def _round(self) -> None:
         leases = list(self._leases.held.values())
+        # What is read of a contact while one of its messages is under way may be out of date once it has been read.
+        under_way = set(self._busy)
         try:
             now = clock.now()
             found = await asyncio.gather(*(self._outbox.due(lease.partition, now, LOOK) for lease in leases))
@@ -90,7 +92,7 @@ class Deliverer:
             for delivery in deliveries:
                 by_contact.setdefault(delivery.message.contact, []).append(delivery)
             for contact, items in by_contact.items():
-                if contact not in self._busy and len(self._busy) < IN_FLIGHT:
+                if contact not in under_way and len(self._busy) < IN_FLIGHT:
                     task = asyncio.create_task(self._deliver(lease, items))
                     self._busy[contact] = task
                     task.add_done_callback(lambda _, contact=contact: self._busy.pop(contact, None))
@@ -124,14 +126,15 @@ class Deliverer:
 
     async def _record(self, lease: Lease, after: Delivery, before: str, outcome: Fact | None) -> None:
         """Record what became of a hand-off, while the lease stands: a lost answer must not make a second mail."""
+        tried = False
         while True:
             try:
+                if tried and await self._outbox.read(lease.partition, [after.message.id]) == [after]:
+                    return
+                tried = True
                 await self._leases.commit(lease, outbox.move(lease.partition, after, before, outcome))
                 return
             except StoreUnavailable:
                 if lease.partition not in self._leases.held:
                     raise
                 await asyncio.sleep(POLL)
-                stored = await self._outbox.read(lease.partition, [after.message.id])
-                if stored and stored[0] == after:
-                    return
