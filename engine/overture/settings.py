@@ -91,7 +91,7 @@ class Settings(BaseModel):
     allow_weak_durability: bool = False
     lease_seconds: float = Field(3.0, ge=0.2, le=300)
     max_lag: int = Field(100_000, ge=1)
-    """Facts accepted and not yet decided, per partition, before accept answers 429."""
+    """Facts accepted and not yet decided, in all, before accept answers 429."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
     channels: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, repr=False)
     """``[channels.<name>]`` of ``overture.toml``, handed to that channel's plugin, which checks it."""

@@ -18,6 +18,7 @@ from overture.model import Contact, Fact, Step
 from overture.rules import actions, behaviour, document, inspect, link, load, syntax, template, yamltext
 from overture.rules.reading import Reading
 from overture.rules.report import Report
+from overture.rules.ruleset import ScoreDecl
 from overture.rules.scope import BUILT_IN, Scope
 from overture.rules.sections import REQUIRABLE
 from overture.rules.tree import Place
@@ -213,8 +214,16 @@ def test_a_deploy_moves_segments_silently_at_the_next_fact():
 
 
 def test_what_a_template_reads_of_the_contact():
-    seen = context_of(Contact("ada", traits={"plan": "pro"}, scores={"lead": 1}, segments={"hot": 1}))
-    assert seen["contact"] == {"plan": "pro", "id": "ada", "scores": {"lead": 1}, "segments": ["hot"]}
+    ada = Contact("ada", traits={"plan": "pro"}, scores={"lead": 1}, segments={"hot": 1}, lists={"news": 1})
+    declared = {name: ScoreDecl(name, per) for name, per in (("lead", ""), ("fit", ""), ("interest", "topic"))}
+    assert context_of(ada, declared)["contact"] == {
+        "plan": "pro",
+        "id": "ada",
+        "scores": {"lead": 1, "fit": 0, "interest": {}},
+        "segments": ["hot"],
+        "lists": ["news"],
+    }
+    seen = context_of(ada, declared)
     assert set(seen) == {"contact", "issued"}
 
 

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import ClientSession
 from webkit import Memory
 
-from overture.intake import fields
+from overture.model.fact import TYPE_NAME
 from overture.web import ROUTES, make_app
 from overture.web.routing import PUBLIC, Route
 
@@ -189,7 +189,7 @@ async def test_the_openapi_document_has_every_route(site: str):
     assert used == set(document["components"]["schemas"])
     pattern = document["components"]["schemas"]["FactBody"]["properties"]["type"]["pattern"]
     assert re.fullmatch(pattern, "order.completed")
-    assert pattern.strip("^$").replace("(", "(?:") == fields.TYPE.pattern
+    assert pattern.strip("^$").replace("(", "(?:") == TYPE_NAME.pattern
 
 
 async def test_schemathesis_reads_the_document(site: str):

@@ -13,6 +13,7 @@ from overture.decide.consent import consent_verdict
 from overture.decide.work import Work, is_number
 from overture.match import compile_value
 from overture.model import Contact, Effect, Fact, Message
+from overture.model.clock import to_text
 from overture.model.ids import message_id
 from overture.rules import ruleset as r
 from overture.rules.program import Program
@@ -75,7 +76,7 @@ def _score(action: r.ScoreAction, decl: r.ScoreDecl) -> Act:
             return [Effect("score", decl.name, key, reason="value.not_a_number")]
         if adds:
             n += work.score(decl.name, key)
-        effect = work.set_score(decl.name, key, n, decl.minimum, decl.maximum)
+        effect = work.set_score(decl.name, key, n)
         return [effect] if effect else []
 
     return act
@@ -149,7 +150,8 @@ def _send(action: r.SendAction) -> Act:
         if work.root.backfill:
             return [Effect("send", action.template, id, reason="backfill")]
         ruleset = rule.partition("/")[0]
-        context = {"fact": {**fact.properties, "type": fact.type, "id": fact.id}}
+        own = {"type": fact.type, "id": fact.id, "occurred_at": to_text(fact.occurred_at)}
+        context = {"fact": {**fact.properties, **own}}
         work.messages.append(
             Message(
                 id,

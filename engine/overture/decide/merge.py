@@ -104,7 +104,7 @@ def ranked(contact: Contact) -> list[str]:
 
 def _add_score(work: Work, name: str, score: Number | dict[str, Number]) -> None:
     for key, value in score.items() if type(score) is dict else [("", score)]:
-        work.set_score(name, key, work.score(name, key) + value, None, None)  # type: ignore[operator]
+        work.set_score(name, key, work.score(name, key) + value)  # type: ignore[operator]
 
 
 def _forwarded(fact: Fact, to: str, id: str, type: str, properties: dict[str, Any]) -> Fact:

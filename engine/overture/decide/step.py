@@ -10,6 +10,7 @@ one, the facts derived on the way, until nothing fires.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from overture.decide.merge import forward, link
 from overture.decide.plan import Plan
 from overture.decide.work import DERIVED_LIMIT, Work
 from overture.model import ChainTooDeep, Contact, Effect, Fact, Firing, Step, Trace
+from overture.rules.ruleset import ScoreDecl
 
 DEPTH_LIMIT = 16  # derived facts of derived facts of …
 _canonical = msgspec.msgpack.Encoder(order="sorted")
@@ -44,7 +46,7 @@ def step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
 
 def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -> Step:
     contact = before.copy()
-    work = Work(contact, fact, now, plan.types)
+    work = Work(contact, fact, now, plan.program)
     contact.seq += 1
     contact.updated_at = now
     trace = Trace(contact.seq, fact, plan.version, now)
@@ -63,7 +65,7 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
     else:
         work.messages.clear()
     if work.messages:
-        seen = context_of(contact)
+        seen = context_of(contact, plan.program.scores)
         for message in work.messages:
             message.context.update(seen)
     return Step(contact, trace, work.messages, [], work.scores, work.segments)
@@ -151,10 +153,17 @@ def _catch_up(work: Work, plan: Plan) -> list[Effect]:
     return effects
 
 
-def context_of(contact: Contact) -> dict[str, Any]:
-    """What a template may read of the contact: its traits by name, id, scores, segments; and the codes issued to it."""
+def context_of(contact: Contact, declared: Mapping[str, ScoreDecl]) -> dict[str, Any]:
+    """What a template may read beside the fact: the contact as conditions see it, and the codes issued to it."""
+    unset: dict[str, Any] = {name: {} if decl.per else 0 for name, decl in declared.items()}
     return {
-        "contact": {**contact.traits, "id": contact.id, "scores": contact.scores, "segments": sorted(contact.segments)},
+        "contact": {
+            **contact.traits,
+            "id": contact.id,
+            "scores": {**unset, **contact.scores},
+            "segments": sorted(contact.segments),
+            "lists": sorted(contact.lists),
+        },
         "issued": {i.kind: {**i.properties, "code": i.code} for i in contact.issued},
     }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from overture.model import Contact, Effect, Fact, Issued, Message
 from overture.model.ids import digest, issued_code
+from overture.rules.program import Program
 
 KEYS_REMEMBERED = 1024  # values of a `once_per` key remembered per contact and rule; the oldest goes first
 DERIVED_LIMIT = 256  # derived facts in one step
@@ -20,6 +21,7 @@ class Work:
         "contact",
         "counts",
         "current",
+        "declared",
         "edges",
         "listened",
         "messages",
@@ -30,11 +32,12 @@ class Work:
         "segments",
     )
 
-    def __init__(self, contact: Contact, root: Fact, now: int, listened: frozenset[str]) -> None:
+    def __init__(self, contact: Contact, root: Fact, now: int, program: Program) -> None:
         self.contact = contact
         self.root = root
         self.now = now
-        self.listened = listened
+        self.listened = program.types
+        self.declared = program.scores
         self.current = root  # the fact being shown to the rules: the cause of what is derived
         self.edges: list[tuple[str, bool]] = []  # segments entered or left by actions, not yet followed up
         self.changed: set[str] = set()
@@ -85,14 +88,15 @@ class Work:
 
     # --- scores and segments ------------------------------------------------------------------------------------
 
-    def set_score(self, name: str, key: str, value: float, low: float | None, high: float | None) -> Effect | None:
-        """Set a score, held within its bounds and kept to a millionth; None if nothing changes."""
+    def set_score(self, name: str, key: str, value: float) -> Effect | None:
+        """Set a score, held within its declared bounds and kept to a millionth; None if nothing changes."""
         before = self.score(name, key)
         after = value
-        if high is not None:
-            after = min(after, high)
-        if low is not None:
-            after = max(after, low)
+        if decl := self.declared.get(name):
+            if decl.maximum is not None:
+                after = min(after, decl.maximum)
+            if decl.minimum is not None:
+                after = max(after, decl.minimum)
         after = round(after, 6)
         if after == int(after):
             after = int(after)

@@ -102,7 +102,7 @@ class Attempt:
         due = self.backoff.due_at(message.id, max(attempts, 1), now, message.created_at, retry_after)
         if due is None:
             delivery = _changed(delivery, now, attempts=attempts)
-            return _ended(delivery, "dead", f"gave up after {attempts} attempts: {reason}", now)
+            return _ended(delivery, "dead", f"delivery.gave_up: After {attempts} attempts: {reason}", now)
         return _changed(delivery, now, state="retrying", reason=reason, due_at=due, attempts=attempts), None
 
     async def _contact(self, id: str) -> Contact | None:
@@ -121,7 +121,8 @@ def _stopped(end: tuple[Delivery, Fact | None]) -> Prepared:
 
 def _ended(delivery: Delivery, state: str, reason: str, now: int, *, permanent: bool = False) -> tuple[Delivery, Fact]:
     after = _changed(delivery, now, state=state, reason=reason)
-    more: dict[str, Any] = {"reason": reason}
+    code, _, text = reason.partition(": ")
+    more: dict[str, Any] = {"reason": code, "detail": text}
     if permanent:
         more["permanent"] = True
     return after, _outcome(after, "message.dropped" if state == "dropped" else "message.failed", now, more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from overture.decide import Plan
@@ -24,8 +25,10 @@ class Revision:
 class Rulesets:
     """What the API and the command line do with rulesets."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, channels: Collection[str] | None = None) -> None:
+        """``channels``: the installed ones; None leaves it unchecked whether a ruleset's channels are there."""
         self.registry = registry
+        self._channels = channels
 
     def check(self, text: str) -> tuple[Ruleset | None, list[Diagnostic]]:
         """All findings about a document; nothing is kept."""
@@ -104,7 +107,7 @@ class Rulesets:
                     "ruleset.unknown", f"There is no revision {revision} of {name}.", "Put it first.", status=404
                 )
             rulesets.append(load(text))
-        return link(rulesets, version)
+        return link(rulesets, version, self._channels)
 
 
 __all__ = ["Revision", "RulesetInvalid", "Rulesets"]

@@ -49,7 +49,9 @@ CODES: dict[str, Code] = {
         "The type is not made of lower-case words joined by _ and dots, at most 128 characters.",
         "Write order_completed, not Order Completed.",
     ),
-    "fact.type_reserved": Code("Types that begin with $ are Overture's own.", "Choose another name."),
+    "fact.type_reserved": Code(
+        "Types that begin with $, message., score., segment. or trait. are Overture's own.", "Choose another name."
+    ),
     "fact.id_invalid": Code("The id is not text of 1 to 200 printable characters.", "A UUID serves well."),
     "fact.time_invalid": Code("occurred_at is not an RFC 3339 time.", "Write 2026-03-27T10:00:00Z."),
     "fact.time_without_offset": Code("occurred_at has no offset from UTC.", "End it in Z or in +01:00."),

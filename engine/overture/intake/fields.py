@@ -6,9 +6,9 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from overture.model.fact import RESERVED_TYPES, TYPE_NAME
 from overture.model.ids import RESERVED
 
-TYPE = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*")
 EXTERNAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # no colon: it separates name and value in a contact's id
 CONSENT_STATES = ("granted", "denied")
 
@@ -16,7 +16,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def is_type(text: str) -> bool:
-    return len(text) <= 128 and TYPE.fullmatch(text) is not None
+    """Whether an app may send facts of this type."""
+    return len(text) <= 128 and TYPE_NAME.fullmatch(text) is not None and not text.startswith(RESERVED_TYPES)
 
 
 def is_name(text: str, limit: int) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
+
+TYPE_NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*")
+RESERVED_TYPES = ("$", "message.", "score.", "segment.", "trait.")  # made by Overture itself, never from outside
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True):
@@ -12,8 +16,8 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
 
     Times are milliseconds since the Unix epoch, UTC. ``contact`` is the resolved contact id; contact and id together
     identify a fact. ``ids`` are the identifiers as presented (``user_id``, ``anonymous_id``, ``email``: text;
-    ``external``: name → text). Types beginning with ``$`` are Overture's own (``$activate``, ``$link``, ``$merge``) and
-    are refused from outside. New fields go to the end and carry a default: old logs must stay readable.
+    ``external``: name → text). `RESERVED_TYPES` are refused from outside; those with ``$`` (``$activate``, ``$link``,
+    ``$merge``) are never shown to rules. New fields go to the end and carry a default: old logs must stay readable.
     """
 
     id: str

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+
+from prometheus_client import Gauge
 
 from overture.model import OvertureError
 from overture.state import keys
+from overture.state.outbox import STATES
 from overture.state.wire import Wire
 
 PAUSE = 0.25  # seconds
+MESSAGES_EVERY = 20  # rounds between counts of the messages
+
+LAG = Gauge("overture_lag_facts", "Facts accepted and not yet decided, in the whole store.")
+MESSAGES = Gauge("overture_messages", "Messages in the store, by state.", ["state"])
+DEAD_LETTERS = Gauge("overture_dead_letters", "Facts in the store that could not be decided.")
 
 
 class Gauges:
@@ -34,9 +43,21 @@ class Gauges:
         self._on_their_way = sum(await asyncio.gather(*forwards))
         self.accepted = sum(int(accepted or 0) for accepted, _ in rows)
         self.decided = sum(int(decided or 0) for _, decided in rows)
+        LAG.set(self.lag)
+
+    async def count(self) -> None:
+        """Count messages and dead letters for Prometheus."""
+        for state in STATES:
+            calls = [self._wire.call("ZCARD", keys.messages(p, state)) for p in range(self._partitions)]
+            MESSAGES.labels(state).set(sum(await asyncio.gather(*calls)))
+        DEAD_LETTERS.set(
+            sum(await asyncio.gather(*(self._wire.call("XLEN", keys.dead(p)) for p in range(self._partitions))))
+        )
 
     async def run(self) -> None:
-        while True:
+        for turn in itertools.count():
             with contextlib.suppress(OvertureError):  # /readyz says so; the numbers stay as they were
                 await self.refresh()
+                if turn % MESSAGES_EVERY == 0:
+                    await self.count()
             await asyncio.sleep(PAUSE)

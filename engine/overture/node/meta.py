@@ -56,17 +56,20 @@ async def make_keys(wire: Wire, settings: Settings) -> dict[str, str]:
         if given is not None:
             await _store(wire, given.get_secret_value(), grant)
         elif not await wire.call("HEXISTS", keys.META, f"key:{grant.name}"):
-            token = f"ov_{grant.name}_{secrets.token_urlsafe(32)}"
-            await _store(wire, token, grant)
-            await wire.call("HSET", keys.META, f"key:{grant.name}", hashed(token))
-            made[grant.name] = token
+            made[grant.name] = f"ov_{grant.name}_{secrets.token_urlsafe(32)}"
+            await _store(wire, made[grant.name], grant)
     if made:
         _keep(settings.data_dir / "keys.json", made)
     return made
 
 
 async def _store(wire: Wire, token: str, grant: Grant) -> None:
+    """Store a key; the one it replaces is no longer known."""
+    earlier = await wire.call("HGET", keys.META, f"key:{grant.name}")
+    if earlier is not None and earlier.decode() != hashed(token):
+        await wire.call("HDEL", keys.API_KEYS, earlier)
     await wire.call("HSET", keys.API_KEYS, hashed(token), msgspec.msgpack.encode(grant))
+    await wire.call("HSET", keys.META, f"key:{grant.name}", hashed(token))
 
 
 def _keep(path: Path, made: dict[str, str]) -> None:

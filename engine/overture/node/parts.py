@@ -67,7 +67,6 @@ async def assemble(settings: Settings, url: str, store: StoreFacts, environ: Map
     log = Log(wire, n)
     identity = Identity(wire, n)
     registry = Registry(wire, n)
-    rulesets = RulesetService(registry)
     contacts = Contacts(wire, n)
     outbox = Outbox(wire, n)
     replies = Replies(url, name)
@@ -77,6 +76,7 @@ async def assemble(settings: Settings, url: str, store: StoreFacts, environ: Map
     fenced = environ.get(UNFENCED) != "1"
     plugins = PluginManager()
     plugins.load()
+    rulesets = RulesetService(registry, plugins.channels)
     worker: Worker | None = None
     deliverer: Deliverer | None = None
     channels: dict[str, HostedChannel] = {}

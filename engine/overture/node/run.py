@@ -188,7 +188,9 @@ async def _sibling(settings: Settings, url: str, environ: Mapping[str, str]) -> 
         "OVERTURE_REDIS_URL": url,
         "OVERTURE_ALLOW_WEAK_DURABILITY": str(settings.allow_weak_durability),
         "OVERTURE_DATA_DIR": str(settings.data_dir),
+        "OVERTURE_HOST": settings.host,
         "OVERTURE_PORT": str(settings.port),
+        "OVERTURE_ROLES": ",".join(settings.roles),
         SIBLING: "1",
     }
     while True:

@@ -12,7 +12,11 @@ CONTACT_FIELDS = frozenset({"id", "scores", "segments", "lists"})  # no trait ca
 
 _TEXT = Type("string", optional=True)
 _VALUE = Type("any", optional=True)
-_MESSAGE = {"message": STRING, "channel": STRING, "template": STRING, "reason": _TEXT, "address": _TEXT}
+_MESSAGE = {
+    **dict.fromkeys(("message", "channel", "template"), STRING),
+    **dict.fromkeys(("reason", "detail", "address", "provider_id"), _TEXT),
+    "attempts": NUMBER,
+}
 
 BUILT_IN: dict[str, dict[str, Type]] = {
     "identify": {},  # its fields are the traits

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from overture.rules.reading import FIELD_NAME, NAME, TYPE_NAME, Reading, literal
+from overture.model.fact import RESERVED_TYPES, TYPE_NAME
+from overture.rules.reading import FIELD_NAME, NAME, Reading, literal
 from overture.rules.report import did_you_mean
 from overture.rules.ruleset import ListDecl, ScoreDecl, TemplateDecl
 from overture.rules.scope import BUILT_IN, CONTACT_FIELDS, EITHER, FACT_FIELDS, KEYED, PLAIN, Scope
@@ -59,6 +60,11 @@ class Sections(Reading):
             if name in BUILT_IN:
                 self.report.add(
                     "fact.built_in", f"The fact type {name!r} is built in", key, "Remove it; it is always known."
+                )
+                continue
+            if name.startswith(RESERVED_TYPES):
+                self.report.add(
+                    "fact.built_in", f"Only Overture makes facts like {name!r}", key, "Choose another name."
                 )
                 continue
             types: dict[str, Type] = {}

@@ -58,7 +58,7 @@ async def probe(url: str, limit: float = 5.0) -> StoreFacts:
 def require(facts: StoreFacts, *, allow_weak: bool) -> None:
     """Refuse a store that cannot keep the promises. ``allow_weak``: accept one that may lose acknowledged facts.
 
-    Raises `StartupRefused` ``store.too_old``, ``store.replica`` or ``store.weak``.
+    Raises `StartupRefused` ``store.too_old``, ``store.replica``, ``store.cluster`` or ``store.weak``.
     """
     name = f"The store ({facts.kind} {facts.version})"
     if facts.speaks < OLDEST:
@@ -68,6 +68,10 @@ def require(facts: StoreFacts, *, allow_weak: bool) -> None:
     if facts.role != "master":
         raise StartupRefused(
             "store.replica", f"{name} is a replica and takes no writes.", "Point OVERTURE_REDIS_URL to its primary."
+        )
+    if facts.cluster:
+        raise StartupRefused(
+            "store.cluster", f"{name} runs as a cluster, which this version cannot use.", "Use a single primary."
         )
     if facts.durability != "always" and not allow_weak:
         raise StartupRefused(
@@ -100,7 +104,7 @@ async def _ask(client: Any) -> StoreFacts:
 
 
 def _durability(aof: bool, config: dict[str, str], eviction: str) -> tuple[Durability, str]:
-    if eviction.startswith("allkeys"):
+    if eviction not in ("", "noeviction"):
         return "none", f"its maxmemory-policy is {eviction}, so it may drop keys"
     if not aof:
         return "none", "its append-only file is off"
