@@ -231,11 +231,16 @@ class Server(Client):
             self.stop()
 
     def process_of(self, name: str) -> int:
-        """The pid of a child of the server whose command begins with ``name``."""
+        """The pid of a child of the server whose command begins with ``name``; 0 while there is none."""
         assert self.process is not None
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return next(int(p) for p in children if Path(f"/proc/{p}/comm").read_text().startswith(name))
+        return next((int(p) for p in children if Path(f"/proc/{p}/comm").read_text().startswith(name)), 0)
+
+    def new_store(self, old: int) -> None:
+        """Wait until the store whose pid was ``old`` has been replaced and serves."""
+        eventually(lambda: self.process_of("valkey") not in (0, old), "the store is started again")
+        eventually(lambda: self.ready().get("ready"), "the store is back")
 
     def said(self) -> str:
         return self.output.read_text("utf-8", "replace")

@@ -100,19 +100,18 @@ def test_the_store_dies_while_a_message_is_handed_over(own: Server, receiver: Re
 
     def kill() -> None:
         receiver.before = lambda: None
-        store = own.process_of("valkey")
         os.kill(store, signal.SIGSTOP)
-        Thread(target=end, args=(store,)).start()
+        Thread(target=end).start()
 
-    def end(store: int) -> None:
+    def end() -> None:
         time.sleep(0.3)
         os.kill(store, signal.SIGKILL)
 
     for n in range(3):
-        receiver.before = kill
+        receiver.before, store = kill, own.process_of("valkey")
         own.facts(fact("called", "ada", n=n), wait=False)
         eventually(lambda n=n: len(receiver.calls) > n, "the receiver is called")
-        eventually(lambda: own.ready().get("ready"), "the store is back")
+        own.new_store(store)
         messages = own.messages("ada")
         assert [m["state"] for m in messages] == ["sent"] * (n + 1)
     assert Counter(receiver.calls).most_common(1)[0][1] == 1
