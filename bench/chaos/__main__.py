@@ -129,7 +129,7 @@ def _print(console: Console, findings: list[Finding], bed: Bed) -> list[Finding]
     findings += [
         Finding("bytes lost at power cuts", bed.store.cut_bytes, None),
         Finding("starts given up because the store was down", bed.refusals(), None),
-        Finding("processes that ended by themselves", len(crashes), example="".join(crashes[:1])),
+        Finding("processes that ended by themselves", len(crashes), example=", ".join(crashes)),
     ]
     table = Table("what", "found", "allowed")
     short = [finding for finding in findings if finding.short]

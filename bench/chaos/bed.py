@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench.chaos.store import Store
 
+TURN = ("web", "worker", "store", "delivery", "worker", "freeze", "store", "web", "delivery", "store")
 GAVE_UP = (2, 3)  # exit codes of a start that ends with one sentence, here because the store is down at that moment
 
 
@@ -27,7 +28,7 @@ class Role:
         self.frozen = False
         self.refusals = 0
         self.crashes: list[str] = []
-        self._command = [str(Path(sys.executable).with_name("overture")), "serve", "--roles", role]
+        self._command = [sys.executable, "-m", "overture.cli", "serve", "--roles", role]
         self._env = env
         self._folder = folder
         self._log = (folder / f"{name}.log").open("ab")
@@ -109,7 +110,7 @@ class Bed:
         dice = random.Random(seed)
         web, first, second, delivery = self._roles
         until = time.monotonic() + seconds
-        turn = itertools.cycle(("web", "worker", "store", "delivery", "freeze", "worker", "store"))
+        turn = itertools.cycle(TURN)
         while time.monotonic() < until:
             await asyncio.sleep(dice.uniform(0.2, 1.0))
             await self._revive()

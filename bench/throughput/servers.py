@@ -89,7 +89,7 @@ async def overture(**settings: str) -> AsyncIterator[Target]:
             "OVERTURE_MAX_LAG": "100000000",  # or accepting would be held back to the rate of deciding
             **{f"OVERTURE_{name.upper()}": value for name, value in settings.items()},
         }
-        command = [str(Path(sys.executable).with_name("overture")), "serve"]
+        command = [sys.executable, "-m", "overture.cli", "serve"]
         async with _running(command, env, store.folder, Target(port, store.url)) as target:
             yield target
 

@@ -13,7 +13,6 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -53,7 +52,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log = folder / "server.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [str(Path(sys.executable).with_name("overture")), "serve"], env=env, cwd=folder, stdout=out, stderr=out
+            [sys.executable, "-m", "overture.cli", "serve"], env=env, cwd=folder, stdout=out, stderr=out
         )
     try:
         url = f"http://127.0.0.1:{port}"
