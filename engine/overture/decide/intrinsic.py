@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from overture.decide.merge import merge, merge_ids
 from overture.decide.work import Work
 from overture.model import Effect, Fact
@@ -11,18 +13,17 @@ def apply_fact(work: Work, fact: Fact) -> list[Effect]:
     """Apply ``identify``, ``consent``, ``$merge`` and the outcomes of messages; remember the identifiers presented."""
     for kind, value in fact.ids.items():
         merge_ids(work.contact.ids, kind, value)
-    match fact.type:
-        case "identify":
-            return [e for name, value in fact.properties.items() if (e := work.set_trait(name, value))]
-        case "consent":
-            p = fact.properties
-            return [work.set_consent(p["channel"], p["purpose"], p["state"])]
-        case "$merge":
-            return merge(work, fact)
-        case "message.bounced" | "message.failed" | "message.complained":
-            return _suppress(work, fact)
-        case _:
-            return []
+    apply = _APPLY.get(fact.type)
+    return apply(work, fact) if apply else []
+
+
+def _identify(work: Work, fact: Fact) -> list[Effect]:
+    return [e for name, value in fact.properties.items() if (e := work.set_trait(name, value))]
+
+
+def _consent(work: Work, fact: Fact) -> list[Effect]:
+    p = fact.properties
+    return [work.set_consent(p["channel"], p["purpose"], p["state"])]
 
 
 def _suppress(work: Work, fact: Fact) -> list[Effect]:
@@ -34,3 +35,13 @@ def _suppress(work: Work, fact: Fact) -> list[Effect]:
     address = f"{p.get('channel', '')}:{p['address']}"
     work.contact.suppressed[address] = reason
     return [Effect("suppress", address, "", None, reason)]
+
+
+_APPLY: dict[str, Callable[[Work, Fact], list[Effect]]] = {
+    "identify": _identify,
+    "consent": _consent,
+    "$merge": merge,
+    "message.bounced": _suppress,
+    "message.failed": _suppress,
+    "message.complained": _suppress,
+}

@@ -32,6 +32,8 @@ from overture.web.app import make_app, make_runner
 log = logging.getLogger("overture")
 
 GRACE = 10.0  # seconds that requests and hand-offs under way get to end
+# A fact makes some dozens of short-lived containers: looking for cycles among them at every 700 is work for nothing.
+GC_THRESHOLDS = (20_000, 20, 20)
 SIBLING = "OVERTURE_SIBLING"  # set for the further processes that `workers` asks for
 RESTART = 0.5  # seconds before a further process that died is started again
 
@@ -58,6 +60,7 @@ async def serve(settings: Settings, environ: Mapping[str, str], say: Callable[[s
                     # What start-up made stays: the collector need not look at it again in the middle of a request.
                     gc.collect()
                     gc.freeze()
+                    gc.set_threshold(*GC_THRESHOLDS)
                     stopping = asyncio.create_task(stop.wait())
                     await asyncio.wait([stopping, *failed], return_when=asyncio.FIRST_COMPLETED)
                     stopping.cancel()
