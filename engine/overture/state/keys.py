@@ -49,7 +49,7 @@ def seen(p: int) -> str:
 
 
 def counters(p: int) -> str:
-    """hash: accepted, decided (facts), archived (last log entry)."""
+    """hash: accepted, decided: facts since the store was made."""
     return f"ov:{{{p}}}:n"
 
 
@@ -108,5 +108,5 @@ def dead(p: int) -> str:
 
 
 def tries(p: int) -> str:
-    """hash: checkpoint → how often the fact after it was begun; only while recovering from a vanished worker."""
+    """hash: a field for each lease under which the fact after the checkpoint was begun, while recovering."""
     return f"ov:{{{p}}}:try"
