@@ -1,4 +1,4 @@
-"""The commands and their options. Exit codes: 0 done, 1 something failed, 2 refused input, 3 refused start."""
+"""The commands and their options. Exit codes: 0 done, 2 refused (input, server, key), 3 refused start."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from overture.model import OvertureError, StartupRefused
 from overture.plugin.manager import PluginManager
 from overture.settings import Settings
 
-FAILED, REFUSED_INPUT, REFUSED_START = 1, 2, 3
+REFUSED_INPUT, REFUSED_START = 2, 3
 
 app = cyclopts.App(
     name="overture", version=__version__, help="Marketing automation: facts in, rules decide, messages out."

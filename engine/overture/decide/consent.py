@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from overture.model import Contact
 
-NEEDS_NO_CONSENT = "transactional"
+NEEDS_NO_CONSENT = "transactional"  # what the contact asked for, such as a receipt
 
 
 def consent_verdict(contact: Contact, channel: str, purpose: str) -> str:

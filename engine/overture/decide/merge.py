@@ -108,17 +108,5 @@ def _add_score(work: Work, name: str, score: Number | dict[str, Number]) -> None
 
 
 def _forwarded(fact: Fact, to: str, id: str, type: str, properties: dict[str, Any]) -> Fact:
-    return Fact(
-        id,
-        type,
-        to,
-        fact.occurred_at,
-        fact.accepted_at,
-        properties,
-        fact.context,
-        fact.ids,
-        fact.backfill,
-        fact.reply,
-        fact.source,
-        fact.contact,
-    )
+    """``cause`` names the contact that hands the fact on."""
+    return msgspec.structs.replace(fact, id=id, type=type, contact=to, properties=properties, cause=fact.contact)

@@ -1,4 +1,4 @@
-"""The working copy of one contact during one step: every change goes through it, so every change is recorded."""
+"""The working copy of one contact during one step: what rules change goes through it, so it is recorded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from overture.model.ids import digest, issued_code
 from overture.rules.program import Program
 
 KEYS_REMEMBERED = 1024  # values of a `once_per` key remembered per contact and rule; the oldest goes first
+LARGEST = 2**53  # beyond it neighbouring whole numbers are one
 DERIVED_LIMIT = 256  # derived facts in one step
 
 
@@ -89,7 +90,10 @@ class Work:
     # --- scores and segments ------------------------------------------------------------------------------------
 
     def set_score(self, name: str, key: str, value: float) -> Effect | None:
-        """Set a score, held within its declared bounds and kept to a millionth; None if nothing changes."""
+        """Set a score, held within its declared bounds and kept to a millionth; None if nothing changes.
+
+        One that would leave ±2^53 stays as it is, and the effect says why.
+        """
         before = self.score(name, key)
         after = value
         if decl := self.declared.get(name):
@@ -97,6 +101,8 @@ class Work:
                 after = min(after, decl.maximum)
             if decl.minimum is not None:
                 after = max(after, decl.minimum)
+        if not is_number(after) or abs(after) > LARGEST:
+            return Effect("score", name, key, reason="value.too_large")
         after = round(after, 6)
         if after == int(after):
             after = int(after)

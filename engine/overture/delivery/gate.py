@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from overture.decide.consent import consent_verdict
 from overture.model.contact import Contact
 from overture.model.effects import Message
-
-TRANSACTIONAL = "transactional"  # the purpose that needs no consent: what the contact asked for, such as a receipt
 
 REASONS = {
     "contact.unknown": "The contact {contact} does not exist, or was erased.",
@@ -51,12 +50,8 @@ def _reason(message: Message, contact: Contact | None, target: str) -> str:
         return "contact.unknown"
     if not target:
         return "address.missing"
-    if not message.to and message.purpose != TRANSACTIONAL:
-        consent = contact.consent.get(message.channel, {}).get(message.purpose)
-        if consent is None:
-            return "consent.missing"
-        if consent != "granted":
-            return "consent.denied"
+    if not message.to and (refused := consent_verdict(contact, message.channel, message.purpose)):
+        return refused
     suppressed = contact.suppressed.get(f"{message.channel}:{target}")
     if suppressed is None:
         return ""

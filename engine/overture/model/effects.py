@@ -28,7 +28,10 @@ class Effect(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Firing(msgspec.Struct, frozen=True, array_like=True):
-    """A rule (or a segment's on_enter / on_leave) that fired: on which fact, and what it did."""
+    """A rule (or a segment's on_enter / on_leave) whose condition held: on which fact, and what it did.
+
+    One that ``once_per`` held back has a single effect of that kind, with the reason.
+    """
 
     rule: str  # "ruleset/rule", "ruleset/segment.on_enter"
     revision: str

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Literal
 
+import msgspec
+
 from overture.model import Draft, Fact
 from overture.model.errors import Overloaded
 from overture.node.gauges import Gauges
@@ -87,18 +89,5 @@ class FactService:
 
 
 def _addressed(entry: Entry, contact: str, elsewhere: tuple[str, ...]) -> Entry:
-    f = entry.fact
-    fact = Fact(
-        f.id,
-        f.type,
-        contact,
-        f.occurred_at,
-        f.accepted_at,
-        f.properties,
-        f.context,
-        f.ids,
-        f.backfill,
-        f.reply,
-        f.source,
-    )
-    return Entry(fact, entry.key and dedupe_key(contact, f.id), entry.body, elsewhere)
+    fact = msgspec.structs.replace(entry.fact, contact=contact)
+    return Entry(fact, entry.key and dedupe_key(contact, fact.id), entry.body, elsewhere)

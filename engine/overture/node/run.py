@@ -160,11 +160,11 @@ async def _web(settings: Settings, parts: Parts, say: Callable[[str], None]) -> 
         except OSError as error:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
                 raise
-            raise StartupRefused(
-                "port.taken",
-                f"{settings.host}:{settings.port} cannot be listened on: {os.strerror(error.errno).lower()}.",
-                "Stop what uses it, or choose another OVERTURE_PORT.",
-            ) from error
+            place = f"{settings.host}:{settings.port} cannot be listened on: {os.strerror(error.errno).lower()}."
+            if error.errno == errno.EADDRINUSE:
+                hint = "Stop what uses it, or choose another OVERTURE_PORT."
+                raise StartupRefused("port.taken", place, hint) from error
+            raise StartupRefused("port.refused", place, "Choose other OVERTURE_HOST and OVERTURE_PORT.") from error
         say(f"Overture listens on http://{settings.host}:{runner.addresses[0][1]}")
         yield
     finally:

@@ -1,7 +1,7 @@
-"""The syntax tree of a condition: one tree, executed three ways (see `overture.match`).
+"""The syntax tree of a condition: one tree, executed in two ways that must agree (see `overture.match`).
 
 Every node carries the place it was written at, so that any execution can point at it. What a tree *means* is
-defined by `overture.match.reference`:
+defined by `overture.match.closures`:
 
 * a missing field or a null is *missing*; every comparison with a missing operand is false, also ``!=`` and ``not in``;
 * ``==`` and ``!=`` compare like with like: text, number (never a boolean), boolean, list; of different kinds: ``==`` is

@@ -7,7 +7,9 @@ A frame is fsynced before the log is trimmed, so a kill in between writes it twi
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,30 +24,37 @@ _frames = msgspec.msgpack.Decoder(list[tuple[str, bytes]])
 
 
 class ArchiveWriter:
-    """Appends frames of one partition under one lease. Blocking: call it in a thread."""
+    """Appends frames of one partition under one lease. Blocking: call it in a thread; `close` from any."""
 
     def __init__(self, directory: Path, partition: int, epoch: int) -> None:
         self._directory = directory / f"p{partition:03d}"
         self._epoch = epoch
         self._file: int | None = None
         self._size = 0
+        self._lock = threading.Lock()  # a descriptor closed while it is written to may be another file's by then
         self._compress = zstandard.ZstdCompressor(level=3, write_checksum=True)
 
     def append(self, entries: list[tuple[str, bytes]]) -> int:
-        """Write entries (id, value) durably; answers the bytes written."""
+        """Write entries (id, value) durably; answers the bytes written. Raises OSError: then nothing is there."""
         frame = self._compress.compress(msgspec.msgpack.encode(entries))
-        if self._file is None or self._size > FILE_BYTES:
-            self._open(entries[0][0])
-        assert self._file is not None
-        data = len(frame).to_bytes(4, "big") + frame
-        while data:
-            data = data[os.write(self._file, data) :]
-        os.fsync(self._file)
-        self._size += len(frame) + 4
-        return len(frame) + 4
+        with self._lock:
+            if self._file is None or self._size > FILE_BYTES:
+                self._open(entries[0][0])
+            assert self._file is not None
+            data = len(frame).to_bytes(4, "big") + frame
+            try:
+                while data:
+                    data = data[os.write(self._file, data) :]
+                os.fsync(self._file)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._file, self._size)  # what follows a torn frame could not be read
+                raise
+            self._size += len(frame) + 4
+            return len(frame) + 4
 
     def _open(self, first: str) -> None:
-        self.close()
+        self._close()
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self._directory / f"{self._epoch:010d}-{first}-{os.getpid()}.ovz"
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -55,6 +64,10 @@ class ArchiveWriter:
         os.close(directory)
 
     def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -63,7 +76,7 @@ class ArchiveWriter:
 def read(directory: Path, partition: int) -> Iterator[tuple[str, list[Fact]]]:
     """(entry id, facts) of one partition in log order, each once. A torn last frame is left out: the log has it."""
     last = (0, 0)
-    for path in sorted((directory / f"p{partition:03d}").glob("*.ovz")):
+    for path in sorted((directory / f"p{partition:03d}").glob("*.ovz"), key=_place):
         for id, blob in _entries(path):
             place = entry_order(id)
             if place > last:
@@ -75,6 +88,10 @@ def entry_order(id: str) -> tuple[int, int]:
     """A stream entry id as numbers, so that ids compare in log order."""
     ms, _, seq = id.partition("-")
     return int(ms), int(seq or 0)
+
+
+def _place(path: Path) -> tuple[int, ...]:
+    return tuple(map(int, path.stem.split("-")))
 
 
 def _entries(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -18,7 +18,6 @@ from overture.state.wire import Wire
 DEDUPE_MS = 7 * 86_400_000  # an id is remembered for at least this long, at most twice
 ENTRY_FACTS = 256  # facts in one log entry at most
 ENTRY_BYTES = 1 << 20
-CALL_BYTES = 8 << 20  # sent to the store in one go at most, so that a flood cannot block it for long
 
 _pack = msgspec.msgpack.Encoder()
 _canonical = msgspec.msgpack.Encoder(order="sorted")

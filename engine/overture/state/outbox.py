@@ -54,7 +54,7 @@ def _store(p: int, delivery: Delivery, before: str, due: float | None) -> list[C
 
 
 class Outbox:
-    """Reading messages, from any process."""
+    """Reading messages, and trying one again, from any process."""
 
     def __init__(self, wire: Wire, partitions: int) -> None:
         self._wire = wire

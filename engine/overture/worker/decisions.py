@@ -1,10 +1,10 @@
-"""A decision as an app reads it: what one fact set off, for ``?wait=true`` and the timeline."""
+"""A decision as an app reads it: what one fact set off, for ``?wait=true``."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from overture.model import Contact, Effect, Firing, Step, Trace
+from overture.model import Effect, Firing, Step, Trace
 from overture.model.clock import to_text
 
 
@@ -50,11 +50,3 @@ def effect(effect: Effect) -> dict[str, Any]:
         if value not in ("", None):
             shown[name] = value
     return shown
-
-
-def issued(contact: Contact) -> list[dict[str, Any]]:
-    """The codes issued to a contact."""
-    return [
-        {"kind": i.kind, "code": i.code, "at": to_text(i.at), "fact": i.fact, "properties": i.properties}
-        for i in contact.issued
-    ]
