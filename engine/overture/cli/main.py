@@ -18,7 +18,7 @@ from rich.console import Console
 from overture import __version__
 from overture.cli.client import Client, server_url
 from overture.cli.documents import check_files, report
-from overture.model import OvertureError, StartupRefused
+from overture.model import OvertureError, StartupRefused, StoreUnavailable
 from overture.plugin.manager import PluginManager
 from overture.settings import Settings
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Console(stderr=True, highlight=False, soft_wrap=True).print(
             f"overture: {error.message}", error.hint, markup=False
         )
-        return REFUSED_START if isinstance(error, StartupRefused) else REFUSED_INPUT
+        return REFUSED_START if isinstance(error, StartupRefused | StoreUnavailable) else REFUSED_INPUT
     except KeyboardInterrupt:
         return 130
     return answer if isinstance(answer, int) else 0

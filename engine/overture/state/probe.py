@@ -83,6 +83,9 @@ def require(facts: StoreFacts, *, allow_weak: bool) -> None:
 
 async def _ask(client: Any) -> StoreFacts:
     info = cast(dict[str, Any], await client.info())
+    while info.get("loading"):  # until then it answers as if nothing were configured
+        await asyncio.sleep(0.05)
+        info = cast(dict[str, Any], await client.info())
     try:
         config = cast(dict[str, str], {**await client.config_get("append*"), **await client.config_get("no-append*")})
     except ResponseError:  # hosted stores forbid CONFIG

@@ -155,6 +155,12 @@ class Script:
         return self._submit(call)
 
 
+def _fail(future: asyncio.Future[Any], message: str) -> None:
+    future.set_exception(StoreUnavailable(message))
+    # Of many calls in flight one caller may look at the first failure only: the others are no news for the log.
+    future.exception()
+
+
 class _Call:
     """One command on its way. Packed when made, so that an argument of a wrong type raises at the caller's line."""
 
