@@ -107,7 +107,7 @@ class Wire:
 
     def _expire(self, call: _Call) -> None:
         if not call.sent and not call.future.done():
-            call.future.set_exception(StoreUnavailable(self._reason))
+            _fail(call.future, self._reason)
 
     async def _reconnect(self) -> None:
         pause = _FIRST_PAUSE
@@ -272,7 +272,7 @@ class _Link(asyncio.Protocol):
         while self._waiting:
             future = self._waiting.popleft().future
             if not future.done():
-                future.set_exception(StoreUnavailable(reason))
+                _fail(future, reason)
 
 
 async def _open(url: str, timeout: float, lost: Callable[[str], None]) -> _Link:
