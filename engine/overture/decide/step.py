@@ -30,7 +30,7 @@ def step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
     """Decide one fact for one contact (a new one is ``Contact(id)``). ``contact`` itself is not changed.
 
     If derived facts do not come to rest, everything that rules did is rolled back: the trace carries the error, and
-    only what the fact itself says is kept.
+    only what the fact itself says is kept, and the segments that follow from it.
     """
     if fact.type == "$link":
         return link(contact, fact, now)
@@ -63,7 +63,7 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
     if rules:
         _chain(work, plan, trace.firings)
     else:
-        work.messages.clear()
+        trace.effects += _settle(work, plan, "rolled_back")
     if work.messages:
         seen = context_of(contact, plan.program.scores)
         for message in work.messages:
@@ -144,9 +144,15 @@ def _catch_up(work: Work, plan: Plan) -> list[Effect]:
     for effect in effects:
         del contact.segments[effect.name]
         work.segments.add(effect.name)
+    return effects + _settle(work, plan, "deploy")
+
+
+def _settle(work: Work, plan: Plan, why: str) -> list[Effect]:
+    """Bring every segment up to date without running what entering and leaving set off."""
+    effects: list[Effect] = []
     for segment, holds, _ in plan.computed:
-        if effect := work.move_segment(segment.name, holds(work.root, contact)):
-            effects.append(Effect("segment", segment.name, "deploy", effect.before, effect.after))
+        if effect := work.move_segment(segment.name, holds(work.root, work.contact)):
+            effects.append(Effect("segment", segment.name, why, effect.before, effect.after))
     work.edges.clear()
     work.changed.clear()
     work.queue.clear()
