@@ -83,7 +83,7 @@ class Member:
         log, registry = Log(self._wires[0], PARTITIONS), Registry(self._wires[0], PARTITIONS)
         leases = Leases(self._wires[0], "worker", self.name, PARTITIONS, LEASE)
         plans, replies = Plans(registry, "durable"), Replies(self._url, self.name)
-        self.worker = Worker(*self._wires, leases, plans, log, replies, self._archive, LEASE)
+        self.worker = Worker(*self._wires, leases, plans, log, replies, self._archive)
         self._task = asyncio.create_task(self.worker.run(self._stop))
         self._started.set()
         with suppress(asyncio.CancelledError):

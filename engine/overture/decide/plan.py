@@ -41,7 +41,7 @@ class Plan:
             self.edges[segment.name, True] = tuple(compile_action(a, program) for a in segment.on_enter)
             self.edges[segment.name, False] = tuple(compile_action(a, program) for a in segment.on_leave)
 
-    def may_fire(self, rule: Rule, fact: Fact, work: Work) -> str:
+    def held_back_by(self, rule: Rule, fact: Fact, work: Work) -> str:
         """Empty if ``once_per`` lets the rule fire (and then remembers it), else the reason why not."""
         once = rule.once
         if once is None:

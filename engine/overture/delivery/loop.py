@@ -18,7 +18,8 @@ from overture.state.outbox import Outbox
 log = logging.getLogger("overture.delivery")
 
 POLL = 0.1  # seconds between looks at the outbox when nobody says that there is something
-LOOK = 200  # messages looked at per partition and round
+LOOK = 200  # messages looked at per partition at once
+PAGES = 10  # looks per partition and round, while all that is found is under way
 IN_FLIGHT = 256  # contacts with a message under way, at most
 
 
@@ -28,14 +29,17 @@ class Deliverer:
     Messages of one contact go one after another, those of different contacts side by side.
     """
 
-    def __init__(self, leases: Leases, messages: Outbox, attempt: Attempt, lease_seconds: float) -> None:
+    def __init__(self, leases: Leases, messages: Outbox, attempt: Attempt) -> None:
         self._leases = leases
         self._outbox = messages
         self._attempt = attempt
         self._wake = asyncio.Event()
-        self._pause = lease_seconds / 3
         self._busy: dict[str, asyncio.Task[None]] = {}
-        self.healthy = False
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the leases could be renewed the last time."""
+        return self._leases.healthy
 
     def wake(self) -> None:
         """Look into the outbox now: something was put there."""
@@ -43,7 +47,7 @@ class Deliverer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until ``stop`` is set; then let the hand-offs under way end, and give the leases back."""
-        keeper = asyncio.create_task(self._keep_leases())
+        keeper = asyncio.create_task(self._leases.keep())
         try:
             while not stop.is_set():
                 await self._round()
@@ -67,23 +71,13 @@ class Deliverer:
             wait.cancel()
         self._wake.clear()
 
-    async def _keep_leases(self) -> None:
-        while True:
-            try:
-                await self._leases.refresh()
-                self.healthy = True
-            except OvertureError as error:
-                self.healthy = False
-                log.warning("Leases could not be renewed: %s", error)
-            await asyncio.sleep(self._pause)
-
     async def _round(self) -> None:
         leases = list(self._leases.held.values())
         # What is read of a contact while one of its messages is under way may be out of date once it has been read.
         under_way = set(self._busy)
         try:
             now = clock.now()
-            found = await asyncio.gather(*(self._outbox.due(lease.partition, now, LOOK) for lease in leases))
+            found = await asyncio.gather(*(self._due(lease.partition, now, under_way) for lease in leases))
         except OvertureError as error:
             log.warning("The outbox cannot be read: %s", error)
             return
@@ -92,10 +86,19 @@ class Deliverer:
             for delivery in deliveries:
                 by_contact.setdefault(delivery.message.contact, []).append(delivery)
             for contact, items in by_contact.items():
-                if contact not in under_way and len(self._busy) < IN_FLIGHT:
+                if len(self._busy) < IN_FLIGHT:
                     task = asyncio.create_task(self._deliver(lease, items))
                     self._busy[contact] = task
                     task.add_done_callback(lambda _, contact=contact: self._busy.pop(contact, None))
+
+    async def _due(self, p: int, now: int, under_way: set[str]) -> list[Delivery]:
+        """What is due for contacts that have nothing under way: one slow receiver must not hide the others."""
+        for page in range(PAGES):
+            deliveries = await self._outbox.due(p, now, LOOK, page * LOOK)
+            found = [d for d in deliveries if d.message.contact not in under_way]
+            if found or len(deliveries) < LOOK:
+                return found
+        return []
 
     async def _deliver(self, lease: Lease, deliveries: list[Delivery]) -> None:
         try:

@@ -84,12 +84,12 @@ async def assemble(settings: Settings, url: str, store: StoreFacts, environ: Map
         leases = Leases(wire, "worker", name, n, settings.lease_seconds, fenced=fenced)
         plans = Plans(registry, settings.matcher)
         archive = settings.data_dir / "archive"
-        worker = Worker(wire, reader, leases, plans, log, replies, archive, settings.lease_seconds)
+        worker = Worker(wire, reader, leases, plans, log, replies, archive)
     if "delivery" in settings.roles:
         channels = plugins.open_channels(channel_config(settings))
         leases = Leases(wire, "delivery", name, n, settings.lease_seconds, fenced=fenced)
         attempt = Attempt(contacts, Templates(registry), channels)
-        deliverer = Deliverer(leases, outbox, attempt, settings.lease_seconds)
+        deliverer = Deliverer(leases, outbox, attempt)
         if worker is not None:
             worker.on_messages = deliverer.wake
     services = Services(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from overture.model import Fenced
+from overture.model import Fenced, OvertureError
 from overture.state import keys, scripts
 from overture.state.wire import Arg, Wire
+
+log = logging.getLogger("overture.lease")
 
 Command = tuple[Arg, ...]
 
@@ -35,6 +39,7 @@ class Leases:
         self.name = name
         self.role = role
         self.held: dict[int, Lease] = {}
+        self.healthy = False  # whether the last refresh went well
         self._renewed = 0.0
         self._wire = wire
         self._partitions = partitions
@@ -42,6 +47,19 @@ class Leases:
         self._lease = wire.script(scripts.LEASE)
         self._release = wire.script(scripts.RELEASE)
         self._commit = wire.script(scripts.COMMIT if fenced else scripts.COMMIT_WITHOUT_FENCE)
+
+    async def keep(self, changed: Callable[[list[int]], Awaitable[None]] | None = None) -> None:
+        """Hold leases for ever: `refresh` at a third of their life. ``changed`` is told each time what was lost."""
+        while True:
+            try:
+                _, lost = await self.refresh()
+                if changed is not None:
+                    await changed(lost)
+                self.healthy = True
+            except (OvertureError, LookupError) as error:
+                self.healthy = False
+                log.warning("Leases could not be renewed: %s", error)
+            await asyncio.sleep(self._ttl / 3000)
 
     async def refresh(self) -> tuple[list[Lease], list[int]]:
         """Beat, renew, take and give back; call it at a third of the lease's life. Answers (newly held, lost)."""

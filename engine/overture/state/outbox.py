@@ -61,9 +61,9 @@ class Outbox:
         self._partitions = partitions
         self._swap = wire.script(scripts.SWAP)
 
-    async def due(self, p: int, now: int, limit: int) -> list[Delivery]:
-        """Messages of one partition that are due, earliest first."""
-        ids = await self._wire.call("ZRANGEBYSCORE", keys.outbox(p), "-inf", now + 1, "LIMIT", 0, limit)
+    async def due(self, p: int, now: int, limit: int, skip: int = 0) -> list[Delivery]:
+        """Messages of one partition that are due, earliest first, after the first ``skip``."""
+        ids = await self._wire.call("ZRANGEBYSCORE", keys.outbox(p), "-inf", now + 1, "LIMIT", skip, limit)
         return await self.read(p, [id.decode() for id in ids])
 
     async def locate(self, id: str) -> Delivery | None:

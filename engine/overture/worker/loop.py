@@ -45,7 +45,6 @@ class Worker:
         facts: Log,
         replies: Replies,
         archive: Path,
-        lease_seconds: float,
     ) -> None:
         self._wire = wire
         self._reader = reader
@@ -55,15 +54,18 @@ class Worker:
         self._replies = replies
         self._parts: dict[int, Partition] = {}
         self._archivist = Archivist(wire, leases, archive)
-        self._pause = lease_seconds / 3
         self.on_messages: Callable[[], None] = lambda: None  # called when a commit has put messages into the outbox
-        self.healthy = False
         self._taking = asyncio.Lock()
         self._suspects: set[int] = set()  # partitions with a fact that could not be worked
 
+    @property
+    def healthy(self) -> bool:
+        """Whether the leases could be renewed the last time."""
+        return self._leases.healthy
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; then finish the batch at hand and give the leases back."""
-        keeper = asyncio.create_task(self._keep_leases())
+        keeper = asyncio.create_task(self._leases.keep(self._leased))
         archivist = asyncio.create_task(self._archivist.run(self._parts))
         try:
             while not stop.is_set():
@@ -100,18 +102,10 @@ class Worker:
 
     # --- leases ------------------------------------------------------------------------------------------------
 
-    async def _keep_leases(self) -> None:
-        while True:
-            try:
-                _, lost = await self._leases.refresh()
-                for p in lost:
-                    self._parts.pop(p, None)
-                await self._take_held()
-                self.healthy = True
-            except (OvertureError, LookupError) as error:
-                self.healthy = False
-                log.warning("Leases could not be renewed: %s", error)
-            await asyncio.sleep(self._pause)
+    async def _leased(self, lost: list[int]) -> None:
+        for p in lost:
+            self._parts.pop(p, None)
+        await self._take_held()
 
     async def _take_held(self) -> None:
         async with self._taking:
