@@ -99,7 +99,7 @@ def _fire(work: Work, plan: Plan, fact: Fact, firings: list[Firing], fired: set[
             if mark in fired:
                 continue
             fired.add(mark)
-        refused = plan.may_fire(rule, fact, work)
+        refused = plan.held_back_by(rule, fact, work)
         if refused:
             firings.append(Firing(rule.id, rule.revision, fact.id, [Effect("once_per", rule.name, reason=refused)]))
             continue
