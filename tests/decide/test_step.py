@@ -373,6 +373,16 @@ def test_link_and_merge() -> None:
     assert known.take(onward).contact.scores == {"s": 12}
 
 
+def test_a_visitor_who_has_not_seen_the_last_deploy() -> None:
+    """What it stood in may be gone: the contact that takes it in is not left in a segment that nobody declares."""
+    visitor, known = Show(plan(many(1)), "anonymous_id:x"), Show(plan(many(5, name="lots"), version=2))
+    visitor.fact("seen", n=2)
+    (merge,) = visitor.take(made("$link", 90, 0, {"into": "ada"}, "anonymous_id:x")).forwards
+    known.take(merge)
+    outcome = known.fact("other")
+    assert (outcome.contact.segments, outcome.segments, outcome.contact.program) == ({}, {"many"}, 2)
+
+
 @pytest.mark.parametrize("kind", ["durable", "reference"])
 def test_backfill_decides_and_sends_nothing(kind: str) -> None:
     text = """\

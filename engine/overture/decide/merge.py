@@ -51,7 +51,6 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
     for name, value in theirs.traits.items():
         if name not in mine.traits:
             mine.traits[name] = value
-            work.changed.add(f"traits.{name}")
     for name, score in theirs.scores.items():
         _add_score(work, name, score)
     for name, at in theirs.segments.items():
@@ -59,10 +58,8 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
             # Joined silently: what entering sets off has been done for the weaker contact.
             mine.segments[name] = at
             work.segments.add(name)
-        work.changed.add(f"segments.{name}")
     for name, at in theirs.lists.items():
         mine.lists.setdefault(name, at)
-        work.changed.add(f"lists.{name}")
     for channel, purposes in theirs.consent.items():
         mine.consent[channel] = {**purposes, **mine.consent.get(channel, {})}
     mine.suppressed = {**theirs.suppressed, **mine.suppressed}
@@ -76,6 +73,9 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
             mine.fired[rule] = max(own, memory)
     mine.issued.extend(theirs.issued)
     mine.seq += theirs.seq  # their timeline is read as part of this one: numbers for it, right before this moment's
+    work.changed.add("*")  # also what they stood in and, with what the stronger knows, do not belong into
+    if theirs.program != mine.program:
+        mine.program = 0  # what they stood in may be gone by now: the next fact catches up
     mine.created_at = min(mine.created_at, theirs.created_at) if theirs.created_at else mine.created_at
     return [Effect("merge", theirs.id)]
 

@@ -1,0 +1,143 @@
+"""The command line: exit codes, and one clear sentence where a person has made a mistake."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from serverkit import ADMIN, Server, fact, fresh, overture
+
+GOOD = """\
+apiVersion: overture/v1
+kind: Ruleset
+name: {name}
+facts:
+  clicked: {{}}
+scores:
+  clicks: {{}}
+rules:
+  clicked:
+    when: fact.type == "clicked"
+    then:
+      - score: {{name: clicks, add: {points}}}
+"""
+
+
+@pytest.fixture
+def environ(server: Server) -> Mapping[str, str]:
+    return {"OVERTURE_PORT": str(server.port), "OVERTURE_ADMIN_KEY": ADMIN}
+
+
+def written(directory: Path, name: str, text: str) -> str:
+    path = directory / f"{name}.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def sentence(run: subprocess.CompletedProcess[str], code: int = 2) -> str:
+    """What a refused command says: one line, on standard error."""
+    assert run.returncode == code, (run.returncode, run.stdout, run.stderr)
+    assert run.stdout == ""
+    assert "Traceback" not in run.stderr
+    (line,) = run.stderr.strip().splitlines()
+    assert line.startswith("overture: ")
+    return line
+
+
+def test_check(tmp_path: Path) -> None:
+    good = written(tmp_path, "good", GOOD.format(name="good", points=1))
+    bad = written(tmp_path, "bad", GOOD.format(name="bad", points=1).replace("name: clicks", "name: klicks"))
+    assert overture("check", good).returncode == 0
+    run = overture("check", good, bad)
+    assert run.returncode == 2
+    assert run.stdout.splitlines()[0] == f"{good}: good"
+    assert f"{bad}:12:23: error score.unknown: " in run.stdout
+    assert "clicks" in run.stdout
+    shown = json.loads(overture("check", good, bad, "--json").stdout)
+    assert [f["file"] for f in shown] == [good, bad]
+    assert shown[0]["findings"] == []
+    assert shown[1]["findings"][0]["line"] == 12
+
+
+def test_check_without_anything_to_read(tmp_path: Path) -> None:
+    assert "no document to check" in sentence(overture("check"))
+    assert f"{tmp_path / 'none.yaml'} cannot be read" in sentence(overture("check", str(tmp_path / "none.yaml")))
+    (tmp_path / "latin.yaml").write_bytes(b"name: caf\xe9")
+    assert "not UTF-8" in sentence(overture("check", str(tmp_path / "latin.yaml")))
+
+
+def test_deploy_and_roll_back(server: Server, environ: Mapping[str, str], tmp_path: Path) -> None:
+    name, ada = fresh("cli").replace("-", "_"), fresh("ada")
+    clicked = lambda: server.facts(fact("clicked", ada))["decisions"][0]["scores"].get("clicks", 0)  # noqa: E731
+    one = written(tmp_path, "one", GOOD.format(name=name, points=1))
+    two = written(tmp_path, "two", GOOD.format(name=name, points=10))
+    kept = overture("deploy", one, "--no-activate", environ=environ)
+    assert (kept.returncode, kept.stdout.rstrip().endswith("put, not active")) == (0, True)
+    assert clicked() == 0
+    assert overture("deploy", one, environ=environ).returncode == 0
+    assert clicked() == 1
+    (revision,) = json.loads(overture("deploy", two, "--json", environ=environ).stdout)
+    assert revision["revision"] == server.get(f"/v1/rulesets/{name}")["active"]
+    assert clicked() == 11
+    run = overture("rollback", name, "--json", environ=environ)
+    assert (run.returncode, json.loads(run.stdout)["name"]) == (0, name)
+    assert clicked() == 12
+    refused = overture("deploy", two, written(tmp_path, "bad", "name: 7"), environ=environ)
+    assert refused.returncode == 2
+    assert clicked() == 13, "one bad document stops all of them"
+
+
+def test_deploy_that_the_server_refuses(server: Server, environ: Mapping[str, str], tmp_path: Path) -> None:
+    name = fresh("cli")
+    text = GOOD.format(name=name, points=1).replace("facts:", "requires:\n  scores: [nobody_has]\nfacts:")
+    run = overture("deploy", written(tmp_path, "unmet", text), environ=environ)
+    assert run.returncode == 2
+    assert "nobody_has" in run.stderr
+    assert "Traceback" not in run.stderr
+    file = written(tmp_path, "good", GOOD.format(name=name, points=1))
+    assert "key" in sentence(overture("deploy", file, environ={**environ, "OVERTURE_ADMIN_KEY": "wrong"}))
+    assert "There is no admin key" in sentence(overture("deploy", file, environ={"OVERTURE_DATA_DIR": str(tmp_path)}))
+    gone = {**environ, "OVERTURE_PORT": "1"}
+    assert "The server at http://127.0.0.1:1 does not answer" in sentence(overture("deploy", file, environ=gone))
+    assert "No revision of nobody is active" in sentence(overture("rollback", "nobody", environ=environ))
+
+
+def test_config_masks_secrets(tmp_path: Path) -> None:
+    (tmp_path / "overture.toml").write_text('port = 9000\nredis_url = "redis://:hunter2@db/0"\n')
+    environ = {"OVERTURE_ADMIN_KEY": "swordfish", "OVERTURE_PORT": "9001"}
+    shown = json.loads(overture("config", "--json", environ=environ, cwd=tmp_path).stdout)
+    assert shown["port"] == {"value": "9001", "origin": "OVERTURE_PORT"}
+    assert shown["redis_url"] == {"value": "redis://:********@db/0", "origin": "overture.toml"}
+    assert shown["admin_key"] == {"value": "********", "origin": "OVERTURE_ADMIN_KEY"}
+    assert shown["host"]["origin"] == "default"
+    text = overture("config", environ=environ, cwd=tmp_path).stdout
+    assert "swordfish" not in text
+    assert "hunter2" not in text
+
+
+def test_config_that_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "overture.toml").write_text("prot = 9000\n")
+    assert "did you mean port?" in sentence(overture("config", cwd=tmp_path), 3)
+
+
+def test_plugins() -> None:
+    shown = json.loads(overture("plugins", "--json").stdout)
+    assert {"email", "webhook"} <= set(shown["channels"])
+    assert {p["state"] for p in shown["plugins"]} == {"active"}
+    assert overture("plugins").returncode == 0
+
+
+def test_mistyped_commands() -> None:
+    for arguments in (["depoly"], ["check", "--unknown-option"], ["serve", "--port", "eighty"], ["rollback"]):
+        run = overture(*arguments)
+        assert run.returncode == 2, arguments
+        assert "Traceback" not in run.stderr + run.stdout
+
+
+def test_server_py_is_overture_serve(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    run = overture("serve", environ={"OVERTURE_DATA_DIR": str(tmp_path / "file" / "x")})
+    assert "cannot be written" in sentence(run, 3)
