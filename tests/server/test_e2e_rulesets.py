@@ -221,7 +221,7 @@ def test_r4_without_consent(server: Server, mailbox: Mailbox, asked: tuple[str, 
     (decided,) = [m for m in moments if m["fact"]["type"] == "guide_downloaded"]
     assert ("list", "newsletter", "", None, reason) in effects(decided)
     (dropped,) = [m for m in moments if m["fact"]["type"] == "message.dropped"]
-    assert dropped["fact"]["properties"]["reason"] == message["reason"]
+    assert dropped["fact"]["properties"]["reason"] == reason
 
 
 def test_r4_consent_withdrawn_while_the_message_waits(server: Server, mailbox: Mailbox) -> None:
