@@ -403,3 +403,15 @@ templates:
     assert [m.id.rpartition(":")[0] for m in live.messages] == ["f1:a/seen:0"]
     outcome = show.take(msgspec.structs.replace(made("seen", 2), backfill=True))
     assert (outcome.messages, done(outcome)) == ([], [("a/seen", "send", "t", "backfill")])
+
+
+@pytest.mark.parametrize(("visitor", "user"), [("granted", "denied"), ("denied", "granted")])
+def test_a_merge_overrules_no_refusal(visitor: str, user: str) -> None:
+    nothing = plan("facts: {seen: {}}\n")
+    weaker, known = Show(nothing, "anonymous_id:x"), Show(nothing)
+    weaker.fact("consent", channel="email", purpose="marketing", state=visitor)
+    weaker.fact("consent", channel="sms", purpose="marketing", state="granted")
+    known.fact("consent", channel="email", purpose="marketing", state=user)
+    (merge,) = weaker.take(made("$link", 90, 0, {"into": "ada"}, "anonymous_id:x")).forwards
+    merged = known.take(merge)
+    assert merged.contact.consent == {"email": {"marketing": "denied"}, "sms": {"marketing": "granted"}}

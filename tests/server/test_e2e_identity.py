@@ -250,3 +250,25 @@ def test_the_timeline_keeps_what_the_visitor_did(server: Server) -> None:
     recent = [f["id"] for f in server.contact(ada)["recent"] if f["id"] in expected]
     assert recent == posted[::-1][: len(recent)]
     assert len(recent) > 5
+
+
+@pytest.mark.parametrize("how", ["the linking fact itself", "in one batch", "in the next request"])
+def test_what_makes_known_is_decided_after_the_merge(server: Server, how: str) -> None:
+    """The first purchase was the visitor's; the one that makes it known, or comes after, earns no second voucher."""
+    cookies = [fresh("cookie") for _ in range(25)]
+    users = {cookie: fresh("ada") for cookie in cookies}
+    both = {cookie: {"anonymous_id": cookie, "user_id": user} for cookie, user in users.items()}
+    server.facts(*(order({"anonymous_id": cookie}) for cookie in cookies))
+    if how == "the linking fact itself":
+        server.facts(*(order(both[cookie]) for cookie in cookies), wait=False)
+    elif how == "in one batch":
+        posts = [(fact("identify", both[c], country="AT"), order(users[c])) for c in cookies]
+        server.facts(*(post for pair in posts for post in pair), wait=False)
+    else:
+        for cookie in cookies:
+            server.facts(fact("identify", both[cookie], country="AT"), wait=False)
+            server.facts(order(users[cookie]), wait=False)
+    server.settled()
+    found = [server.contact(user) for user in users.values()]
+    assert [len(contact["issued"]) for contact in found] == [1] * len(found)
+    assert [contact["segments"] for contact in found] == [["loyal"]] * len(found)

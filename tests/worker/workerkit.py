@@ -136,7 +136,7 @@ class Bed:
     async def __aenter__(self) -> Bed:
         self.wire = await Wire.connect(self.url, 2.0)
         self.log = Log(self.wire, PARTITIONS)
-        self.identity = Identity(self.wire, PARTITIONS)
+        self.identity = Identity(self.wire, PARTITIONS, Replies(self.url, "bed").expect)
         self.registry = Registry(self.wire, PARTITIONS)
         self.contacts = Contacts(self.wire, PARTITIONS)
         ruleset = load(DOCUMENT)

@@ -61,7 +61,10 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
     for name, at in theirs.lists.items():
         mine.lists.setdefault(name, at)
     for channel, purposes in theirs.consent.items():
-        mine.consent[channel] = {**purposes, **mine.consent.get(channel, {})}
+        own = mine.consent.setdefault(channel, {})
+        for purpose, state in purposes.items():
+            # Who of the two spoke last is not known: a refusal is not to be overruled by a merge.
+            own[purpose] = "denied" if "denied" in (state, own.get(purpose)) else own.get(purpose, state)
     mine.suppressed = {**theirs.suppressed, **mine.suppressed}
     for rule, memory in theirs.fired.items():
         own = mine.fired.get(rule)

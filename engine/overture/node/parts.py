@@ -65,11 +65,11 @@ async def assemble(settings: Settings, url: str, store: StoreFacts, environ: Map
     n = settings.partitions
     name = f"{os.getpid()}-{secrets.token_hex(4)}"
     log = Log(wire, n)
-    identity = Identity(wire, n)
     registry = Registry(wire, n)
     contacts = Contacts(wire, n)
     outbox = Outbox(wire, n)
     replies = Replies(url, name)
+    identity = Identity(wire, n, replies.expect)
     gauges = Gauges(wire, n)
     keys = Keys(wire)
     pages = Pages(wire, n)

@@ -9,8 +9,8 @@ different user_ids are never merged; the weaker identifier stays with the first.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 from overture.model import Fact
 from overture.model.ids import IDENTIFIERS, partition_of
@@ -20,6 +20,7 @@ from overture.state.wire import Wire
 
 REMEMBERED = 100_000  # identifiers whose contact this process remembers
 HOPS = 8
+MERGE_PATIENCE = 1.0  # seconds
 
 
 def derived_ids(ids: dict[str, Any]) -> list[str]:
@@ -49,12 +50,23 @@ def _order(contact: str) -> tuple[int, str]:
     return _strength(contact), contact
 
 
+class Awaited(Protocol):
+    """A place to wait for the decision on a fact that carries ``token`` as its ``reply``."""
+
+    token: str
+    future: asyncio.Future[dict[str, Any]]
+
+    def forget(self) -> None: ...
+
+
 class Identity:
     """Resolves identifiers to contacts. What it remembers may be stale: a fact that goes to a contact which has become
     known meanwhile is forwarded from there, so nothing is lost by it."""
 
-    def __init__(self, wire: Wire, partitions: int) -> None:
+    def __init__(self, wire: Wire, partitions: int, expect: Callable[[], Awaited]) -> None:
+        """``expect`` makes a place to wait for a decision: what makes a contact known is decided after the merge."""
         self._wire = wire
+        self._expect = expect
         self._partitions = partitions
         self._link_once = wire.script(scripts.LINK)
         self._roots: dict[str, str] = {}
@@ -94,11 +106,22 @@ class Identity:
         return path
 
     async def _link(self, weaker: str, contact: str, now: int) -> str:
-        """Pointer and the order to merge, in one move; answers where the weaker contact leads: the first link stays."""
-        order = Fact(f"$link:{weaker}:{contact}", "$link", weaker, now, now, {"into": contact})
-        p = partition_of(weaker, self._partitions)
-        where = [keys.identity(p, weaker), keys.log(p), keys.counters(p)]
-        there: str = (await self._link_once.call(where, [contact, pack_entry([order])])).decode()
+        """Pointer and the order to merge, in one move; answers where the weaker contact leads: the first link stays.
+
+        Returns when the merge has been decided, so that whatever is accepted from now on comes after it in the log; or
+        after a while, if there is no worker at this moment.
+        """
+        merged = self._expect()
+        try:
+            order = Fact(f"$link:{weaker}:{contact}", "$link", weaker, now, now, {"into": contact}, reply=merged.token)
+            p = partition_of(weaker, self._partitions)
+            where = [keys.identity(p, weaker), keys.log(p), keys.counters(p)]
+            leads_to, new = await self._link_once.call(where, [contact, pack_entry([order])])
+            if new:
+                await asyncio.wait([merged.future], timeout=MERGE_PATIENCE)
+        finally:
+            merged.forget()
+        there: str = leads_to.decode()
         self._remember(weaker, there)
         return there
 

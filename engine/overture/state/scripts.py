@@ -44,13 +44,13 @@ return redis.call('HGET', KEYS[1] .. generation, ARGV[2]) or redis.call('HGET', 
 
 LINK = """
 -- KEYS: pointer, log, counters.  ARGV: contact, log entry.  Points a weaker contact to the one that takes it in, and
--- orders the move in its log, atomically. The first such pointer stays; answers where it leads.
+-- orders the move in its log, atomically. The first such pointer stays. Answers {where it leads, 1 if it is new}.
 local there = redis.call('GET', KEYS[1])
-if there then return there end
+if there then return {there, 0} end
 redis.call('SET', KEYS[1], ARGV[1])
 redis.call('XADD', KEYS[2], '*', 'f', ARGV[2])
 redis.call('HINCRBY', KEYS[3], 'accepted', 1)
-return ARGV[1]
+return {ARGV[1], 1}
 """
 
 LEASE = """
