@@ -23,7 +23,8 @@ class ContactService:
 
     async def find(self, id_or_alias: str) -> Contact | None:
         """By contact id, or by an identifier written as ``email:…``, ``external:name:…``, ``anonymous_id:…``."""
-        contact = await self._contacts.get(await self._identity.find(id_or_alias))
+        name = id_or_alias.lower() if id_or_alias.startswith("email:") else id_or_alias
+        contact = await self._contacts.get(await self._identity.find(name))
         return None if contact is None or contact.merged_into else contact
 
     async def timeline(self, contact_id: str, before: int | None, limit: int) -> list[Trace]:
