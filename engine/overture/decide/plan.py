@@ -20,7 +20,7 @@ class Plan:
 
     def __init__(self, program: Program, kind: Literal["durable", "reference"] = "durable") -> None:
         self.program = program
-        self.kind = kind
+        self.kind: Literal["durable", "reference"] = kind
         self.version = program.version
         self.types = program.types
         self.matcher: Matcher = build(kind, program.rules)

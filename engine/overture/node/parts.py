@@ -91,7 +91,7 @@ async def assemble(settings: Settings, url: str, store: StoreFacts, environ: Map
         attempt = Attempt(contacts, Templates(registry), channels)
         deliverer = Deliverer(leases, outbox, attempt)
         if worker is not None:
-            worker.on_messages = deliverer.wake
+            worker.tell_of_messages(deliverer.wake)
     services = Services(
         facts=FactService(log, identity, replies, gauges, settings.max_lag),
         contacts=ContactService(contacts, identity),

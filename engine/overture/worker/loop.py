@@ -11,26 +11,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from overture.decide import step
-from overture.model import Contact, Fact, OvertureError, Step, StoreUnavailable, clock
-from overture.state import contacts, keys, outbox
-from overture.state.identity import forward_entries
-from overture.state.lease import Command, Lease, Leases
+from overture.model import Fact, OvertureError, StoreUnavailable
+from overture.state import contacts, keys
+from overture.state.lease import Lease, Leases
 from overture.state.log import Log, unpack
 from overture.state.wire import Wire
 from overture.worker.archivist import Archivist
-from overture.worker.decisions import decision
+from overture.worker.batch import Batch, decide
+from overture.worker.commit import Committer
 from overture.worker.partition import RECOVERED, Checkpoint, Partition
 from overture.worker.plans import Plans
-from overture.worker.replies import Replies, publish
+from overture.worker.recovery import Recovery
+from overture.worker.replies import Replies
 
 log = logging.getLogger("overture.worker")
 
 BATCH = RECOVERED  # facts of one partition in one commit, at most
 ENTRIES = 32  # log entries read at once per partition
 BLOCK = 0.25  # seconds that a read waits for facts
-SLICE = 64  # facts decided before other tasks of this process get a turn
-KILLS = 2  # a fact at whose decision this many workers vanished goes to the dead letters
 
 
 class Worker:
@@ -50,13 +48,16 @@ class Worker:
         self._reader = reader
         self._leases = leases
         self._plans = plans
-        self._log = facts
-        self._replies = replies
+        self._committer = Committer(wire, leases, facts, replies)
+        self._recovery = Recovery(wire, plans, self._committer)
         self._parts: dict[int, Partition] = {}
         self._archivist = Archivist(wire, leases, archive)
-        self.on_messages: Callable[[], None] = lambda: None  # called when a commit has put messages into the outbox
         self._taking = asyncio.Lock()
         self._suspects: set[int] = set()  # partitions with a fact that could not be worked
+
+    def tell_of_messages(self, wake: Callable[[], None]) -> None:
+        """Have ``wake`` called when a commit has put messages into the outbox."""
+        self._committer.on_messages = wake
 
     @property
     def healthy(self) -> bool:
@@ -88,7 +89,7 @@ class Worker:
                 await self._take_held()
                 return
             await self._read(parts)
-            await self._decide([part for part in parts if part.pending])
+            await self._work([part for part in parts if part.pending])
         except (OvertureError, LookupError) as error:
             log.warning("The worker reads again from its checkpoints: %s", error)
             self._parts.clear()
@@ -120,7 +121,7 @@ class Worker:
         stored = (await self._wire.call("GET", keys.checkpoint(p)) or b"").decode()
         at = Checkpoint.parse(stored)
         plan = await self._plans.plan(at.version)
-        await self._hand_on(lease)
+        await self._committer.hand_on(lease)
         if self._leases.held.get(p) == lease:
             suspect = lease.taken_over or p in self._suspects
             self._suspects.discard(p)
@@ -148,138 +149,26 @@ class Worker:
 
     # --- decide and commit -------------------------------------------------------------------------------------
 
-    async def _decide(self, parts: list[Partition]) -> None:
-        batches: list[tuple[Partition, list[Fact], Checkpoint, list[str], asyncio.Future[Any] | None]] = []
+    async def _work(self, parts: list[Partition]) -> None:
+        """Load what is missing, decide, commit: each for all partitions at once."""
+        loads: list[tuple[Partition, list[Fact], Checkpoint, list[str], asyncio.Future[Any] | None]] = []
         for part in parts:
             if part.recovering:
-                await self._recover(part)
+                await self._recovery.go_on(part)
                 continue
             facts, after = part.take(BATCH)
             missing = list(dict.fromkeys(f.contact for f in facts if f.contact not in part.cache))
             p = part.lease.partition
             load = self._wire.call("MGET", *(keys.contact(p, id) for id in missing)) if missing else None
-            batches.append((part, facts, after, missing, load))
-        commits: list[tuple[Partition, asyncio.Future[bytes], list[Step], str, Checkpoint]] = []
-        for part, facts, after, missing, load in batches:
+            loads.append((part, facts, after, missing, load))
+        commits: list[tuple[Batch, asyncio.Future[bytes]]] = []
+        for part, facts, after, missing, load in loads:
             if load is not None:
                 part.cache.update(contacts.unpack_states(missing, await load))
-            steps, dead, version = await self._decide_facts(part, facts, part.at.version)
-            after = Checkpoint(after.entry, after.facts, version)
-            commits.append(self._send(part, steps, dead, after))
-        answers = await asyncio.gather(*(reply for _, reply, *_ in commits), return_exceptions=True)
-        for (part, _, steps, stored, after), answer in zip(commits, answers, strict=True):
+            batch = await decide(part, facts, after, self._plans)
+            commits.append((batch, self._committer.send(batch)))
+        answers = await asyncio.gather(*(reply for _, reply in commits), return_exceptions=True)
+        for (batch, _), answer in zip(commits, answers, strict=True):
             if isinstance(answer, BaseException):
                 raise answer
-            self._leases.confirm(part.lease, answer)
-            await self._committed(part, steps, stored, after)
-
-    async def _decide_facts(
-        self, part: Partition, facts: list[Fact], version: int
-    ) -> tuple[list[Step], list[Command], int]:
-        """Decide in order; answers the steps, the commands for facts that nothing can decide, and the version after."""
-        steps: list[Step] = []
-        dead: list[Command] = []
-        now = clock.now()
-        for n, fact in enumerate(facts):
-            if fact.type == "$activate":
-                version = int(fact.properties["version"])
-                part.plan = await self._plans.plan(version)
-                continue
-            contact = part.cache.get(fact.contact) or Contact(fact.contact)
-            try:
-                outcome = step(contact, fact, part.plan, now)
-            except Exception as error:
-                log.exception("Fact %s cannot be decided", fact.id)
-                dead.append(_dead_letter(part.lease.partition, fact, f"{type(error).__name__}: {error}"))
-                continue
-            part.cache[fact.contact] = outcome.contact
-            steps.append(outcome)
-            if n % SLICE == SLICE - 1:
-                await asyncio.sleep(0)
-        return steps, dead, version
-
-    def _send(
-        self, part: Partition, steps: list[Step], dead: list[Command], after: Checkpoint
-    ) -> tuple[Partition, asyncio.Future[bytes], list[Step], str, Checkpoint]:
-        p = part.lease.partition
-        commands = contacts.write(p, steps)
-        messages = [message for s in steps for message in s.messages]
-        if messages:
-            commands += outbox.enqueue(p, messages, clock.now())
-        commands += dead
-        if part.recovering:
-            commands.append(("DEL", keys.tries(p)))
-        awaited = [(s.trace.fact.reply, s) for s in steps if s.trace.fact.reply and not s.forwards]
-        commands += publish((token, decision(s)) for token, s in awaited if not self._replies.is_own(token))
-        commands.append(("HINCRBY", keys.counters(p), "decided", len(steps) + len(dead)))
-        text = str(after)
-        return part, self._leases.send(part.lease, commands, part.stored, text), steps, text, after
-
-    async def _committed(self, part: Partition, steps: list[Step], stored: str, after: Checkpoint) -> None:
-        part.stored, part.at = stored, after
-        part.trim()
-        if any(s.messages for s in steps):
-            self.on_messages()
-        for s in steps:
-            if s.trace.fact.reply and not s.forwards:
-                self._replies.settle(s.trace.fact.reply, decision(s))
-        if any(s.forwards for s in steps):
-            await self._hand_on(part.lease)
-
-    async def _hand_on(self, lease: Lease) -> None:
-        """Append forwarded facts to their contacts' logs, then strike them out; doing it twice takes effect once."""
-        key = keys.forwards(lease.partition)
-        while blobs := await self._wire.call("LRANGE", key, 0, 255):
-            await self._log.append(forward_entries(map(contacts.unpack_fact, blobs)))
-            await self._leases.commit(lease, [("LREM", key, 1, blob) for blob in blobs])
-
-    # --- recovery ----------------------------------------------------------------------------------------------
-
-    async def _recover(self, part: Partition) -> None:
-        """The previous owner vanished: one of these facts may have killed it. One by one, by the reference matcher,
-        with each attempt on record; what kills again goes to the dead letters."""
-        p = part.lease.partition
-        normal = part.plan
-        part.plan = await self._plans.plan(part.at.version, "reference")
-        for _ in range(min(SLICE, part.recovering)):
-            facts, after = part.take(1)
-            if not facts:
-                break
-            fact = facts[0]
-            # An attempt counts once for each lease: a connection that breaks is no sign that this fact kills.
-            _, begun = await asyncio.gather(
-                self._wire.call("HSET", keys.tries(p), part.lease.epoch, 1), self._wire.call("HLEN", keys.tries(p))
-            )
-            if fact.contact not in part.cache and fact.contact:
-                part.cache.update(await contacts.load(self._wire, p, [fact.contact]))
-            if begun > KILLS:
-                steps: list[Step] = []
-                dead = [_dead_letter(p, fact, f"{KILLS} workers vanished while deciding it")]
-                version = part.at.version
-            else:
-                steps, dead, version = await self._decide_facts(part, facts, part.at.version)
-            after = Checkpoint(after.entry, after.facts, version)
-            try:
-                part, reply, steps, stored, after = self._send(part, steps, dead, after)
-            except Exception as error:
-                log.exception("What fact %s leads to cannot be stored", fact.id)
-                del part.cache[fact.contact]
-                dead = [_dead_letter(p, fact, f"{type(error).__name__}: {error}")]
-                part, reply, steps, stored, after = self._send(part, [], dead, after)
-            try:
-                self._leases.confirm(part.lease, await reply)
-            except OvertureError:  # still alive: whatever went wrong, this fact did not do it
-                await self._wire.call("HDEL", keys.tries(p), part.lease.epoch)
-                raise
-            part.recovering -= 1
-            await self._committed(part, steps, stored, after)
-            if version != normal.version:
-                normal = await self._plans.plan(version)
-                part.plan = await self._plans.plan(version, "reference")
-        part.plan = normal
-        if not part.pending:
-            part.recovering = 0
-
-
-def _dead_letter(p: int, fact: Fact, reason: str) -> Command:
-    return ("XADD", keys.dead(p), "*", "fact", contacts.encode(fact), "reason", reason[:1000])
+            await self._committer.settle(batch, answer)

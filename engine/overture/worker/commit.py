@@ -1,0 +1,73 @@
+"""From a decided batch to the store, and what follows once it is there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from overture.model import Fact, clock
+from overture.state import contacts, keys, outbox
+from overture.state.identity import forward_entries
+from overture.state.lease import Command, Lease, Leases
+from overture.state.log import Log
+from overture.state.wire import Wire
+from overture.worker.batch import Batch
+from overture.worker.decisions import decision
+from overture.worker.replies import Replies, publish
+
+
+class Committer:
+    """Commits batches of the partitions that ``leases`` holds."""
+
+    def __init__(self, wire: Wire, leases: Leases, facts: Log, replies: Replies) -> None:
+        self._wire = wire
+        self._leases = leases
+        self._log = facts
+        self._replies = replies
+        self.on_messages: Callable[[], None] = lambda: None  # called when a commit has put messages into the outbox
+
+    def send(self, batch: Batch) -> asyncio.Future[bytes]:
+        """Ask for the commit; hand the answer to `settle`. Raises what encoding raises: then nothing was sent."""
+        part = batch.part
+        p = part.lease.partition
+        commands = contacts.write(p, batch.steps)
+        messages = [message for step in batch.steps for message in step.messages]
+        if messages:
+            commands += outbox.enqueue(p, messages, clock.now())
+        commands += (_dead_letter(p, fact, reason) for fact, reason in batch.dead)
+        if part.recovering:
+            commands.append(("DEL", keys.tries(p)))
+        commands += publish((token, told) for token, told in _answers(batch) if not self._replies.is_own(token))
+        commands.append(("HINCRBY", keys.counters(p), "decided", len(batch.steps) + len(batch.dead)))
+        return self._leases.send(part.lease, commands, part.stored, str(batch.after))
+
+    async def settle(self, batch: Batch, answer: bytes) -> None:
+        """Take note of a commit. Raises Fenced if it did not take place."""
+        part = batch.part
+        self._leases.confirm(part.lease, answer)
+        part.stored, part.at = str(batch.after), batch.after
+        part.trim()
+        if any(step.messages for step in batch.steps):
+            self.on_messages()
+        for token, told in _answers(batch):
+            self._replies.settle(token, told)
+        if any(step.forwards for step in batch.steps):
+            await self.hand_on(part.lease)
+
+    async def hand_on(self, lease: Lease) -> None:
+        """Append forwarded facts to their contacts' logs, then strike them out; doing it twice takes effect once."""
+        key = keys.forwards(lease.partition)
+        while blobs := await self._wire.call("LRANGE", key, 0, 255):
+            await self._log.append(forward_entries(map(contacts.unpack_fact, blobs)))
+            await self._leases.commit(lease, [("LREM", key, 1, blob) for blob in blobs])
+
+
+def _answers(batch: Batch) -> list[tuple[str, dict[str, Any]]]:
+    """(token, decision) for who waits; a fact that is handed on is answered where it is decided."""
+    told = [(s.trace.fact.reply, decision(s)) for s in batch.steps if s.trace.fact.reply and not s.forwards]
+    return told + [(f.reply, {"contact": f.contact, "error": reason}) for f, reason in batch.dead if f.reply]
+
+
+def _dead_letter(p: int, fact: Fact, reason: str) -> Command:
+    return ("XADD", keys.dead(p), "*", "fact", contacts.encode(fact), "reason", reason[:1000])

@@ -1,0 +1,75 @@
+"""After a worker vanished: one of the facts it had at hand may have killed it.
+
+They are decided one by one, by the reference matcher, with each attempt on record. What kills again is set aside; so is
+what cannot be stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from overture.model import Fact, OvertureError
+from overture.state import contacts, keys
+from overture.state.wire import Wire
+from overture.worker.batch import SLICE, Batch, decide, describe
+from overture.worker.commit import Committer
+from overture.worker.partition import Checkpoint, Partition
+from overture.worker.plans import Plans
+
+log = logging.getLogger("overture.worker")
+
+KILLS = 2  # a fact at whose decision this many recovering workers vanished goes to the dead letters
+
+
+class Recovery:
+    """Decides facts one by one where that is safer."""
+
+    def __init__(self, wire: Wire, plans: Plans, committer: Committer) -> None:
+        self._wire = wire
+        self._plans = plans
+        self._committer = committer
+
+    async def go_on(self, part: Partition) -> None:
+        """Decide some of the facts that the partition has read; when it is through, the usual plan is back."""
+        part.plan = await self._plans.plan(part.at.version, "reference")
+        for _ in range(min(SLICE, part.recovering)):
+            facts, after = part.take(1)
+            if not facts:
+                break
+            await self._decide_one(part, facts[0], after)
+            part.recovering -= 1
+        if not part.pending:
+            part.recovering = 0
+        part.plan = await self._plans.plan(part.at.version)
+
+    async def _decide_one(self, part: Partition, fact: Fact, after: Checkpoint) -> None:
+        tries = keys.tries(part.lease.partition)
+        # An attempt counts once for each lease: a connection that breaks is no sign that this fact kills.
+        _, begun = await asyncio.gather(
+            self._wire.call("HSET", tries, part.lease.epoch, 1), self._wire.call("HLEN", tries)
+        )
+        if fact.contact and fact.contact not in part.cache:
+            part.cache.update(await contacts.load(self._wire, part.lease.partition, [fact.contact]))
+        if begun > KILLS and not fact.type.startswith("$"):  # Overture's own are never given up
+            batch = Batch(part, after, dead=[(fact, f"{KILLS} workers vanished while deciding it")])
+            batch.after = Checkpoint(after.entry, after.facts, part.at.version)
+        else:
+            batch = await decide(part, [fact], after, self._plans)
+        try:
+            answer = await self._send(batch, fact)
+            await self._committer.settle(batch, answer)
+        except OvertureError:  # still alive: whatever went wrong, this fact did not do it
+            await self._wire.call("HDEL", tries, part.lease.epoch)
+            raise
+
+    async def _send(self, batch: Batch, fact: Fact) -> bytes:
+        try:
+            return await self._committer.send(batch)
+        except OvertureError:
+            raise
+        except Exception as error:
+            log.exception("What fact %s leads to cannot be stored", fact.id)
+            batch.part.cache.pop(fact.contact, None)
+            batch.steps, batch.dead = [], [(fact, describe(error))]
+            return await self._committer.send(batch)
