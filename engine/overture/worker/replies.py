@@ -18,6 +18,8 @@ from overture.state.lease import Command
 
 log = logging.getLogger("overture.worker")
 
+PAUSE = 0.02  # seconds; well below the workers' own, so that what they commit after an outage is not missed
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -80,7 +82,7 @@ class Replies:
                                 self.settle(token, decision)
             except (RedisError, OSError) as error:
                 log.warning("Decisions cannot be received, trying again: %s", error)
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(PAUSE)
             finally:
                 with contextlib.suppress(RedisError, OSError):
                     await client.aclose()
