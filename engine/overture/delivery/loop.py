@@ -20,7 +20,7 @@ log = logging.getLogger("overture.delivery")
 POLL = 0.1  # seconds between looks at the outbox when nobody says that there is something
 LOOK = 200  # messages looked at per partition at once
 PAGES = 10  # looks per partition and round, while all that is found is under way
-IN_FLIGHT = 256  # contacts with a message under way, at most
+IN_FLIGHT = 32  # contacts with a message under way, at most: each is an ambiguity if this process is killed
 
 
 class Deliverer:
