@@ -1,5 +1,18 @@
 """The command line: ``overture …``. A person's mistake gets one clear sentence, never a traceback."""
 
-from overture.cli.main import main
+from __future__ import annotations
 
-__all__ = ["main"]
+from collections.abc import Sequence
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; answers the exit code."""
+    try:
+        # Imported here: Ctrl-C in the second that this takes is no reason for a traceback either.
+        from overture.cli.main import run
+
+        return run(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -33,7 +32,7 @@ Json = Annotated[bool, Parameter(name="--json", help="Print JSON, for programs."
 Url = Annotated[str | None, Parameter(help="The server, by default http://127.0.0.1:8080 or what the settings say.")]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; answers the exit code."""
     try:
         answer: Any = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
@@ -44,8 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"overture: {error.message}", error.hint, markup=False
         )
         return REFUSED_START if isinstance(error, StartupRefused | StoreUnavailable) else REFUSED_INPUT
-    except KeyboardInterrupt:
-        return 130
     return answer if isinstance(answer, int) else 0
 
 
@@ -193,7 +190,3 @@ def _settings(**flags: Any) -> Settings:
 
 def _client(url: str | None) -> Client:
     return Client(url or server_url(_settings()), _settings(), os.environ)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -11,6 +11,7 @@ from overture.match.values import bounded, inside, is_number
 from overture.model import Refused
 
 _re2: Any = re2  # the binding has no types
+SEARCHED = 2_000
 _OPTIONS = _re2.Options()
 _OPTIONS.log_errors = False
 _OPTIONS.max_mem = 1 << 20  # one pattern's automaton; beyond it RE2 goes on, slower
@@ -76,6 +77,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
 def pattern(source: str) -> Callable[[Any], bool]:
     """A test whether a text has a part that matches ``source`` (RE2 syntax; anchor with ``^`` and ``$``).
 
+    Only the first `SEARCHED` characters are looked at: RE2 is linear, but a costly pattern over a long text still takes
+    seconds in which this process does nothing else.
+
     Raises:
         Refused: the pattern is not valid RE2.
     """
@@ -88,7 +92,7 @@ def pattern(source: str) -> Callable[[Any], bool]:
         if type(text) is not str:
             return False
         try:
-            return search(text) is not None
+            return search(text[:SEARCHED]) is not None
         except UnicodeEncodeError:  # a lone surrogate is no text that RE2 can read
             return False
 

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -34,7 +35,8 @@ log = logging.getLogger("overture")
 GRACE = 10.0  # seconds that requests and hand-offs under way get to end
 # A fact makes some dozens of short-lived containers: looking for cycles among them at every 700 is work for nothing.
 GC_THRESHOLDS = (20_000, 20, 20)
-SIBLING = "OVERTURE_SIBLING"  # set for the further processes that `workers` asks for
+SIBLING = "OVERTURE_SIBLING"  # the first process's pid, set for the further ones that `workers` asks for
+ORPHAN_PAUSE = 0.5  # seconds
 RESTART = 0.5  # seconds before a further process that died is started again
 
 
@@ -61,9 +63,12 @@ async def serve(settings: Settings, environ: Mapping[str, str], say: Callable[[s
                     gc.collect()
                     gc.freeze()
                     gc.set_threshold(*GC_THRESHOLDS)
-                    stopping = asyncio.create_task(stop.wait())
-                    await asyncio.wait([stopping, *failed], return_when=asyncio.FIRST_COMPLETED)
-                    stopping.cancel()
+                    stopping: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
+                    if parent := environ.get(SIBLING):
+                        stopping.append(asyncio.create_task(_until_orphaned(int(parent))))
+                    await asyncio.wait([*stopping, *failed], return_when=asyncio.FIRST_COMPLETED)
+                    for task in stopping:
+                        task.cancel()
                     say("Draining …")
                 await _drain(parts)
         finally:
@@ -194,7 +199,7 @@ async def _sibling(settings: Settings, url: str, environ: Mapping[str, str]) -> 
         "OVERTURE_HOST": settings.host,
         "OVERTURE_PORT": str(settings.port),
         "OVERTURE_ROLES": ",".join(settings.roles),
-        SIBLING: "1",
+        SIBLING: str(os.getpid()),
     }
     while True:
         process = await asyncio.create_subprocess_exec(sys.executable, "-m", "overture.cli", "serve", env=own)
@@ -228,6 +233,12 @@ async def _loops(parts: Parts) -> AsyncGenerator[list[asyncio.Task[None]]]:
         await asyncio.wait([*background, *loops])
     for task in loops:
         task.result()  # the process ends with the error of the loop that failed
+
+
+async def _until_orphaned(parent: int) -> None:
+    """A further process does not outlive the one that started it, however that ended: it would hold the port."""
+    while os.getppid() == parent:
+        await asyncio.sleep(ORPHAN_PAUSE)
 
 
 async def _drain(parts: Parts) -> None:

@@ -21,6 +21,7 @@ _ARITY = {
 }  # fmt: skip
 _TEXTS = frozenset({"matches", "startswith", "endswith", "contains", "lower"})
 re2: Any = _untyped  # the library has no types
+_PROGRAM = 5_000  # instructions; an address or a path takes some dozens, all letters of Unicode 3,000
 _PATTERN = re2.Options()
 _PATTERN.log_errors = False
 _PATTERN.max_mem = 1 << 20  # what one pattern may take; RE2's own default is 8 MiB
@@ -262,7 +263,8 @@ class Checker:
             self.error("condition.pattern", "The pattern must be a literal text", node.place)
             return
         try:
-            re2.compile(node.value, _PATTERN)
+            if re2.compile(node.value, _PATTERN).programsize > _PROGRAM:
+                self.error("condition.pattern", "The pattern is too costly", node.place, "Use smaller repetitions.")
         except re2.error as error:
             detail = error.args[0] if error.args else ""
             text = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)

@@ -145,7 +145,7 @@ class Worker:
             for id, fields in entries:
                 part.read = id.decode()
                 part.unarchived += len(fields[1])
-                part.pending.append((part.read, unpack(fields)))
+                part.pending.append((part.read, unpack(fields), len(fields[1])))
 
     # --- decide and commit -------------------------------------------------------------------------------------
 
