@@ -272,3 +272,14 @@ def test_what_makes_known_is_decided_after_the_merge(server: Server, how: str) -
     found = [server.contact(user) for user in users.values()]
     assert [len(contact["issued"]) for contact in found] == [1] * len(found)
     assert [contact["segments"] for contact in found] == [["loyal"]] * len(found)
+
+
+def test_namesakes_on_both_sides_of_a_link_both_count(server: Server) -> None:
+    """Two facts of one id, one of the visitor and one of the user, were both answered 200: neither is dropped."""
+    users = {fresh("cookie"): fresh("ada") for _ in range(20)}
+    for cookie, user in users.items():
+        server.facts(page({"anonymous_id": cookie}, id="1"), page(user, id="1", offer="seo"), wait=False)
+        server.facts(page({"anonymous_id": cookie, "user_id": user}, id="2"), wait=False)
+        server.facts(page({"anonymous_id": cookie}, id="3"), wait=False)
+    server.settled()
+    assert [server.contact(user)["scores"]["lead"] for user in users.values()] == [40] * len(users)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Any, Self
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote
@@ -65,12 +66,18 @@ class Client:
         self, method: str, path: str, body: bytes | None = None, type: str = "application/json"
     ) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.key('admin')}", "Content-Type": type}
-        request = Request(self.url + path, data=body, method=method, headers=headers)
         try:
+            request = Request(self.url + path, data=body, method=method, headers=headers)
             with urlopen(request, timeout=TIMEOUT) as answer:
                 return json.load(answer)
         except HTTPError as error:
             raise _refusal(error) from error
+        except (ValueError, HTTPException) as error:  # no URL, no header value, no JSON
+            raise Refused(
+                "client.no_api",
+                f"{self.url} is not the address of an Overture server: {error}.",
+                "Check --url and the key.",
+            ) from error
         except (URLError, OSError) as error:
             reason = getattr(error, "reason", error)
             raise Refused(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from overture.decide.consent import consent_verdict
-from overture.decide.work import Work, is_number
+from overture.decide.work import Work, fits, is_number
 from overture.match import compile_value
 from overture.model import Contact, Effect, Fact, Message
 from overture.model.clock import to_text
@@ -48,9 +48,9 @@ def _getters(values: Mapping[str, r.Value]) -> list[tuple[str, Getter]]:
 
 
 def _computed(getters: list[tuple[str, Getter]], fact: Fact, contact: Contact) -> dict[str, Any]:
-    """The values that are not missing."""
+    """The values that are not missing, and not too large to keep."""
     pairs = ((name, get(fact, contact)) for name, get in getters)
-    return {name: value for name, value in pairs if value is not None}
+    return {name: value for name, value in pairs if value is not None and fits(value)}
 
 
 def _score(action: r.ScoreAction, decl: r.ScoreDecl) -> Act:

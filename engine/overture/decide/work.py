@@ -5,13 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import msgspec
+
 from overture.model import Contact, Effect, Fact, Issued, Message
 from overture.model.ids import digest, issued_code
 from overture.rules.program import Program
 
 KEYS_REMEMBERED = 1024  # values of a `once_per` key remembered per contact and rule; the oldest goes first
+VALUE_BYTES = 64 * 1024  # of one trait or property that is a list or an object
 LARGEST = 2**53  # beyond it neighbouring whole numbers are one
 DERIVED_LIMIT = 256  # derived facts in one step
+
+
+_pack = msgspec.msgpack.Encoder().encode
 
 
 class Work:
@@ -62,6 +68,8 @@ class Work:
         before = traits.get(name)
         if before == value and type(before) is type(value):
             return None
+        if not fits(value):
+            return Effect("set", name, reason="value.too_large")
         if value is None:
             del traits[name]
         else:
@@ -190,6 +198,11 @@ class Work:
         if len(seen) > KEYS_REMEMBERED:
             del seen[next(iter(seen))]
         return ""
+
+
+def fits(value: Any) -> bool:
+    """Whether a value may be kept: a list can double at every fact, until it is all the memory there is."""
+    return type(value) not in (list, dict) or len(_pack(value)) <= VALUE_BYTES
 
 
 def is_number(value: Any) -> bool:

@@ -69,6 +69,7 @@ class FactService:
 
     def _entry(self, draft: Draft, source: str, backfill: bool, reply: str, now: int) -> Entry:
         ids = draft.ids
+        said = (draft.type, ids, draft.occurred_at, draft.properties, draft.context)
         fact = Fact(
             draft.id,
             draft.type,
@@ -81,11 +82,9 @@ class FactService:
             backfill,
             reply,
             source,
+            body=body_digest(*said) if draft.dedupe else b"",
         )
-        if not draft.dedupe:
-            return Entry(fact)
-        body = body_digest(draft.type, ids, draft.occurred_at, draft.properties, draft.context)
-        return Entry(fact, dedupe_key(fact.contact, fact.id), body)
+        return Entry(fact, dedupe_key(fact.contact, draft.id) if draft.dedupe else b"", fact.body)
 
 
 def _addressed(entry: Entry, contact: str, elsewhere: tuple[str, ...]) -> Entry:

@@ -162,11 +162,10 @@ async def _web(settings: Settings, parts: Parts, say: Callable[[str], None]) -> 
         site = web.TCPSite(runner, settings.host, settings.port, reuse_port=settings.workers > 1 or None)
         try:
             await site.start()
-        except OSError as error:
-            if error.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
-                raise
-            place = f"{settings.host}:{settings.port} cannot be listened on: {os.strerror(error.errno).lower()}."
-            if error.errno == errno.EADDRINUSE:
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            place = f"{settings.host}:{settings.port} cannot be listened on: {reason.lower()}."
+            if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
                 hint = "Stop what uses it, or choose another OVERTURE_PORT."
                 raise StartupRefused("port.taken", place, hint) from error
             raise StartupRefused("port.refused", place, "Choose other OVERTURE_HOST and OVERTURE_PORT.") from error

@@ -134,4 +134,9 @@ class Identity:
 def forward_entries(facts: Iterable[Fact]) -> list[Entry]:
     """Log entries for facts handed on to the contact that took theirs in. Handing on twice takes effect once, and so
     does the same fact posted to both: here by a process that knew of the link, there by one that did not yet."""
-    return [Entry(fact, dedupe_key(fact.contact, fact.id), b"fwd") for fact in facts]
+    return [Entry(fact, dedupe_key(fact.contact, fact.id), fact.body) for fact in facts]
+
+
+def namesake_entries(facts: Iterable[Fact]) -> list[Entry]:
+    """The same for facts whose id another fact of the known contact has: both were accepted, so both take effect."""
+    return [Entry(fact, dedupe_key(f"{fact.cause}>{fact.contact}", fact.id), fact.body) for fact in facts]

@@ -48,7 +48,7 @@ def of(error: Exception) -> web.Response:
         response = respond(503, error.code, error.message, error.hint)
         response.headers["Retry-After"] = "1"
         return response
-    if isinstance(error, web.RequestPayloadError):
+    if isinstance(error, web.RequestPayloadError | ConnectionError):
         return respond(400, "body.incomplete", "The body did not arrive whole.", "Send it again.")
     if isinstance(error, web.HTTPException):
         return _http(error)

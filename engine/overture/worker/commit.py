@@ -8,9 +8,9 @@ from typing import Any
 
 from overture.model import Fact, clock
 from overture.state import contacts, keys, outbox
-from overture.state.identity import forward_entries
+from overture.state.identity import forward_entries, namesake_entries
 from overture.state.lease import Command, Lease, Leases
-from overture.state.log import Log
+from overture.state.log import Log, Taken
 from overture.state.wire import Wire
 from overture.worker.batch import Batch
 from overture.worker.decisions import decision
@@ -59,7 +59,11 @@ class Committer:
         """Append forwarded facts to their contacts' logs, then strike them out; doing it twice takes effect once."""
         key = keys.forwards(lease.partition)
         while blobs := await self._wire.call("LRANGE", key, 0, 255):
-            await self._log.append(forward_entries(map(contacts.unpack_fact, blobs)))
+            facts = [contacts.unpack_fact(blob) for blob in blobs]
+            taken = await self._log.append(forward_entries(facts))
+            namesakes = [fact for fact, status in zip(facts, taken, strict=True) if status is Taken.CONFLICT]
+            if namesakes:
+                await self._log.append(namesake_entries(namesakes))
             await self._leases.commit(lease, [("LREM", key, 1, blob) for blob in blobs])
 
 
