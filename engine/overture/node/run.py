@@ -163,9 +163,10 @@ async def _web(settings: Settings, parts: Parts, say: Callable[[str], None]) -> 
         try:
             await site.start()
         except (OSError, UnicodeError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
+            number = error.errno if isinstance(error, OSError) else None
+            reason = os.strerror(number) if number and number > 0 else str(error)  # below 0: a name that is none
             place = f"{settings.host}:{settings.port} cannot be listened on: {reason.lower()}."
-            if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            if number == errno.EADDRINUSE:
                 hint = "Stop what uses it, or choose another OVERTURE_PORT."
                 raise StartupRefused("port.taken", place, hint) from error
             raise StartupRefused("port.refused", place, "Choose other OVERTURE_HOST and OVERTURE_PORT.") from error
