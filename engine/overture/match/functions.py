@@ -77,7 +77,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
 def pattern(source: str) -> Callable[[Any], bool]:
     """A test whether a text has a part that matches ``source`` (RE2 syntax; anchor with ``^`` and ``$``).
 
-    Only the first `SEARCHED` characters are looked at: RE2 is linear, but a costly pattern over a long text still takes
+    A text of more than `SEARCHED` characters matches nothing: RE2 is linear, but a costly pattern over a long text still takes
     seconds in which this process does nothing else.
 
     Raises:
@@ -89,10 +89,10 @@ def pattern(source: str) -> Callable[[Any], bool]:
         raise Refused("condition.pattern", f"The pattern is not valid: {error}.", "Patterns are RE2.") from None
 
     def matches(text: Any) -> bool:
-        if type(text) is not str:
+        if type(text) is not str or len(text) > SEARCHED:
             return False
         try:
-            return search(text[:SEARCHED]) is not None
+            return search(text) is not None
         except UnicodeEncodeError:  # a lone surrogate is no text that RE2 can read
             return False
 
