@@ -77,7 +77,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
 def pattern(source: str) -> Callable[[Any], bool]:
     """A test whether a text has a part that matches ``source`` (RE2 syntax; anchor with ``^`` and ``$``).
 
-    A text of more than `SEARCHED` characters matches nothing: RE2 is linear, but a costly pattern over a long text still takes
+    A text of more than `SEARCHED` characters matches nothing: RE2 is linear, but a costly pattern over it would take
     seconds in which this process does nothing else.
 
     Raises:
