@@ -52,6 +52,7 @@ class Recovery:
         if fact.contact and fact.contact not in part.cache:
             part.cache.update(await contacts.load(self._wire, part.lease.partition, [fact.contact]))
         if begun > KILLS and not fact.type.startswith("$"):  # Overture's own are never given up
+            log.error("Fact %s is set aside: %d workers vanished while deciding it", fact.id, KILLS)
             batch = Batch(part, after, dead=[(fact, f"{KILLS} workers vanished while deciding it")])
             batch.after = Checkpoint(after.entry, after.facts, part.at.version)
         else:
