@@ -92,7 +92,7 @@ class Actions(Reading):
     # --- the actions ----------------------------------------------------------------------------------------
 
     def score(self, node: YamlNode, types: Types) -> Action | None:
-        body = self.mapping(node, "score")
+        body = self.body(node, "score")
         if body is None or not self.keys(body, ("name", "add", "set", "per"), ("name",)):
             return None
         name = self.text(body.items["name"], "name")
@@ -127,7 +127,7 @@ class Actions(Reading):
 
     def set(self, node: YamlNode, types: Types) -> Action | None:
         values: dict[str, Node] = {}
-        for name, value_node, key in self.entries(node, "set", FIELD_NAME):
+        for name, value_node, key in self.entries(self.body(node, "set"), "set", FIELD_NAME):
             kind = self.trait(key)
             value = self.value(value_node, kind or ANY, types)
             if value is not None:
@@ -141,7 +141,7 @@ class Actions(Reading):
         return UnsetAction(tuple(name.text for name in names))
 
     def assert_(self, node: YamlNode, types: Types) -> Action | None:
-        body = self.mapping(node, "assert")
+        body = self.body(node, "assert")
         if body is None or not self.keys(body, ("type", "properties"), ("type",)):
             return None
         name = self.text(body.items["type"], "type")
@@ -175,7 +175,7 @@ class Actions(Reading):
         return AssertAction(name.text, values)
 
     def segment(self, node: YamlNode, types: Types) -> Action | None:
-        body = self.mapping(node, "segment")
+        body = self.body(node, "segment")
         if body is None:
             return None
         self.keys(body, ("enter", "leave"))
@@ -192,7 +192,7 @@ class Actions(Reading):
         return SegmentAction(name.text, choice == "enter")
 
     def list(self, node: YamlNode, types: Types) -> Action | None:
-        body = self.mapping(node, "list")
+        body = self.body(node, "list")
         if body is None:
             return None
         self.keys(body, ("add", "remove"))
@@ -206,7 +206,7 @@ class Actions(Reading):
         return ListAction(name.text, choice == "add")
 
     def issue(self, node: YamlNode, types: Types) -> Action | None:
-        body = self.mapping(node, "issue")
+        body = self.body(node, "issue")
         if body is None:
             return None
         if "kind" not in body.items:
@@ -223,7 +223,7 @@ class Actions(Reading):
         return IssueAction(kind.text, values)
 
     def send(self, node: YamlNode, types: Types) -> Action | None:
-        body = self.mapping(node, "send")
+        body = self.body(node, "send")
         if body is None or not self.keys(body, ("channel", "template", "purpose", "to"), ("template",)):
             return None
         texts = {name: self.text(value, name) for name, value in body.items.items()}

@@ -37,7 +37,7 @@ class Behaviour(Reading):
         return tuple(rule for rule in found if rule is not None)
 
     def rule(self, name: str, node: YamlNode, key: Scalar) -> Rule | None:
-        body = self.mapping(node, f"The rule {name!r}")
+        body = self.body(node, f"The rule {name!r}")
         if body is None:
             return None
         if "while" in body.items:
@@ -54,8 +54,8 @@ class Behaviour(Reading):
         return Rule(name, self.ruleset, self.revision, when, types, then, priority, once, key.place)
 
     def when(self, node: YamlNode | None) -> tuple[Node | None, frozenset[str]]:
-        if isinstance(node, Mapping):
-            self.not_yet("join of several facts", next(iter(node.keys.values()))) if node.keys else None
+        if isinstance(node, Mapping) and node.keys:
+            self.not_yet("join of several facts", next(iter(node.keys.values())))
             return None, frozenset()
         scalar = self.text(node, "A condition")
         when = expression(scalar, 0, self.scope, self.report) if scalar else None

@@ -28,6 +28,13 @@ class Reading:
             self.report.add("ruleset.shape", f"{what} is a mapping", node, "Write name: value, one a line.")
         return None
 
+    def body(self, node: YamlNode | None, what: str) -> Mapping | None:
+        """A mapping that must be there; None where there is nothing or something else (both reported)."""
+        if node is not None and _is_null(node):
+            self.report.add("ruleset.shape", f"{what} is empty", node, "Write name: value, one a line.")
+            return None
+        return self.mapping(node, what)
+
     def entries(
         self, node: YamlNode | None, what: str, names: re.Pattern[str] = NAME
     ) -> Iterator[tuple[str, YamlNode, Scalar]]:

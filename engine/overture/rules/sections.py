@@ -9,7 +9,7 @@ from overture.rules.ruleset import ListDecl, ScoreDecl, TemplateDecl
 from overture.rules.scope import BUILT_IN, CONTACT_FIELDS, EITHER, FACT_FIELDS, KEYED, PLAIN, Scope
 from overture.rules.template import check_template
 from overture.rules.types import DECLARABLE, Type, parse_type
-from overture.rules.yamltext import Mapping, YamlNode
+from overture.rules.yamltext import Mapping, Scalar, YamlNode
 
 REQUIRABLE = ("channels", "scores", "segments", "lists")
 
@@ -139,11 +139,11 @@ class Sections(Reading):
     def read_templates(self) -> None:
         """After the traits: templates may name them."""
         for name, value, key in self.entries(self.root.items.get("templates"), "templates"):
-            mapping = self.mapping(value, f"The template {name!r}")
+            mapping = self.body(value, f"The template {name!r}")
             if mapping is None:
                 continue
             self.keys(mapping, ("subject", "text", "html"))
-            if not mapping.items.keys() & {"text", "html"}:
+            if all(_blank(mapping.items.get(part)) for part in ("text", "html")):
                 self.report.add("template.empty", f"The template {name!r} has no text and no html", key)
             parts: dict[str, str] = {}
             for part in ("subject", "text", "html"):
@@ -152,6 +152,10 @@ class Sections(Reading):
                     check_template(scalar, self.scope, self.report)
                     parts[part] = scalar.text
             self.templates[name] = TemplateDecl(name, **parts)
+
+
+def _blank(node: YamlNode | None) -> bool:
+    return node is None or (isinstance(node, Scalar) and isinstance(node.value, str) and not node.value.strip())
 
 
 def _written(kind: Type) -> str:

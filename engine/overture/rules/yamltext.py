@@ -210,6 +210,8 @@ class _Reader:
         if isinstance(parent, Mapping) and key is None:
             return self.key(event, place, parent)
         if _is_scalar(event):
+            if key is not None and event.start_mark.index == event.end_mark.index:
+                place = key.place  # nothing is written: the parser says where the next thing stands
             node: YamlNode = self.scalar(event, place, pointer)
             if bad := _FORBIDDEN.search(node.text):
                 message = f"The character U+{ord(bad[0]):04X} has no place in a document"
