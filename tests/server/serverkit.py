@@ -287,12 +287,13 @@ def plain_environ() -> dict[str, str]:
 
 
 def overture(
-    *arguments: str, environ: Mapping[str, str] | None = None, cwd: Path | None = None
+    *arguments: str, environ: Mapping[str, str] | None = None, cwd: Path | None = None, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command line to its end."""
+    """Run the command line to its end; ``stdin`` is what is piped into it."""
     return subprocess.run(
         [sys.executable, "-m", "overture.cli", *arguments],
-        cwd=cwd, env={**plain_environ(), **(environ or {})}, capture_output=True, text=True, timeout=PATIENCE,
+        cwd=cwd, env={**plain_environ(), **(environ or {})}, input=stdin,
+        capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
 
 

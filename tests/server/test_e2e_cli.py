@@ -69,6 +69,24 @@ def test_check_without_anything_to_read(tmp_path: Path) -> None:
     assert "not UTF-8" in sentence(overture("check", str(tmp_path / "latin.yaml")))
 
 
+def test_check_of_what_never_ends_or_is_a_pipe(tmp_path: Path) -> None:
+    good = written(tmp_path, "good", GOOD.format(name="good", points=1))
+    endless = "/dev/zero cannot be read: it is larger than a document may be (256 KiB)."
+    assert endless in sentence(overture("check", good, "/dev/zero"))
+    large = written(tmp_path, "large", "# " + "é" * 262_144)
+    assert f"{large} cannot be read: it is larger" in sentence(overture("check", large))
+    assert "Is a directory" in sentence(overture("check", str(tmp_path)))
+    piped = overture("check", "/dev/stdin", stdin=GOOD.format(name="good", points=1))
+    assert (piped.returncode, piped.stdout) == (0, "/dev/stdin: good\n")
+
+
+def test_deploy_from_a_pipe(server: Server, environ: Mapping[str, str]) -> None:
+    name = fresh("cli")
+    run = overture("deploy", "/dev/stdin", "--no-activate", environ=environ, stdin=GOOD.format(name=name, points=1))
+    assert run.returncode == 0, run.stderr
+    assert server.get(f"/v1/rulesets/{name}")["revisions"][0]["revision"] in run.stdout
+
+
 def test_deploy_and_roll_back(server: Server, environ: Mapping[str, str], tmp_path: Path) -> None:
     name, ada = fresh("cli").replace("-", "_"), fresh("ada")
     clicked = lambda: server.facts(fact("clicked", ada))["decisions"][0]["scores"].get("clicks", 0)  # noqa: E731

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +13,42 @@ from rich.console import Console
 
 from overture.model import Diagnostic, Refused
 from overture.rules import inspect, load
+from overture.rules.yamltext import SIZE_LIMIT
 
-Findings = list[tuple[Path, list[Diagnostic]]]
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document as read, and every finding about it."""
+
+    file: Path
+    text: str
+    findings: list[Diagnostic]
+
+    @property
+    def refused(self) -> bool:
+        return any(finding.severity == "error" for finding in self.findings)
 
 
-def check_files(files: Sequence[Path]) -> Findings:
-    """The findings of each document, in the order given. Raises Refused where there is nothing to read."""
+def check_files(files: Sequence[Path]) -> list[Document]:
+    """The documents, each read once, in the order given. Raises Refused where there is nothing to read."""
     if not files:
         raise Refused("check.no_files", "There is no document to check.", "Name one or more YAML files.")
-    return [(file, inspect(read(file))[1]) for file in files]
+    return [Document(file, text := _read(file), inspect(text)[1]) for file in files]
 
 
-def read(file: Path) -> str:
+def _read(file: Path) -> str:
+    """The text of a file or pipe, which may be endless."""
+    cap = SIZE_LIMIT + 1  # a byte order mark does not count
     try:
-        return file.read_text("utf-8")
+        with file.open(encoding="utf-8") as opened:
+            text = opened.read(cap + 1)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise Refused("check.unreadable", f"{file} cannot be read: {reason}.") from error
+    if len(text) > cap:
+        reason = f"it is larger than a document may be ({SIZE_LIMIT >> 10} KiB)"
+        raise Refused("check.unreadable", f"{file} cannot be read: {reason}.", "Split the ruleset.")
+    return text
 
 
 def name_of(text: str) -> str:
@@ -36,18 +56,18 @@ def name_of(text: str) -> str:
     return load(text).name
 
 
-def report(findings: Findings, console: Console, *, as_json: bool) -> None:
+def report(documents: Sequence[Document], console: Console, *, as_json: bool) -> None:
     """One line a finding: ``file:line:column: severity code: message`` and its hint."""
     if as_json:
         shown: list[dict[str, Any]] = [
-            {"file": str(file), "findings": [msgspec.to_builtins(d) for d in found]} for file, found in findings
+            {"file": str(d.file), "findings": [msgspec.to_builtins(f) for f in d.findings]} for d in documents
         ]
         print(json.dumps(shown))
         return
-    for file, found in findings:
-        for d in found:
-            console.print(f"{file}:{d.line}:{d.column}: {d.severity} {d.code}: {d.message}", markup=False)
+    for document in documents:
+        for d in document.findings:
+            console.print(f"{document.file}:{d.line}:{d.column}: {d.severity} {d.code}: {d.message}", markup=False)
             if d.hint:
                 console.print(f"    {d.hint}", markup=False)
-        if not any(d.severity == "error" for d in found):
-            console.print(f"{file}: good", markup=False)
+        if not document.refused:
+            console.print(f"{document.file}: good", markup=False)

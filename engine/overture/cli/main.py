@@ -79,29 +79,28 @@ def _loop() -> tuple[Any, Any]:
 @app.command
 def check(*files: Path, as_json: Json = False) -> int:
     """Check ruleset documents without a server: every error at once, with its place and a hint."""
-    findings = check_files(files)
-    report(findings, console, as_json=as_json)
-    return REFUSED_INPUT if any(d.severity == "error" for _, found in findings for d in found) else 0
+    documents = check_files(files)
+    report(documents, console, as_json=as_json)
+    return REFUSED_INPUT if any(document.refused for document in documents) else 0
 
 
 @app.command
 def deploy(*files: Path, url: Url = None, activate: bool = True, as_json: Json = False) -> int:
     """Put ruleset documents on the server and make them active."""
-    findings = check_files(files)
-    if any(d.severity == "error" for _, found in findings for d in found):
-        report(findings, console, as_json=as_json)
+    documents = check_files(files)
+    if any(document.refused for document in documents):
+        report(documents, console, as_json=as_json)
         return REFUSED_INPUT
     done: list[dict[str, Any]] = []
     with _client(url) as client:
-        for file in files:
-            text = file.read_text("utf-8")
-            revision = client.put_ruleset(text)
+        for document in documents:
+            revision = client.put_ruleset(document.text)
             if activate:
                 revision |= client.activate(revision["name"], revision["revision"])
             done.append(revision)
             if not as_json:
                 state = "active" if activate else "put, not active"
-                console.print(f"{file}: {revision['name']} {revision['revision']} {state}")
+                console.print(f"{document.file}: {revision['name']} {revision['revision']} {state}", markup=False)
     if as_json:
         print(json.dumps(done))
     return 0
