@@ -14,8 +14,10 @@ from overture.model.errors import (
     StoreUnavailable,
 )
 from overture.model.fact import Draft, Fact
+from overture.model.series import Candidate, Held, Series
 
 __all__ = [
+    "Candidate",
     "ChainTooDeep",
     "Contact",
     "Delivery",
@@ -25,6 +27,7 @@ __all__ = [
     "Fact",
     "Fenced",
     "Firing",
+    "Held",
     "Issued",
     "Message",
     "Overloaded",
@@ -32,6 +35,7 @@ __all__ = [
     "PluginFailed",
     "Refused",
     "Score",
+    "Series",
     "StartupRefused",
     "Step",
     "StoreUnavailable",

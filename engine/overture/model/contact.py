@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from overture.model.series import Candidate, Held, Series
+
 Number = int | float
 Score = Number | dict[str, Number]
 
@@ -41,6 +43,12 @@ class Contact(msgspec.Struct, array_like=True):
     fired: dict[str, int | dict[str, int]] = {}  # memory of `once_per`: rule -> when, or key -> when
     issued: list[Issued] = []
     merged_into: str = ""  # set on an anonymous contact that became known: later facts are forwarded there
+    clock: int = 0  # the instant up to which this contact has been decided; never goes back; `now()` in conditions
+    due: int = 0  # the next instant at which time alone may change something; 0: none
+    stamps: dict[str, int | dict[str, int]] = {}  # decaying scores: name -> instant of the stored value, or key -> it
+    history: dict[str, Series] = {}  # id of the series -> what it keeps
+    joins: dict[str, list[list[Candidate]]] = {}  # rule id -> for each part its candidates, by occurred_at
+    held: dict[str, list[Held]] = {}  # id of a `while` rule that holds -> what to take back
 
     def copy(self) -> Contact:
         """A working copy that shares no mutable part with this state (values inside traits are never mutated)."""
@@ -60,4 +68,10 @@ class Contact(msgspec.Struct, array_like=True):
             {k: dict(v) if type(v) is dict else v for k, v in self.fired.items()},
             list(self.issued),
             self.merged_into,
+            self.clock,
+            self.due,
+            {k: dict(v) if type(v) is dict else v for k, v in self.stamps.items()},
+            dict(self.history),
+            dict(self.joins),
+            dict(self.held),
         )
