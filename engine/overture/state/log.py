@@ -67,13 +67,11 @@ class Log:
         """Append; answers when all is on disk, in order. Raises StoreUnavailable: effect unknown, try again."""
         if len(entries) == 1 and not entries[0].elsewhere:
             return [await self._put(entries[0])]
-        earlier = await asyncio.gather(*(self._taken_elsewhere(e) for e in entries if e.elsewhere))
-        known = dict(zip((id(e) for e in entries if e.elsewhere), earlier, strict=True))
-        waiting = [None if known.get(id(entry)) is not None else self._put(entry) for entry in entries]
-        answers: list[Taken] = []
-        for entry, future in zip(entries, waiting, strict=True):
-            answers.append(await future if future is not None else known[id(entry)] or Taken.DUPLICATE)
-        return answers
+        moved = [i for i, entry in enumerate(entries) if entry.elsewhere]
+        earlier = await asyncio.gather(*(self._taken_elsewhere(entries[i]) for i in moved))
+        known = dict(zip(moved, earlier, strict=True))
+        answers = [known.get(i) or self._put(entry) for i, entry in enumerate(entries)]
+        return [answer if isinstance(answer, Taken) else await answer for answer in answers]
 
     async def _taken_elsewhere(self, entry: Entry) -> Taken | None:
         """A fact sent again after its contact became known would go to another partition: look where it went first."""

@@ -76,7 +76,16 @@ if redis.call('HGET', KEYS[1], 'worker') ~= ARGV[1] then return 0 end
 return redis.call('HSET', KEYS[1], 'worker', '', 'until', 0)
 """
 
-COMMIT = """
+_RUN = """
+local n = #ARGV
+while i <= n do
+  local words = tonumber(ARGV[i])
+  redis.call(unpack(ARGV, i + 1, i + words))
+  i = i + words + 1
+end
+"""  # the commands in ARGV from `i` on, each as its length and its words
+
+COMMIT = f"""
 -- KEYS: owner, checkpoint.
 -- ARGV: epoch, previous checkpoint, next checkpoint, then commands, each as its length and its words.
 -- All or nothing: a stale epoch or a checkpoint that has moved writes nothing. Checkpoints '' and '' leave it alone.
@@ -85,13 +94,8 @@ if ARGV[2] ~= ARGV[3] then
   if (redis.call('GET', KEYS[2]) or '') ~= ARGV[2] then return 'checkpoint' end
   redis.call('SET', KEYS[2], ARGV[3])
 end
-local i, n = 4, #ARGV
-while i <= n do
-  local words = tonumber(ARGV[i])
-  redis.call(unpack(ARGV, i + 1, i + words))
-  i = i + words + 1
-end
-return 'ok'
+local i = 4
+{_RUN}return 'ok'
 """
 
 # For `bench/chaos --weaken fence` only: it shows that the bed detects what the fence prevents.
@@ -99,16 +103,11 @@ COMMIT_WITHOUT_FENCE = COMMIT.replace(
     "if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'epoch' end", ""
 ).replace("if (redis.call('GET', KEYS[2]) or '') ~= ARGV[2] then return 'checkpoint' end", "")
 
-SWAP = """
+SWAP = f"""
 -- KEYS: a value.  ARGV: what it must be now, then commands as in COMMIT. For a write by one who owns no lease.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-local i, n = 2, #ARGV
-while i <= n do
-  local words = tonumber(ARGV[i])
-  redis.call(unpack(ARGV, i + 1, i + words))
-  i = i + words + 1
-end
-return 1
+local i = 2
+{_RUN}return 1
 """
 
 ACTIVATE = """
