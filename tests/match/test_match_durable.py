@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import durable_rules_engine
 import pytest
 from matchkit import both, call, compare, contact, either, fact, no, rule
 
-from overture.match import Matcher, Reference, available, build
+from overture.match import Matcher, Reference, build
 from overture.model import Contact, Fact
 from overture.rules.ruleset import Rule
 from overture.rules.tree import Node
 
-pytestmark = pytest.mark.skipif(not available(), reason="durable-rules is not installed")
+durable_rules_engine = pytest.importorskip("durable_rules_engine")
 
 from overture.match.durable import Durable  # noqa: E402
 from overture.match.lowering import MAX_ALTERNATIVES, MAX_TESTS, Computed, lower  # noqa: E402
