@@ -13,7 +13,7 @@ from workerkit import PARTITIONS, Bed
 
 from overture.model import Fact
 from overture.state import keys
-from overture.state.archive import ArchiveWriter, read
+from overture.state.archive import ArchiveWriter, entries
 from overture.state.log import pack_entry
 
 PAD = "x" * 9000
@@ -25,7 +25,7 @@ def entry(n: int, pad: int = 0) -> tuple[str, bytes]:
 
 
 def numbers(directory: Path, partition: int = 0) -> list[str]:
-    return [id for id, _ in read(directory, partition)]
+    return [id for id, _ in entries(directory, partition)]
 
 
 async def test_the_log_is_archived_and_trimmed(store_url: str, tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ async def test_the_log_is_archived_and_trimmed(store_url: str, tmp_path: Path) -
                 break
             await asyncio.sleep(0.05)
         assert trimmed()
-        assert sum(1 for p in range(PARTITIONS) for _ in read(bed.archive, p)) > 0
+        assert sum(1 for p in range(PARTITIONS) for _ in entries(bed.archive, p)) > 0
         await bed.leave(member, "kill")
         await bed.feed(*(f"u{n}" for n in range(40)))
         await bed.join()

@@ -17,7 +17,7 @@ from overture.model import Fact, StoreUnavailable, Trace, clock
 from overture.model.ids import partition_of
 from overture.rules import load
 from overture.state import keys
-from overture.state.archive import entry_order, read
+from overture.state.archive import entries, entry_order
 from overture.state.contacts import Contacts
 from overture.state.identity import Identity
 from overture.state.lease import Leases
@@ -242,7 +242,7 @@ class Bed:
 
     def kept(self, p: int) -> list[str]:
         """The facts of one partition, from the archive and then the log, each entry once; what apps posted only."""
-        rows = [(entry_order(id), facts) for id, facts in read(self.archive, p)]
+        rows = [(entry_order(id), unpack([b"f", blob])) for id, blob in entries(self.archive, p)]
         last = rows[-1][0] if rows else (0, 0)
         tail = [
             (entry_order(id.decode()), unpack(next(iter(row.items())))) for id, row in self.store.xrange(keys.log(p))

@@ -16,9 +16,6 @@ from pathlib import Path
 import msgspec
 import zstandard
 
-from overture.model import Fact
-from overture.state.log import unpack
-
 FILE_BYTES = 64 << 20
 _frames = msgspec.msgpack.Decoder(list[tuple[str, bytes]])
 
@@ -73,15 +70,15 @@ class ArchiveWriter:
             self._file = None
 
 
-def read(directory: Path, partition: int) -> Iterator[tuple[str, list[Fact]]]:
-    """(entry id, facts) of one partition in log order, each once. A torn last frame is left out: the log has it."""
+def entries(directory: Path, partition: int) -> Iterator[tuple[str, bytes]]:
+    """(entry id, value) of one partition in log order, each once. A torn last frame is left out: the log has it."""
     last = (0, 0)
     for path in sorted((directory / f"p{partition:03d}").glob("*.ovz"), key=_place):
         for id, blob in _entries(path):
             place = entry_order(id)
             if place > last:
                 last = place
-                yield id, unpack([b"f", blob])
+                yield id, blob
 
 
 def entry_order(id: str) -> tuple[int, int]:

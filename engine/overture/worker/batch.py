@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from overture.decide import step
 from overture.model import Contact, Fact, Step, clock
-from overture.worker.partition import Checkpoint, Partition
+from overture.state.checkpoint import Checkpoint
+from overture.worker.partition import Partition
 from overture.worker.plans import Plans
 
 log = logging.getLogger("overture.worker")

@@ -13,13 +13,14 @@ from typing import Any
 
 from overture.model import Fact, OvertureError, StoreUnavailable
 from overture.state import contacts, keys
+from overture.state.checkpoint import Checkpoint
 from overture.state.lease import Lease, Leases
 from overture.state.log import Log, unpack
 from overture.state.wire import Wire
 from overture.worker.archivist import Archivist
 from overture.worker.batch import Batch, decide
 from overture.worker.commit import Committer
-from overture.worker.partition import RECOVERED, Checkpoint, Partition
+from overture.worker.partition import RECOVERED, Partition
 from overture.worker.plans import Plans
 from overture.worker.recovery import Recovery
 from overture.worker.replies import Replies

@@ -7,31 +7,12 @@ from dataclasses import dataclass, field
 
 from overture.decide import Plan
 from overture.model import Contact, Fact
+from overture.state.checkpoint import Checkpoint
 from overture.state.lease import Lease
 
 CACHED = 2_000  # contacts at hand per partition
 BATCH_BYTES = 1 << 20  # of facts in one commit: what rules make of them is a multiple
 RECOVERED = 512  # facts decided one by one after the previous owner vanished; also the largest batch
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """Where a partition stands: the last log entry wholly decided, how many facts of the next one are decided too, and
-    the version of the active set there."""
-
-    entry: str = "0-0"
-    facts: int = 0
-    version: int = 0
-
-    @classmethod
-    def parse(cls, text: str) -> Checkpoint:
-        if not text:
-            return cls()
-        entry, facts, version = text.split("/")
-        return cls(entry, int(facts), int(version))
-
-    def __str__(self) -> str:
-        return f"{self.entry}/{self.facts}/{self.version}"
 
 
 @dataclass(slots=True)

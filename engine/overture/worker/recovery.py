@@ -11,10 +11,11 @@ import logging
 
 from overture.model import Fact, OvertureError
 from overture.state import contacts, keys
+from overture.state.checkpoint import Checkpoint
 from overture.state.wire import Wire
 from overture.worker.batch import SLICE, Batch, decide, describe
 from overture.worker.commit import Committer
-from overture.worker.partition import Checkpoint, Partition
+from overture.worker.partition import Partition
 from overture.worker.plans import Plans
 
 log = logging.getLogger("overture.worker")

@@ -1,0 +1,9 @@
+"""What was decided, read again: recorded facts in the order in which they were decided, and replaying them.
+
+Live decisions are deterministic: a contact's state follows from its own facts, in their order, each decided by the
+active set at its place in the log. So the past can be asked, exactly, for as long as the facts are there.
+"""
+
+from overture.records.recorded import Recorded, Recording
+
+__all__ = ["Recorded", "Recording"]
