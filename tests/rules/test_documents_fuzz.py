@@ -13,7 +13,7 @@ from overture.rules.codes import CODES
 from overture.rules.document import inspect, load
 from overture.rules.report import RulesetInvalid
 
-GOOD = [path.read_text() for path in sorted((Path(__file__).parents[2] / "rulesets").glob("*.yaml"))]
+GOOD = [p.read_text() for p in sorted((Path(__file__).parents[2] / "rulesets").glob("*.yaml")) if ".test." not in p.name]
 WORDS = """{ } [ ] : " ' &a *a !!x | >- # \\ {{ {% %} }} ? , 0 null ~ * == ( ) when: fact. fact.type contact.scores é"""
 BLANKS = ["- ", "\n", "\n  ", "\t", "\0", " and ", " not ", "= ", "\U0001f600", "\ud800", "---\n", "%YAML 1.1\n"]
 PIECES = st.sampled_from([*WORDS.split(), *BLANKS])

@@ -178,6 +178,28 @@ CODES: dict[str, Code] = {
         "{{ contact.first_name }}",
         "warning",
     ),
+    # --- tests ----------------------------------------------------------------------------------------------
+    "test.empty": Code("A test that checks nothing", "A test needs a step `expect`, and an `expect` something to look at.", "steps: [{fact: {type: order_completed}}]"),
+    "test.name": Code("Two tests of one name", "A report would not tell them apart.", "tests: [{name: a, …}, {name: a, …}]"),
+    "test.step": Code("One step is one thing", "A step has exactly one of `fact`, `advance` and `expect`; beside `fact` also `backfill`.", "- {advance: 3d, expect: {…}}"),
+    "test.instant": Code("Not an instant", "Instants are written as RFC 3339 with an offset, such as `2026-03-27T10:00:00+01:00`.", "at: 2026-03-27"),
+    "test.duration": Code("Not a duration", "`advance` takes a duration such as `30s` `15m` `12h` `3d` `2w`, or `{to: instant}`.", "advance: tomorrow"),
+    "test.backwards": Code("The clock goes forward only", "The instant lies before the one that the test has come to.", "advance: {to: 2020-01-01T00:00:00Z}"),
+    "test.fact": Code("The API would refuse it", "The message has the reason that the API would give; `docs/fact-errors.md` lists them all.", "fact: {type: Order Completed}"),
+    "test.fact_id": Code("One id, two facts", "The same fact under the same id takes effect once, as over HTTP; another fact needs another id.", "fact: {type: clicked, id: f1}, fact: {type: viewed, id: f1}"),
+    "test.field": Code("An unknown field", "No ruleset that the test runs declares this field for this fact type.", "fact: {type: page_viewed, pth: /}"),
+    "test.value": Code(
+        "Not what is declared",
+        "A field is missing, or has another type than declared. The fact is taken all the same, as over HTTP; conditions will not see that field.",
+        "fact: {type: page_viewed, path: 3}",
+        "warning",
+    ),
+    "test.unknown": Code("Nothing has this name", "No action or rule of the rulesets that the test runs has it, so that the expectation says nothing.", "expect: {issued: {vuocher: 1}}"),
+    "test.ruleset": Code(
+        "An unknown ruleset",
+        "`x.test.yaml` stands beside `x.yaml`; `rulesets` names further documents of that folder, on a server rulesets that are active.",
+        "rulesets: [webengagement]",
+    ),
     # --- several rulesets together --------------------------------------------------------------------------
     "link.duplicate": Code("Declared twice", "Two active rulesets declare the same thing in different ways, or both give it content.", "scores: {lead: {max: 10}}"),
     "link.unmet": Code("Nobody provides it", "A ruleset requires something that no active ruleset declares (or a channel that is not installed).", "requires: {scores: [lead]}"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 
 from overture.model.errors import Diagnostic
@@ -18,7 +19,7 @@ from overture.rules.yamltext import Mapping, YamlNode, normalise, read
 LATER = ("journeys", "sessions", "scripts", "forms")
 KEYS = (
     "apiVersion", "kind", "name", "description", "requires", "facts", "traits", "consts", "scores", "lists", "segments",
-    "rules", "templates", *LATER,
+    "rules", "templates", "tests", *LATER,
 )  # fmt: skip
 
 
@@ -33,14 +34,21 @@ def load(text: str) -> Ruleset:
     return ruleset
 
 
-def inspect(text: str) -> tuple[Ruleset | None, list[Diagnostic]]:
-    """The ruleset, None where there are errors; and every diagnostic by line, warnings included."""
+def inspect(
+    text: str, tests: Callable[[YamlNode, Report], None] | None = None
+) -> tuple[Ruleset | None, list[Diagnostic]]:
+    """The ruleset, None where there are errors; and every diagnostic by line, warnings included.
+
+    ``tests`` reads the section of that name, which says nothing about what the ruleset does.
+    """
     report = Report()
     ruleset: Ruleset | None = None
     with report.until_full():
         root = read(text, report)
         if root is not None:
             ruleset = _ruleset(root, normalise(text), report)
+            if tests is not None and isinstance(root, Mapping) and "tests" in root.items:
+                tests(root.items["tests"], report)
     return (None if report.failed else ruleset), report.ordered()
 
 
