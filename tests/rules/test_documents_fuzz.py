@@ -13,7 +13,8 @@ from overture.rules.codes import CODES
 from overture.rules.document import inspect, load
 from overture.rules.report import RulesetInvalid
 
-GOOD = [p.read_text() for p in sorted((Path(__file__).parents[2] / "rulesets").glob("*.yaml")) if ".test." not in p.name]
+RULESETS = Path(__file__).parents[2] / "rulesets"
+GOOD = [path.read_text() for path in sorted(RULESETS.glob("*.yaml")) if ".test." not in path.name]
 WORDS = """{ } [ ] : " ' &a *a !!x | >- # \\ {{ {% %} }} ? , 0 null ~ * == ( ) when: fact. fact.type contact.scores é"""
 BLANKS = ["- ", "\n", "\n  ", "\t", "\0", " and ", " not ", "= ", "\U0001f600", "\ud800", "---\n", "%YAML 1.1\n"]
 PIECES = st.sampled_from([*WORDS.split(), *BLANKS])
