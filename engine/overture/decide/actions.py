@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from overture.decide.consent import consent_verdict
-from overture.decide.work import Work, fits, is_number
+from overture.decide.limits import size, too_much
+from overture.decide.work import Work, is_number
 from overture.match import compile_value
 from overture.model import Contact, Effect, Fact, Message
 from overture.model.clock import to_text
@@ -47,10 +48,24 @@ def _getters(values: Mapping[str, r.Value]) -> list[tuple[str, Getter]]:
     return [(name, compile_value(node)) for name, node in values.items()]
 
 
-def _computed(getters: list[tuple[str, Getter]], fact: Fact, contact: Contact) -> dict[str, Any]:
-    """The values that are not missing, and not too large to keep."""
-    pairs = ((name, get(fact, contact)) for name, get in getters)
-    return {name: value for name, value in pairs if value is not None and fits(value)}
+def _computed(
+    getters: list[tuple[str, Getter]], fact: Fact, contact: Contact, kind: str, what: str
+) -> tuple[dict[str, Any], int, list[Effect]]:
+    """The values that are not missing, their size, and an effect of that kind for each that is too much to keep."""
+    values: dict[str, Any] = {}
+    total = 0
+    refused: list[Effect] = []
+    for name, get in getters:
+        value = get(fact, contact)
+        if value is None:
+            continue
+        length = size(value)
+        if reason := too_much(value, length):
+            refused.append(Effect(kind, what, name, reason=reason))
+        else:
+            values[name] = value
+            total += length
+    return values, total, refused
 
 
 def _score(action: r.ScoreAction, decl: r.ScoreDecl) -> Act:
@@ -110,7 +125,8 @@ def _assert(action: r.AssertAction) -> Act:
     getters = _getters(action.properties)
 
     def act(work: Work, fact: Fact, rule: str, _revision: str) -> list[Effect]:
-        return [work.derive(rule, fact, action.type, _computed(getters, fact, work.contact))]
+        values, length, refused = _computed(getters, fact, work.contact, "assert", action.type)
+        return [work.derive(rule, fact, action.type, values, length), *refused]
 
     return act
 
@@ -139,7 +155,8 @@ def _issue(action: r.IssueAction) -> Act:
     getters = _getters(action.properties)
 
     def act(work: Work, fact: Fact, rule: str, _revision: str) -> list[Effect]:
-        return [work.issue(rule, action.kind, _computed(getters, fact, work.contact))]
+        values, _, refused = _computed(getters, fact, work.contact, "issue", action.kind)
+        return [*work.issue(rule, action.kind, values), *refused]
 
     return act
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from overture.decide.merge import merge, merge_ids
+from overture.decide import holdings
+from overture.decide.merge import merge
 from overture.decide.work import Work
 from overture.model import Effect, Fact
 
 
 def apply_fact(work: Work, fact: Fact) -> list[Effect]:
     """Apply ``identify``, ``consent``, ``$merge`` and the outcomes of messages; remember the identifiers presented."""
+    effects: list[Effect] = []
     for kind, value in fact.ids.items():
-        merge_ids(work.contact.ids, kind, value)
+        for name in holdings.keep_ids(work.contact, kind, value):
+            effects.append(Effect("identify", kind, name, reason=holdings.FULL))
     apply = _APPLY.get(fact.type)
-    return apply(work, fact) if apply else []
+    return effects + apply(work, fact) if apply else effects
 
 
 def _identify(work: Work, fact: Fact) -> list[Effect]:
@@ -33,7 +36,7 @@ def _suppress(work: Work, fact: Fact) -> list[Effect]:
         return []
     reason = "complaint" if fact.type == "message.complained" else "bounce"
     address = f"{p.get('channel', '')}:{p['address']}"
-    work.contact.suppressed[address] = reason
+    holdings.suppress(work.contact, address, reason)
     return [Effect("suppress", address, "", None, reason)]
 
 

@@ -7,10 +7,12 @@ the stronger contact takes that state in. A fact that still arrives at the weake
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections import Counter
+from typing import Any
 
 import msgspec
 
+from overture.decide import holdings
 from overture.decide.work import Work
 from overture.model import Contact, Effect, Fact, Step, Trace
 from overture.model.contact import Number
@@ -29,6 +31,7 @@ def link(contact: Contact, fact: Fact, now: int) -> Step:
     state: Any = msgspec.to_builtins(contact)
     merge = _forwarded(fact, into, f"$merge:{contact.id}", "$merge", {"from": contact.id, "state": state})
     emptied = Contact(contact.id, after.seq, after.program, contact.created_at, now, ids=after.ids, merged_into=into)
+    emptied.weight = holdings.weigh(emptied)
     return Step(emptied, trace, forwards=[merge], scores=set(ranked(contact)), segments=set(contact.segments))
 
 
@@ -43,16 +46,20 @@ def forward(contact: Contact, fact: Fact, now: int) -> Step:
 
 
 def merge(work: Work, fact: Fact) -> list[Effect]:
-    """``$merge``: take in the state of a weaker contact. What both know, the stronger knows better; scores add."""
+    """``$merge``: take in the state of a weaker contact. What both know, the stronger knows better; scores add.
+
+    For what there is no room, an effect says how many of what kind were left out.
+    """
     mine = work.contact
     theirs = msgspec.convert(fact.properties["state"], Contact)
+    left_out: Counter[str] = Counter()
     for kind, value in theirs.ids.items():
-        merge_ids(mine.ids, kind, value)
+        left_out[kind] += len(holdings.keep_ids(mine, kind, value))
     for name, value in theirs.traits.items():
-        if name not in mine.traits:
-            mine.traits[name] = value
+        if name not in mine.traits and holdings.keep_trait(mine, name, value):
+            left_out["traits"] += 1
     for name, score in theirs.scores.items():
-        _add_score(work, name, score)
+        left_out["scores"] += _add_score(work, name, score)
     for name, at in theirs.segments.items():
         if name not in mine.segments:
             # Joined silently: what entering sets off has been done for the weaker contact.
@@ -61,40 +68,29 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
     for name, at in theirs.lists.items():
         mine.lists.setdefault(name, at)
     for channel, purposes in theirs.consent.items():
-        own = mine.consent.setdefault(channel, {})
         for purpose, state in purposes.items():
             # Who of the two spoke last is not known: a refusal is not to be overruled by a merge.
-            own[purpose] = "denied" if "denied" in (state, own.get(purpose)) else own.get(purpose, state)
-    mine.suppressed = {**theirs.suppressed, **mine.suppressed}
+            own = mine.consent.get(channel, {}).get(purpose, state)
+            if holdings.keep_consent(mine, channel, purpose, "denied" if "denied" in (state, own) else own):
+                left_out["consent"] += 1
+    for address, reason in theirs.suppressed.items():
+        if address not in mine.suppressed:
+            holdings.suppress(mine, address, reason)
     for rule, memory in theirs.fired.items():
         own = mine.fired.get(rule)
-        if type(memory) is dict and type(own) is dict:
-            mine.fired[rule] = {**memory, **own}
-        elif own is None:
-            mine.fired[rule] = memory
-        elif type(own) is int and type(memory) is int:
-            mine.fired[rule] = max(own, memory)
-    mine.issued.extend(theirs.issued)
+        if type(memory) is dict and type(own) is not int:
+            holdings.remember(mine, rule, memory)
+        elif type(memory) is int and (own is None or type(own) is int):
+            mine.fired[rule] = max(own or 0, memory)
+    for code in theirs.issued:
+        holdings.keep_code(mine, code)
     mine.seq += theirs.seq  # their timeline is read as part of this one: numbers for it, right before this moment's
     work.changed.add("*")  # also what they stood in and, with what the stronger knows, do not belong into
     if theirs.program != mine.program:
         mine.program = 0  # what they stood in may be gone by now: the next fact catches up
     mine.created_at = min(mine.created_at, theirs.created_at) if theirs.created_at else mine.created_at
-    return [Effect("merge", theirs.id)]
-
-
-def merge_ids(ids: dict[str, Any], kind: str, value: Any) -> None:
-    """Add identifiers of one kind: one user_id, any number of the others (external: one per system)."""
-    if kind == "user_id":
-        ids.setdefault(kind, value)
-    elif kind == "external":
-        ids[kind] = {**value, **ids.get(kind, {})}
-    else:
-        known: list[str] = ids.get(kind, [])
-        presented = cast(list[str], value if type(value) is list else [value])
-        new = [v for v in presented if v not in known]
-        if new:
-            ids[kind] = [*known, *new]
+    refused = (Effect("merge", kind, theirs.id, None, n, holdings.FULL) for kind, n in left_out.items() if n)
+    return [Effect("merge", theirs.id), *refused]
 
 
 def ranked(contact: Contact) -> list[str]:
@@ -105,9 +101,13 @@ def ranked(contact: Contact) -> list[str]:
     return names
 
 
-def _add_score(work: Work, name: str, score: Number | dict[str, Number]) -> None:
+def _add_score(work: Work, name: str, score: Number | dict[str, Number]) -> int:
+    """Answers how many there was no room for."""
+    refused = 0
     for key, value in score.items() if type(score) is dict else [("", score)]:
-        work.set_score(name, key, work.score(name, key) + value)  # type: ignore[operator]
+        effect = work.set_score(name, key, work.score(name, key) + value)  # type: ignore[operator]
+        refused += effect is not None and bool(effect.reason)
+    return refused
 
 
 def _forwarded(fact: Fact, to: str, id: str, type: str, properties: dict[str, Any]) -> Fact:

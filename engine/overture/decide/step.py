@@ -15,10 +15,12 @@ from typing import Any
 
 import msgspec
 
+from overture.decide import holdings
 from overture.decide.intrinsic import apply_fact
+from overture.decide.limits import DERIVED_LIMIT
 from overture.decide.merge import forward, link
 from overture.decide.plan import Plan
-from overture.decide.work import DERIVED_LIMIT, Work
+from overture.decide.work import Work
 from overture.model import ChainTooDeep, Contact, Effect, Fact, Firing, Step, Trace
 from overture.rules.ruleset import ScoreDecl
 
@@ -52,6 +54,8 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
     trace = Trace(contact.seq, fact, plan.version, now)
     if not contact.created_at:
         contact.created_at = now
+    if not contact.weight:
+        contact.weight = holdings.weigh(contact)
     if contact.program != plan.version:
         if before.seq:
             trace.effects = _catch_up(work, plan)

@@ -5,19 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import msgspec
-
+from overture.decide import holdings, limits
+from overture.decide.limits import shown
 from overture.model import Contact, Effect, Fact, Issued, Message
 from overture.model.ids import digest, issued_code
 from overture.rules.program import Program
-
-KEYS_REMEMBERED = 1024  # values of a `once_per` key remembered per contact and rule; the oldest goes first
-VALUE_BYTES = 64 * 1024  # of one trait or property that is a list or an object
-LARGEST = 2**53  # beyond it neighbouring whole numbers are one
-DERIVED_LIMIT = 256  # derived facts in one step
-
-
-_pack = msgspec.msgpack.Encoder().encode
 
 
 class Work:
@@ -29,6 +21,7 @@ class Work:
         "counts",
         "current",
         "declared",
+        "derived",
         "edges",
         "listened",
         "messages",
@@ -52,6 +45,7 @@ class Work:
         self.segments: set[str] = set()
         self.messages: list[Message] = []
         self.queue: list[Fact] = []
+        self.derived = 0  # bytes of what rules derived
         self.counts: dict[str, int] = {}
 
     def number(self, what: str) -> int:
@@ -64,19 +58,16 @@ class Work:
 
     def set_trait(self, name: str, value: Any) -> Effect | None:
         """Set a trait (None removes it); None if nothing changes."""
-        traits = self.contact.traits
-        before = traits.get(name)
+        before = self.contact.traits.get(name)
         if before == value and type(before) is type(value):
             return None
-        if not fits(value):
-            return Effect("set", name, reason="value.too_large")
         if value is None:
-            del traits[name]
-        else:
-            traits[name] = value
+            holdings.drop_trait(self.contact, name)
+        elif reason := holdings.keep_trait(self.contact, name, value):
+            return Effect("set", shown(name), reason=reason)
         self.changed.add(f"traits.{name}")
         self.derive_change("trait.changed", {"name": name, "before": before, "after": value})
-        return Effect("unset" if value is None else "set", name, "", before, value)
+        return Effect("unset" if value is None else "set", name, "", shown(before), shown(value))
 
     def move_list(self, name: str, add: bool) -> Effect | None:
         lists = self.contact.lists
@@ -90,9 +81,9 @@ class Work:
         return Effect("list", name, "", not add, add)
 
     def set_consent(self, channel: str, purpose: str, state: str) -> Effect:
-        purposes = self.contact.consent.setdefault(channel, {})
-        before = purposes.get(purpose)
-        purposes[purpose] = state
+        before = self.contact.consent.get(channel, {}).get(purpose)
+        if reason := holdings.keep_consent(self.contact, channel, purpose, state):
+            return Effect("consent", channel, purpose, reason=reason)
         return Effect("consent", channel, purpose, before, state)
 
     # --- scores and segments ------------------------------------------------------------------------------------
@@ -100,7 +91,7 @@ class Work:
     def set_score(self, name: str, key: str, value: float) -> Effect | None:
         """Set a score, held within its declared bounds and kept to a millionth; None if nothing changes.
 
-        One that would leave ±2^53 stays as it is, and the effect says why.
+        One that would leave ±2^53, or has no room for its key, stays as it is, and the effect says why.
         """
         before = self.score(name, key)
         after = value
@@ -109,21 +100,25 @@ class Work:
                 after = min(after, decl.maximum)
             if decl.minimum is not None:
                 after = max(after, decl.minimum)
-        if not is_number(after) or abs(after) > LARGEST:
-            return Effect("score", name, key, reason="value.too_large")
+        if not is_number(after) or abs(after) > limits.LARGEST:
+            return Effect("score", name, shown(key), reason="value.too_large")
         after = round(after, 6)
         if after == int(after):
             after = int(after)
         if after == before:
             return None
-        scores = self.contact.scores
+        contact = self.contact
+        kept = contact.scores.get(name)
         if key:
-            keyed = scores.get(name)
-            if type(keyed) is not dict:
-                keyed = scores[name] = {}
+            keyed = kept if type(kept) is dict else {}
+            if key not in keyed and (reason := holdings.admit_key(contact, keyed, key)):
+                return Effect("score", name, shown(key), reason=reason)
             keyed[key] = after
+            contact.scores[name] = keyed
         else:
-            scores[name] = after
+            contact.scores[name] = after
+            if type(kept) is dict:  # it was kept per key before a deploy
+                contact.weight = holdings.weigh(contact)
         self.scores.add(f"{name}:{key}" if key else name)
         self.changed.add(f"scores.{name}")
         self.derive_change("score.changed", {"name": name, "key": key or None, "before": before, "after": after})
@@ -151,14 +146,19 @@ class Work:
 
     # --- codes and derived facts --------------------------------------------------------------------------------
 
-    def issue(self, rule: str, kind: str, properties: dict[str, Any]) -> Effect:
+    def issue(self, rule: str, kind: str, properties: dict[str, Any]) -> list[Effect]:
         code = issued_code(self.root.contact, self.root.id, rule, self.number(f"issue {rule}"))
-        self.contact.issued.append(Issued(kind, code, self.root.id, self.now, properties))
-        return Effect("issue", kind, code, None, properties)
+        kept = holdings.keep_code(self.contact, Issued(kind, code, self.root.id, self.now, properties))
+        left_out = [Effect("issue", kind, name, reason=holdings.FULL) for name in properties if not kept.properties]
+        return [Effect("issue", kind, code, None, _shown(kept.properties)), *left_out]
 
-    def derive(self, rule: str, cause: Fact, type: str, properties: dict[str, Any]) -> Effect:
+    def derive(self, rule: str, cause: Fact, type: str, properties: dict[str, Any], length: int) -> Effect:
+        """``length``: the `size` of the properties together."""
+        if self.derived + length > limits.DERIVED_BYTES:
+            return Effect("assert", type, reason="step.too_large")
+        self.derived += length
         fact = self._derived(f"{self.root.id}:{rule}:{self.number(f'assert {rule}')}", type, properties, cause.id)
-        return Effect("assert", type, fact.id, None, properties)
+        return Effect("assert", type, fact.id, None, properties if length <= limits.SHOWN_BYTES else _shown(properties))
 
     def derive_change(self, type: str, properties: dict[str, Any]) -> None:
         """Feed a state change back as a fact, if some rule listens to such facts."""
@@ -185,24 +185,21 @@ class Work:
                 return "once_per.window"
             at = max(at, last)
         self.contact.fired[rule] = at
+        if type(last) is dict:  # the rule went by a value before a deploy
+            self.contact.weight = holdings.weigh(self.contact)
         return ""
 
     def remember_key(self, rule: str, key: Any, at: int) -> str:
         text = key if type(key) is str and len(key) <= 40 else digest(type(key).__name__, str(key))[:12].hex()
         seen = self.contact.fired.get(rule)
-        if type(seen) is not dict:
-            seen = self.contact.fired[rule] = {}
-        if text in seen:
+        if type(seen) is dict and text in seen:
             return "once_per.key"
-        seen[text] = at
-        if len(seen) > KEYS_REMEMBERED:
-            del seen[next(iter(seen))]
+        holdings.remember(self.contact, rule, {text: at})
         return ""
 
 
-def fits(value: Any) -> bool:
-    """Whether a value may be kept: a list can double at every fact, until it is all the memory there is."""
-    return type(value) not in (list, dict) or len(_pack(value)) <= VALUE_BYTES
+def _shown(properties: dict[str, Any]) -> dict[str, Any]:
+    return {name: shown(value) for name, value in properties.items()}
 
 
 def is_number(value: Any) -> bool:

@@ -49,6 +49,7 @@ class Contact(msgspec.Struct, array_like=True):
     history: dict[str, Series] = {}  # id of the series -> what it keeps
     joins: dict[str, list[list[Candidate]]] = {}  # rule id -> for each part its candidates, by occurred_at
     held: dict[str, list[Held]] = {}  # id of a `while` rule that holds -> what to take back
+    weight: int = 0  # about how many bytes of this senders decide; 0: not weighed yet
 
     def copy(self) -> Contact:
         """A working copy that shares no mutable part with this state (values inside traits are never mutated)."""
@@ -74,4 +75,5 @@ class Contact(msgspec.Struct, array_like=True):
             dict(self.history),
             dict(self.joins),
             dict(self.held),
+            self.weight,
         )

@@ -1,0 +1,74 @@
+"""How much one contact and one step may hold, so that nobody who can post facts makes deciding slow for others.
+
+What would grow beyond a limit stays as it is, and an effect says why; the fact is decided all the same. What is only a
+memory (of `once_per`, codes, failed addresses) forgets the oldest instead. What rulesets name (plain scores, segments,
+lists, rules) they bound themselves.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+STATE_BYTES = 256 * 1024  # of one contact: identifiers, traits, keys of scores, codes, values remembered by `once_per`
+VALUE_BYTES = 64 * 1024  # of one trait or property
+VALUE_DEPTH = 32  # levels of one trait or property; a list of numbers has one
+NAME_BYTES = 200  # of a trait's name, of a score's key
+TRAITS = 1_000
+SCORE_KEYS = 1_000  # of one score
+IDENTIFIERS = 1_000  # of one kind
+PURPOSES = 100  # of consent, on all channels together
+CODES = 100  # of one kind; the oldest goes first
+ADDRESSES = 100  # suppressed ones; the oldest goes first
+KEYS_REMEMBERED = 1024  # values of a `once_per` key, for each rule; the oldest goes first
+
+DERIVED_LIMIT = 256  # derived facts in one step
+DERIVED_BYTES = 256 * 1024  # of their properties together
+SHOWN_BYTES = 1024  # of one value in a timeline
+MESSAGE_BYTES = 32 * 1024  # of a contact that a message carries whole
+
+LARGEST = 2**53  # beyond it neighbouring whole numbers are one
+
+_NESTED = frozenset({list, dict})
+_SCALAR = 9  # bytes of the largest number
+_SHORT = 200  # characters
+_pack = msgspec.msgpack.Encoder().encode
+
+
+def size(value: Any) -> int:
+    """About how many bytes a value takes where it is stored."""
+    if value.__class__ is str:
+        return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
+    return len(_pack(value)) if value.__class__ in _NESTED else _SCALAR
+
+
+def too_much(value: Any, length: int) -> str:
+    """Why a value of this `size` must not be kept; empty if it may be."""
+    if length <= VALUE_DEPTH:  # each level takes a byte
+        return ""
+    if length > VALUE_BYTES:
+        return "value.too_large"
+    # A list in a list in a list … could get one level deeper at every fact.
+    return "value.too_deep" if value.__class__ in _NESTED and _deeper(value, VALUE_DEPTH) else ""
+
+
+def shown(value: Any) -> Any:
+    """A value as the timeline has it: a large one is told by its beginning, or by its size."""
+    if value.__class__ is str:
+        if len(value) <= _SHORT or (length := size(value)) <= SHOWN_BYTES:
+            return value
+        return f"{value[:_SHORT]}… ({length} bytes)"
+    if value.__class__ not in _NESTED or (length := size(value)) <= SHOWN_BYTES:
+        return value
+    return f"({'a list' if value.__class__ is list else 'an object'} of {length} bytes)"
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    """Whether a list or object has more levels than that; looks no deeper."""
+    if not levels:
+        return True
+    for inner in value.values() if value.__class__ is dict else value:
+        if inner.__class__ in _NESTED and _deeper(inner, levels - 1):
+            return True
+    return False
