@@ -10,7 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from overture.state.embedded import EmbeddedStore, find_server
+from overture.state.embedded import EmbeddedStore, find_server, options
 
 SHIM = Path(__file__).with_name("power_cut_shim.c")
 
@@ -25,9 +25,8 @@ class Store:
         self.folder = folder
         self.socket = folder / "store.sock"
         # Not started through it, as it would bring the store back before the power is cut; but with its very options.
-        shipped = EmbeddedStore(folder, durability="everysec" if weak else "always")
-        self.url = shipped.url
-        self._command = [find_server(), *shipped._options()]
+        self.url = EmbeddedStore(folder).url
+        self._command = [find_server(), *options(folder, self.socket, "everysec" if weak else "always")]
         self.cut_bytes = 0  # written but not on disk at the power cuts so far
         self._shim = _compile(folder) if power_cut else None
         self._process: subprocess.Popen[bytes] | None = None

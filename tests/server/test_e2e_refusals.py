@@ -129,6 +129,18 @@ def test_data_directory_of_another_server(tmp_path: Path, server: Server) -> Non
     assert server.ready()["ready"]
 
 
+def test_data_without_its_manifest(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        server.facts(fact("whitepaper_downloaded", "ada"))
+    manifest = server.data / "appendonlydir" / "appendonly.aof.manifest"
+    aside = manifest.rename(tmp_path / "manifest")
+    said = refused(tmp_path)
+    assert "has data (appendonly.aof.1.incr.aof) but no appendonly.aof.manifest" in said
+    aside.rename(manifest)
+    with server:
+        assert server.contact("ada")["scores"] == {"lead": 15}
+
+
 def test_another_number_of_partitions(tmp_path: Path, server: Server) -> None:
     url = f"unix://{server.data / 'store.sock'}"
     said = refused(tmp_path, REDIS_URL=url, PARTITIONS="8")

@@ -120,6 +120,20 @@ def test_the_store_killed_under_a_running_server(own: Server) -> None:
     assert fired(own.timeline(ada), "first_purchase/first") == 1
 
 
+def test_killed_and_its_stores_socket_deleted(own: Server) -> None:
+    """Nobody can reach the store that lives on: the next start ends it and opens its data anew."""
+    ada = fresh("ada")
+    posted = [fact("whitepaper_downloaded", ada) for _ in range(50)]
+    own.facts(*posted, wait=False)
+    store = own.process_of("valkey")
+    own.stop(signal.SIGKILL)
+    (own.data / "store.sock").unlink()
+    own.start()
+    assert own.process_of("valkey") not in (0, store)
+    assert own.facts(*posted, wait=False)["duplicates"] == 50
+    assert own.contact(ada)["scores"]["lead"] == 15 * 50
+
+
 def test_keys_are_made_once_and_kept(tmp_path: Path) -> None:
     server = Server(tmp_path, ADMIN_KEY="", WRITE_KEY="", RULESETS="")
     with server:

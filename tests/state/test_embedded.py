@@ -6,68 +6,14 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import textwrap
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from storekit import is_served, log_file, orphan, start_server, until
 
 from overture.model.errors import StartupRefused, StoreUnavailable
 from overture.state.embedded import EmbeddedStore
 from overture.state.wire import Wire
-
-SERVER = textwrap.dedent("""
-    import asyncio, sys
-    from pathlib import Path
-    from overture.state.embedded import EmbeddedStore
-
-    async def main():
-        async with EmbeddedStore(Path(sys.argv[1])) as store:
-            print(store.pid, flush=True)
-            await asyncio.Event().wait()
-
-    asyncio.run(main())
-""")
-
-
-def start_server(data_dir: Path, environ: Mapping[str, str] = os.environ) -> tuple[subprocess.Popen[str], int]:
-    """A server in a process of its own; gives it and the pid of its store."""
-    server = subprocess.Popen(
-        [sys.executable, "-c", SERVER, str(data_dir)], stdout=subprocess.PIPE, text=True, env=environ
-    )
-    assert server.stdout is not None
-    return server, int(server.stdout.readline())
-
-
-async def orphan(data_dir: Path) -> int:
-    """A store whose server was killed; gives its pid."""
-    server, pid = await asyncio.to_thread(start_server, data_dir)
-    server.kill()
-    await asyncio.to_thread(server.communicate)
-    return pid
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not happen within ten seconds")
-
-
-async def is_served(url: str) -> bool:
-    try:
-        wire = await Wire.connect(url)
-    except StoreUnavailable:
-        return False
-    await wire.close()
-    return True
-
-
-def log_file(data_dir: Path) -> Path:
-    """The append-only file that takes the writes."""
-    return next(data_dir.glob("appendonlydir/*.incr.aof"))
 
 
 async def test_it_is_durable_and_private(tmp_path: Path) -> None:
@@ -79,7 +25,8 @@ async def test_it_is_durable_and_private(tmp_path: Path) -> None:
         await wire.close()
         assert (store.data_dir.stat().st_mode & 0o777) == 0o700
         assert ((store.data_dir / "store.sock").stat().st_mode & 0o777) == 0o700
-        assert json.loads((store.data_dir / "store.json").read_text()) == {"url": store.url}
+        told = json.loads((store.data_dir / "store.json").read_text())
+        assert (told["url"], told["pid"]) == (store.url, store.pid)
     assert not await is_served(store.url)
 
 
