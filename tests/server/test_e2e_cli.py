@@ -159,3 +159,11 @@ def test_server_py_is_overture_serve(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     run = overture("serve", environ={"OVERTURE_DATA_DIR": str(tmp_path / "file" / "x")})
     assert "cannot be written" in sentence(run, 3)
+
+
+def test_a_web_process_that_cannot_listen_ends(tmp_path: Path) -> None:
+    environ = {"OVERTURE_DATA_DIR": str(tmp_path / "data"), "OVERTURE_RULESETS": ""}
+    run = overture("serve", "--roles", "web", "--host", "192.0.2.1", environ=environ)
+    assert run.returncode == 3, (run.stdout, run.stderr)
+    assert run.stderr.startswith("overture: 192.0.2.1:8080 cannot be listened on: ")
+    assert not (tmp_path / "data" / "store.json").exists()

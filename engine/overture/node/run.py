@@ -37,6 +37,7 @@ GRACE = 10.0  # seconds that requests and hand-offs under way get to end
 GC_THRESHOLDS = (20_000, 20, 20)
 SIBLING = "OVERTURE_SIBLING"  # the first process's pid, set for the further ones that `workers` asks for
 ORPHAN_PAUSE = 0.5  # seconds
+AGAIN = 0.5  # seconds until what was told to end, and has not, is told again
 RESTART = 0.5  # seconds before a further process that died is started again
 
 
@@ -228,9 +229,11 @@ async def _loops(parts: Parts) -> AsyncGenerator[list[asyncio.Task[None]]]:
         halt.set()
         if loops:
             await asyncio.wait(loops, timeout=2 * GRACE)
-        for task in [*background, *loops]:
-            task.cancel()
-        await asyncio.wait([*background, *loops])
+        ending = {*background, *loops}
+        while ending:  # the store's client swallows a cancellation that meets it while it connects
+            for task in ending:
+                task.cancel()
+            _, ending = await asyncio.wait(ending, timeout=AGAIN)
     for task in loops:
         task.result()  # the process ends with the error of the loop that failed
 
