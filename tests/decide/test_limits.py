@@ -203,6 +203,7 @@ def test_two_full_contacts_become_one_that_is_no_larger() -> None:
     left_out = {e.name: e.after for e in outcome.trace.effects if e.reason}
     assert left_out["scores"] == limits.SCORE_KEYS
     assert left_out["traits"] == len(msgspec.convert(merge.properties["state"], Contact).traits)
+    assert len(encode(outcome.trace)) < 1_000
     assert known.fact("ev", k="a1").trace.error == ""
 
 
@@ -241,6 +242,33 @@ def test_what_one_step_derives_is_bounded_and_the_trace_is_short() -> None:
     assert effects(small, "assert")[0].after == {"v": "y"}
     listed = effects(show.fact("ev", v=["y" * 2000]), "set")
     assert (listed[0].before, listed[0].after) == ("y", "(a list of 2004 bytes)")
+
+
+def test_a_message_carries_what_its_template_names_of_a_contact_that_holds_a_lot() -> None:
+    show = Show(
+        plan(
+            HEAD + 'rules:\n  r:\n    when: fact.type == "ev"\n    then:\n'
+            "      - score: {name: by, add: 1}\n      - issue: {kind: voucher}\n      - issue: {kind: other}\n"
+            "      - send: {channel: email, template: hello, purpose: transactional}\n"
+            "requires: {channels: [email]}\ntemplates:\n  hello:\n    subject: Is it b?\n"
+            """    text: "{{ contact.a | default('') }} {{ contact.scores.by['k 1'] }} {{ issued.voucher.code }}"\n"""
+        )
+    )
+    show.fact("identify", a="y", b="n")
+    whole = show.fact("ev", k="k 1").messages[0].context
+    assert whole["contact"].keys() == {"a", "b", "id", "scores", "segments", "lists"}
+    assert whole["issued"].keys() == {"voucher", "other"}
+    show.fact("identify", a="x" * 1000, b="x" * limits.MESSAGE_BYTES)
+    context = show.fact("ev", k="k 2").messages[0].context
+    assert context["fact"].keys() == {"k", "type", "id", "occurred_at"}
+    assert context["issued"].keys() == {"voucher"}
+    assert context["contact"] == {
+        "a": "x" * 1000,
+        "id": "ada",
+        "scores": {"n": 0, "by": {"k 1": 1}},
+        "segments": [],
+        "lists": [],
+    }
 
 
 TEXTS = st.sampled_from(["a", "b", "ü" * 30, "x" * 201, "y" * 30_000, "z" * 3000])

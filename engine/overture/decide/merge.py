@@ -93,6 +93,12 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
     return [Effect("merge", theirs.id), *refused]
 
 
+def told(fact: Fact) -> Fact:
+    """A ``$merge`` as the timeline keeps it: of the state, only what leads to the moments before."""
+    id, seq, *_ = fact.properties["state"]
+    return msgspec.structs.replace(fact, properties={**fact.properties, "state": [id, seq]})
+
+
 def ranked(contact: Contact) -> list[str]:
     """The names under which a contact stands in rankings: ``lead``, and ``interest:seo`` for a keyed score."""
     names: list[str] = []

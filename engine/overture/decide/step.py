@@ -16,9 +16,10 @@ from typing import Any
 import msgspec
 
 from overture.decide import holdings
+from overture.decide.carried import named
 from overture.decide.intrinsic import apply_fact
-from overture.decide.limits import DERIVED_LIMIT
-from overture.decide.merge import forward, link
+from overture.decide.limits import DERIVED_LIMIT, MESSAGE_BYTES
+from overture.decide.merge import forward, link, told
 from overture.decide.plan import Plan
 from overture.decide.work import Work
 from overture.model import ChainTooDeep, Contact, Effect, Fact, Firing, Step, Trace
@@ -51,7 +52,7 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
     work = Work(contact, fact, now, plan.program)
     contact.seq += 1
     contact.updated_at = now
-    trace = Trace(contact.seq, fact, plan.version, now)
+    trace = Trace(contact.seq, told(fact) if fact.type == "$merge" else fact, plan.version, now)
     if not contact.created_at:
         contact.created_at = now
     if not contact.weight:
@@ -71,7 +72,11 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
     if work.messages:
         seen = context_of(contact, plan.program.scores)
         for message in work.messages:
-            message.context.update(seen)
+            template = plan.program.template(message.ruleset, message.revision, message.template)
+            if template is not None and contact.weight > MESSAGE_BYTES:
+                message.context.update(named(seen, template))
+            else:
+                message.context.update(seen)
     return Step(contact, trace, work.messages, [], work.scores, work.segments)
 
 
