@@ -9,6 +9,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from overture.model import Score
 from overture.rules.ruleset import TemplateDecl
 
 _TAG = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
@@ -20,9 +21,10 @@ def named(context: dict[str, Any], template: TemplateDecl) -> dict[str, Any]:
     """The part of ``contact`` and ``issued`` that the template's tags name; whole scores, segments and lists."""
     tags, words = _tags(template)
     contact = {name: value for name, value in context["contact"].items() if name in words or name in _OWN}
+    scores: dict[str, Score] = context["contact"]["scores"]
     contact["scores"] = {
         name: {key: n for key, n in score.items() if key in tags} if isinstance(score, dict) else score
-        for name, score in context["contact"]["scores"].items()
+        for name, score in scores.items()
     }
     return {"contact": contact, "issued": {kind: code for kind, code in context["issued"].items() if kind in tags}}
 
