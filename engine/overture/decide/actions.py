@@ -181,7 +181,7 @@ def _send(action: r.SendAction) -> Act:
                 revision,
                 rule,
                 fact.id,
-                work.now,
+                work.contact.clock,
                 context,
             )
         )

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from overture.decide import holdings
+from overture.decide.clockwork import begin
 from overture.decide.work import Work
 from overture.model import Contact, Effect, Fact, Step, Trace
 from overture.model.contact import Number
@@ -21,25 +22,22 @@ from overture.model.contact import Number
 def link(contact: Contact, fact: Fact, now: int) -> Step:
     """``$link``: properties ``{"into": contact id}``. Does nothing the second time."""
     into = str(fact.properties["into"])
-    after = contact.copy()
-    after.seq += 1
-    after.updated_at = now
+    after = begin(contact, fact)
     trace = Trace(after.seq, fact, contact.program, now)
     if contact.merged_into or into == contact.id:
         return Step(after, trace)
     trace.effects = [Effect("link", into, "", None, into)]
     state: Any = msgspec.to_builtins(contact)
     merge = _forwarded(fact, into, f"$merge:{contact.id}", "$merge", {"from": contact.id, "state": state})
-    emptied = Contact(contact.id, after.seq, after.program, contact.created_at, now, ids=after.ids, merged_into=into)
+    emptied = Contact(contact.id, after.seq, after.program, contact.created_at, after.clock, ids=after.ids)
+    emptied.merged_into, emptied.clock = into, after.clock
     emptied.weight = holdings.weigh(emptied)
     return Step(emptied, trace, forwards=[merge], scores=set(ranked(contact)), segments=set(contact.segments))
 
 
 def forward(contact: Contact, fact: Fact, now: int) -> Step:
     """A fact for a contact that has become known: hand it on, with its own id and times."""
-    after = contact.copy()
-    after.seq += 1
-    after.updated_at = now
+    after = begin(contact, fact)
     trace = Trace(after.seq, fact, contact.program, now, effects=[Effect("forward", contact.merged_into)])
     onward = _forwarded(fact, contact.merged_into, fact.id, fact.type, fact.properties)
     return Step(after, trace, forwards=[onward])
@@ -52,6 +50,7 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
     """
     mine = work.contact
     theirs = msgspec.convert(fact.properties["state"], Contact)
+    mine.clock = max(mine.clock, theirs.clock)
     left_out: Counter[str] = Counter()
     for kind, value in theirs.ids.items():
         left_out[kind] += len(holdings.keep_ids(mine, kind, value))

@@ -1,7 +1,8 @@
-"""The pure step: (contact state, fact, plan, now) → (new state, effects, trace).
+"""The pure step: (contact state, fact, plan) → (new state, effects, trace).
 
 It reads no clock, no network, no store; the same arguments give the same answer. Live traffic, tests under a virtual
-clock, backtests and explanations all go through here, and nothing else decides.
+clock, backtests and explanations all go through here, and nothing else decides. What time it is, the contact's own
+clock says, which facts move on; ``now`` is only noted down.
 
 Order within a step: what the fact itself says (identify, consent, outcome of a message), then the rules on it, all
 against the state as it stood before the first of them acted; then the segments whose inputs changed; then, one by
@@ -17,6 +18,7 @@ import msgspec
 
 from overture.decide import holdings
 from overture.decide.carried import named
+from overture.decide.clockwork import begin
 from overture.decide.intrinsic import apply_fact
 from overture.decide.limits import DERIVED_LIMIT, MESSAGE_BYTES
 from overture.decide.merge import forward, link, told
@@ -32,9 +34,13 @@ _canonical = msgspec.msgpack.Encoder(order="sorted")
 def step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
     """Decide one fact for one contact (a new one is ``Contact(id)``). ``contact`` itself is not changed.
 
+    ``now`` is when this is decided, in ms; nothing but `Trace.at` depends on it.
+
     If derived facts do not come to rest, everything that rules did is rolled back: the trace carries the error, and
     only what the fact itself says is kept, and the segments that follow from it.
     """
+    if fact.type == "$tick":
+        return Step(contact, Trace(contact.seq, fact, contact.program, now), kept=False)
     if fact.type == "$link":
         return link(contact, fact, now)
     if contact.merged_into:
@@ -48,13 +54,11 @@ def step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
 
 
 def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -> Step:
-    contact = before.copy()
-    work = Work(contact, fact, now, plan.program)
-    contact.seq += 1
-    contact.updated_at = now
+    contact = begin(before, fact)
+    work = Work(contact, fact, plan.program)
     trace = Trace(contact.seq, told(fact) if fact.type == "$merge" else fact, plan.version, now)
     if not contact.created_at:
-        contact.created_at = now
+        contact.created_at = contact.clock
     if not contact.weight:
         contact.weight = holdings.weigh(contact)
     if contact.program != plan.version:

@@ -13,7 +13,10 @@ from overture.rules.program import Program
 
 
 class Work:
-    """A contact being changed by one fact. ``changed`` collects the paths that segment conditions may read."""
+    """A contact being changed by one fact, as of its clock.
+
+    ``changed`` collects the paths that conditions of segments may read.
+    """
 
     __slots__ = (
         "changed",
@@ -25,17 +28,15 @@ class Work:
         "edges",
         "listened",
         "messages",
-        "now",
         "queue",
         "root",
         "scores",
         "segments",
     )
 
-    def __init__(self, contact: Contact, root: Fact, now: int, program: Program) -> None:
+    def __init__(self, contact: Contact, root: Fact, program: Program) -> None:
         self.contact = contact
         self.root = root
-        self.now = now
         self.listened = program.types
         self.declared = program.scores
         self.current = root  # the fact being shown to the rules: the cause of what is derived
@@ -74,7 +75,7 @@ class Work:
         if (name in lists) == add:
             return None
         if add:
-            lists[name] = self.now
+            lists[name] = self.contact.clock
         else:
             del lists[name]
         self.changed.add(f"lists.{name}")
@@ -135,7 +136,7 @@ class Work:
         if (name in segments) == enter:
             return None
         if enter:
-            segments[name] = self.now
+            segments[name] = self.contact.clock
         else:
             del segments[name]
         self.segments.add(name)
@@ -148,7 +149,7 @@ class Work:
 
     def issue(self, rule: str, kind: str, properties: dict[str, Any]) -> list[Effect]:
         code = issued_code(self.root.contact, self.root.id, rule, self.number(f"issue {rule}"))
-        kept = holdings.keep_code(self.contact, Issued(kind, code, self.root.id, self.now, properties))
+        kept = holdings.keep_code(self.contact, Issued(kind, code, self.root.id, self.contact.clock, properties))
         left_out = [Effect("issue", kind, name, reason=holdings.FULL) for name in properties if not kept.properties]
         return [Effect("issue", kind, code, None, _shown(kept.properties)), *left_out]
 

@@ -50,6 +50,7 @@ class Contact(msgspec.Struct, array_like=True):
     joins: dict[str, list[list[Candidate]]] = {}  # rule id -> for each part its candidates, by occurred_at
     held: dict[str, list[Held]] = {}  # id of a `while` rule that holds -> what to take back
     weight: int = 0  # about how many bytes of this senders decide; 0: not weighed yet
+    backfilled: int = 0  # known from recorded history only, up to here: what became due until then sends nothing
 
     def copy(self) -> Contact:
         """A working copy that shares no mutable part with this state (values inside traits are never mutated)."""
@@ -76,4 +77,5 @@ class Contact(msgspec.Struct, array_like=True):
             dict(self.joins),
             dict(self.held),
             self.weight,
+            self.backfilled,
         )

@@ -91,7 +91,10 @@ class Delivery(msgspec.Struct, array_like=True):
 
 
 class Step(msgspec.Struct):
-    """The whole outcome of deciding one fact for one contact. All of it is committed together, or none."""
+    """The whole outcome of deciding one fact for one contact. All of it is committed together, or none.
+
+    Not ``kept``: the fact came to nothing (a ``$tick`` when nothing was due), and there is nothing to commit.
+    """
 
     contact: Contact
     trace: Trace
@@ -99,3 +102,4 @@ class Step(msgspec.Struct):
     forwards: list[Fact] = []  # facts for another contact's log (an anonymous contact became known)
     scores: set[str] = set()  # names whose ranking entry must be rewritten
     segments: set[str] = set()  # names whose membership entry must be rewritten
+    kept: bool = True

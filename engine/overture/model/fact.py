@@ -17,7 +17,8 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     Times are milliseconds since the Unix epoch, UTC. ``contact`` is the resolved contact id; contact and id together
     identify a fact. ``ids`` are the identifiers as presented (``user_id``, ``anonymous_id``, ``email``: text;
     ``external``: name → text). `RESERVED_TYPES` are refused from outside; those with ``$`` (``$activate``, ``$link``,
-    ``$merge``) are never shown to rules. New fields go to the end and carry a default: old logs must stay readable.
+    ``$merge``, ``$tick``) are never shown to rules. New fields go to the end and carry a default: old logs must stay
+    readable.
     """
 
     id: str
@@ -33,6 +34,11 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     source: str = ""  # name of the write key or source that brought it
     cause: str = ""  # for a derived fact: the id of the fact that it follows from; handed on: the contact it comes from
     body: bytes = b""  # digest of what the sender said, by which a repeat is told from another fact of the same id
+
+    @property
+    def instant(self) -> int:
+        """When it takes effect: recorded history when it happened, anything else when it was accepted."""
+        return self.occurred_at if self.backfill else self.accepted_at
 
 
 class Draft(msgspec.Struct, frozen=True):

@@ -40,6 +40,8 @@ def write(p: int, steps: Iterable[Step]) -> list[Command]:
     memberships: dict[str, dict[str, None]] = {}
     forwards: list[bytes] = []
     for step in steps:
+        if not step.kept:
+            continue
         contact = step.contact
         states[contact.id] = contact
         traces.setdefault(contact.id, []).append(step.trace)
