@@ -68,6 +68,78 @@ def test_a_wrong_value_gets_one_sentence_that_names_the_variable(variable: str, 
     assert refused.value.message.count(variable) == 1
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("redis://store?foo=bar", "has the unknown option foo; there are db, username, password."),
+        ("redis://store?ssl_cert_reqs=none", "has the unknown option ssl_cert_reqs; there are db, username, password."),
+        ("unix:///run/redis.sock?socket_timeout=1", "has the unknown option socket_timeout; there are"),
+        (
+            "rediss://store?socket_timeout=1",
+            "has the unknown option socket_timeout; there are db, username, password, ",
+        ),
+        ("redis://store?foo=", "has the unknown option foo;"),
+        ("redis://store:port", "must have a number up to 65535 for its port."),
+        ("redis://store:70000", "must have a number up to 65535 for its port."),
+        ("redis://store/prod", "must have a number for its database, as in redis://localhost:6379/0."),
+        ("unix://", "must name a socket, as in unix:///run/redis.sock."),
+        ("redis://:ses/ame@store", "must have any / ? # in its password written as %2F %3F %23."),
+        ("redis://:ses?ame=@store", "must have any / ? # in its password written as %2F %3F %23."),
+        ("redis://:ses#ame@store", "must have any / ? # in its password written as %2F %3F %23."),
+    ],
+)
+def test_a_wrong_url_of_a_store_gets_one_sentence_without_its_password(url: str, told: str) -> None:
+    with pytest.raises(StartupRefused) as refused:
+        Settings.load({"OVERTURE_REDIS_URL": url}, NOWHERE)
+    assert refused.value.message.startswith(f"OVERTURE_REDIS_URL {told}")
+    assert refused.value.message.count(". ") == 0
+    assert "ses" not in refused.value.message
+    assert "ame" not in refused.value.message.replace("name", "")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://store",
+        "redis://",
+        "redis://ada:s%2Fs@store:7000/",
+        "redis://store/15?username=ada&password=s",
+        "rediss://store:6380/0?ssl_cert_reqs=none&ssl_ca_certs=/etc/ca.pem&ssl_check_hostname=false",
+        "unix:///run/redis.sock?db=1",
+        "unix://ada:s@/run/redis.sock",
+    ],
+)
+def test_a_url_of_a_store_that_both_clients_read_is_taken(url: str) -> None:
+    assert Settings.load({"OVERTURE_REDIS_URL": url}, NOWHERE).redis_url == url
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("port = true", "port (overture.toml) must be a number (it is True)."),
+        ("lease_seconds = false", "lease_seconds (overture.toml) must be a number (it is False)."),
+        ("lease_seconds = nan", "lease_seconds (overture.toml) must be"),
+        ("roles = []", "roles (overture.toml) must have at least 1 item"),
+        ("channels = 3", "channels (overture.toml) must be a table."),
+        ('channels.email = "smtp://relay:s3cret@host"', "channels.email (overture.toml) must be a table."),
+    ],
+)
+def test_a_wrong_value_in_the_file_gets_one_sentence(tmp_path: Path, line: str, told: str) -> None:
+    file = tmp_path / "overture.toml"
+    file.write_text(line + "\n")
+    with pytest.raises(StartupRefused) as refused:
+        Settings.load({}, file)
+    assert refused.value.code == "settings.invalid"
+    assert refused.value.message.startswith(told)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_settings_of_channels_in_the_environment_are_not_dropped_without_a_word() -> None:
+    with pytest.raises(StartupRefused, match=r"OVERTURE_CHANNELS is not read: .* overture\.toml"):
+        Settings.load({"OVERTURE_CHANNELS": '{"email": {"timeout": 5}}'}, NOWHERE)
+    assert Settings.load({"OVERTURE_CHANNELS": ""}, NOWHERE).channels == {}
+
+
 def test_every_wrong_value_is_told_at_once() -> None:
     with pytest.raises(StartupRefused) as refused:
         Settings.load({"OVERTURE_PORT": "x", "OVERTURE_WORKERS": "y"}, NOWHERE)
@@ -98,7 +170,7 @@ def test_no_secret_is_ever_shown() -> None:
     environ = {
         "OVERTURE_ADMIN_KEY": "sesame-1",
         "OVERTURE_WRITE_KEY": "sesame-2",
-        "OVERTURE_REDIS_URL": "rediss://ada:sesame-3@store:6379/1?ssl_password=sesame-4",
+        "OVERTURE_REDIS_URL": "rediss://ada:sesame-3@store:6379/1?password=sesame-4",
         "OVERTURE_SMTP_URL": "smtp://:sesame-5@relay",
     }
     settings = Settings.load(environ, NOWHERE)

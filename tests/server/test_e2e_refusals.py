@@ -160,6 +160,7 @@ def test_another_format(tmp_path: Path, store_url: str) -> None:
         ("PORT", "70000", "OVERTURE_PORT must be less than or equal to 65535 (it is '70000')."),
         ("MATCHER", "fast", "OVERTURE_MATCHER must be 'durable' or 'reference' (it is 'fast')."),
         ("REDIS_URL", "http://localhost", "OVERTURE_REDIS_URL must begin with redis:// or rediss:// or unix://."),
+        ("REDIS_URL", "redis://localhost?foo=bar", "OVERTURE_REDIS_URL has the unknown option foo; there are db, username"),
         ("LEASE_SECONDS", "0", "OVERTURE_LEASE_SECONDS must be greater than or equal to 0.2 (it is '0')."),
         ("ROLES", "web,mail", "OVERTURE_ROLES must be 'web', 'worker' or 'delivery'"),
         ("SMTP_URL", "localhost:25", "OVERTURE_SMTP_URL must begin with smtp:// or smtps://."),

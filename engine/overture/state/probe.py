@@ -51,8 +51,9 @@ async def probe(url: str, limit: float = 5.0) -> StoreFacts:
                 return await _ask(client)
     except TimeoutError as error:
         raise _unreachable(url, f"no answer within {limit:g} s") from error
-    except (RedisError, OSError, ValueError, TypeError) as error:  # TypeError: an unknown option in the URL
-        raise _unreachable(url, str(error).rstrip(".")) from error
+    except (RedisError, OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise _unreachable(url, why.rstrip(".")) from error
 
 
 def require(facts: StoreFacts, *, allow_weak: bool) -> None:

@@ -1,0 +1,67 @@
+"""Checks of single values. Each raises ValueError that goes on behind the setting's name: ``must …``, ``has …``."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_network
+from typing import cast
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import AfterValidator
+
+# The options of a store's URL that both its clients act on, our own (`state.wire`) and redis-py.
+_STORE_OPTIONS = ("db", "username", "password")
+_TLS_OPTIONS = ("ssl_ca_certs", "ssl_cert_reqs", "ssl_check_hostname", "ssl_certfile", "ssl_keyfile")
+
+
+def split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def networks(value: object) -> object:
+    try:
+        return tuple(ip_network(str(part)) for part in cast("list[object]", split(value)))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"must be networks such as 10.0.0.0/8, separated by commas: {error}") from None
+
+
+def lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def none_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+def not_blank(host: str) -> str:
+    if not host.strip():  # which would be every address of this machine
+        raise ValueError("must name an address to listen on; 0.0.0.0 is all of them")
+    return host
+
+
+def scheme(*schemes: str) -> AfterValidator:
+    def check(url: str) -> str:
+        if urlsplit(url).scheme not in schemes:
+            raise ValueError("must begin with " + " or ".join(f"{scheme}://" for scheme in schemes))
+        return url
+
+    return AfterValidator(check)
+
+
+def store_url(url: str) -> str:
+    parts = urlsplit(url)
+    if "@" not in parts.netloc and "@" in parts.path + parts.query + parts.fragment:
+        raise ValueError("must have any / ? # in its password written as %2F %3F %23")
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("must have a number up to 65535 for its port") from None
+    if parts.scheme == "unix" and not parts.path:
+        raise ValueError("must name a socket, as in unix:///run/redis.sock")
+    if parts.scheme != "unix" and not re.fullmatch(r"(/\d*)?", parts.path):
+        raise ValueError("must have a number for its database, as in redis://localhost:6379/0")
+    known = (*_STORE_OPTIONS, *(_TLS_OPTIONS if parts.scheme == "rediss" else ()))
+    for option in parse_qs(parts.query, keep_blank_values=True):
+        if option not in known:
+            raise ValueError(f"has the unknown option {option}; there are {', '.join(known)}")
+    return url
