@@ -9,9 +9,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from dockit import PATIENCE, Running
+
+
+def ready(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/readyz") as answer:
+            return answer.status == 200
+    except HTTPError:
+        return False
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +41,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         )
     try:
         deadline = time.monotonic() + PATIENCE
-        while not (found := re.search(r"listens on (http://\S+)", output.read_text())):
+        while not ((found := re.search(r"listens on (http://\S+)", output.read_text())) and ready(found[1])):
             assert process.poll() is None, output.read_text()
             assert time.monotonic() < deadline, output.read_text()
             time.sleep(0.05)
