@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
-from serverkit import ADMIN, Server, fact, fresh, overture
+from serverkit import ADMIN, PATIENCE, Server, fact, fresh, overture
 
 GOOD = """\
 apiVersion: overture/v1
@@ -153,6 +156,71 @@ def test_mistyped_commands() -> None:
         run = overture(*arguments)
         assert run.returncode == 2, arguments
         assert "Traceback" not in run.stderr + run.stdout
+
+
+def test_numbers_that_are_none() -> None:
+    for arguments in (
+        ["replay", "--limit", "-1"],
+        ["replay", "--limit", "0"],
+        ["replay", "--limit", "1.5"],
+        ["replay", "--limit", "99999999999999999999"],
+        ["serve", "--port", "-1"],
+        ["serve", "--port", "1.5"],
+        ["serve", "--port", "65536"],
+    ):
+        run = overture(*arguments, environ={"OVERTURE_WRITE_KEY": "w", "OVERTURE_DATA_DIR": "/proc/nowhere"})
+        assert run.returncode in (2, 3), arguments
+        assert arguments[1].removeprefix("--") in run.stderr, (arguments, run.stderr)
+        assert run.stdout == "", arguments
+
+
+def test_addresses_that_are_none(tmp_path: Path) -> None:
+    for host in ("", " "):
+        run = overture("serve", "--host", host, environ={"OVERTURE_DATA_DIR": str(tmp_path / "data")})
+        assert "host (command line) must name an address to listen on" in sentence(run, 3)
+    keys = {"OVERTURE_WRITE_KEY": "w", "OVERTURE_ADMIN_KEY": "a"}
+    for url in ("", "shop", "http://", "http://[::1", "http://a b", "ftp://127.0.0.1:1", "http://127.0.0.1:99999"):
+        told = sentence(overture("rollback", "scoring", "--url", url, environ=keys))
+        assert f"{url} is not the address of an Overture server" in told
+    assert "shop is not the address" in sentence(overture("replay", "--url", "shop", environ=keys))
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """A server that is not Overture's and likes everything."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<p>Welcome.</p>")
+
+
+def test_a_server_that_is_none_of_ours() -> None:
+    with HTTPServer(("127.0.0.1", 0), Elsewhere) as other:
+        thread = Thread(target=other.serve_forever)
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{other.server_port}"
+            keys = {"OVERTURE_WRITE_KEY": "w", "OVERTURE_ADMIN_KEY": "a"}
+            rolled = overture("rollback", "scoring", "--url", url, environ=keys)
+            replayed = overture("replay", "--limit", "1", "--url", url, environ=keys)
+        finally:
+            other.shutdown()
+            thread.join()
+    assert f"{url} is not the address of an Overture server" in sentence(rolled)
+    assert replayed.returncode == 2, replayed.stderr
+    assert f"{url} is not the address of an Overture server" in replayed.stderr
+    assert "Traceback" not in replayed.stderr
+
+
+def test_a_mail_server_that_cannot_listen() -> None:
+    for option, value in (("--port", "-1"), ("--port", "65536"), ("--port", "x"), ("--host", "")):
+        command = [sys.executable, "-m", "overture.testing.mailserver", option, value]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        assert run.returncode == 2, run.stderr
+        assert option in run.stderr
+        assert "Traceback" not in run.stderr
 
 
 def test_server_py_is_overture_serve(tmp_path: Path) -> None:

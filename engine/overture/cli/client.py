@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
 from http.client import HTTPException
 from typing import Any, Self
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from urllib.request import Request, urlopen
 
 from overture.cli.documents import name_of
@@ -27,7 +26,10 @@ def server_url(settings: Settings) -> str:
 class Client:
     """Calls the API with the keys of the settings, else with those that the server left in its data directory."""
 
-    def __init__(self, url: str, settings: Settings, environ: Mapping[str, str]) -> None:
+    def __init__(self, url: str, settings: Settings) -> None:
+        """Raises Refused ``client.no_api`` where the URL cannot be one of a server."""
+        if not _is_address(url):
+            raise no_api(url, "write http://host:port")
         self.url = url.rstrip("/")
         self._settings = settings
         self._kept: dict[str, str] = {}
@@ -73,11 +75,7 @@ class Client:
         except HTTPError as error:
             raise _refusal(error) from error
         except (ValueError, HTTPException) as error:  # no URL, no header value, no JSON
-            raise Refused(
-                "client.no_api",
-                f"{self.url} is not the address of an Overture server: {error}.",
-                "Check --url and the key.",
-            ) from error
+            raise no_api(self.url, str(error)) from error
         except (URLError, OSError) as error:
             reason = getattr(error, "reason", error)
             raise Refused(
@@ -85,6 +83,21 @@ class Client:
                 f"The server at {self.url} does not answer: {reason}.",
                 "Start it: overture serve.",
             ) from error
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
+    except ValueError:
+        return False
+
+
+def no_api(url: str, why: str) -> Refused:
+    """What is said where something else answers, or nothing can."""
+    return Refused(
+        "client.no_api", f"{url} is not the address of an Overture server: {why}.", "Check --url and the key."
+    )
 
 
 def _refusal(error: HTTPError) -> Refused:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import cyclopts
 from cyclopts import Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 
 from overture import __version__
@@ -32,6 +33,14 @@ Json = Annotated[bool, Parameter(name="--json", help="Print JSON, for programs."
 Url = Annotated[str | None, Parameter(help="The server, by default http://127.0.0.1:8080 or what the settings say.")]
 
 
+def _whole(_: Any, tokens: Sequence[cyclopts.Token]) -> int:
+    """Cyclopts by itself rounds 1.5 to 2."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError from None  # without words, so that cyclopts says which option it is
+
+
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; answers the exit code."""
     try:
@@ -48,7 +57,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 @app.command
 def serve(
-    *, roles: str | None = None, host: str | None = None, port: int | None = None, data_dir: Path | None = None
+    *,
+    roles: str | None = None,
+    host: str | None = None,
+    port: Annotated[int | None, Parameter(converter=_whole)] = None,
+    data_dir: Path | None = None,
 ) -> None:
     """Start the server: store, HTTP, worker, delivery. Stop it with Ctrl-C.
 
@@ -123,7 +136,7 @@ def replay(
     dataset: str = "completejourney",
     url: Url = None,
     deliver: bool = False,
-    limit: int | None = None,
+    limit: Annotated[int | None, Parameter(converter=_whole, validator=Number(gte=1, lte=1_000_000_000))] = None,
     as_json: Json = False,
 ) -> None:
     """Post a recorded data set over HTTP, as an app would, and print what happened.
@@ -137,14 +150,12 @@ def replay(
     """
     from overture.cli.replay import replay as run
 
-    settings = _settings()
     with _client(url) as client:
-        write = client.key("write")
         quiet = Console(stderr=True, quiet=as_json)
         outcome = run(
             dataset,
-            url or server_url(settings),
-            write,
+            client.url,
+            client.key("write"),
             deliver=deliver,
             limit=limit,
             admin_key=client.key("admin"),
@@ -188,4 +199,5 @@ def _settings(**flags: Any) -> Settings:
 
 
 def _client(url: str | None) -> Client:
-    return Client(url or server_url(_settings()), _settings(), os.environ)
+    settings = _settings()
+    return Client(server_url(settings) if url is None else url, settings)

@@ -17,6 +17,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from overture.cli.client import no_api
 from overture.model import OvertureError, Refused
 
 DATASETS = {"completejourney": "overture_sources.completejourney"}
@@ -144,7 +145,7 @@ async def _post(http: aiohttp.ClientSession, target: str, headers: dict[str, str
         try:
             async with http.post(target, data=body, headers=headers) as response:
                 if response.status == 200:
-                    return await response.json()
+                    return await _taken(response)
                 trouble = f"{response.status} {(await response.text())[:300]}"
                 if response.status not in (429, 503):
                     raise Refused(
@@ -152,11 +153,18 @@ async def _post(http: aiohttp.ClientSession, target: str, headers: dict[str, str
                     )
                 after = response.headers.get("Retry-After", "")
                 wait = float(after) if after.isdigit() else pause
-        except (aiohttp.ClientConnectionError, TimeoutError) as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             trouble, wait = str(error) or type(error).__name__, pause
         await asyncio.sleep(min(wait, 10.0))
         pause = min(pause * 2, 5.0)
     raise OvertureError("replay.no_answer", f"No batch was taken for {PATIENCE:.0f} s: {trouble}.", "Is it running?")
+
+
+async def _taken(response: aiohttp.ClientResponse) -> dict[str, Any]:
+    try:
+        return await response.json(content_type=None)
+    except ValueError:
+        raise no_api(str(response.url.origin()), "it answers facts with something else than JSON") from None
 
 
 async def _until_decided(http: aiohttp.ClientSession, url: str) -> None:

@@ -113,10 +113,22 @@ async def serve(options: argparse.Namespace) -> None:
         print("scripted", flush=True)
 
 
+def _host(text: str) -> str:
+    if not text.strip():  # which would be every address of this machine
+        raise argparse.ArgumentTypeError("an address to listen on is needed; 0.0.0.0 is all of them")
+    return text
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return int(text)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m overture.testing.mailserver", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=1025, help="0 for any that is free")
+    parser.add_argument("--host", type=_host, default="127.0.0.1")
+    parser.add_argument("--port", type=_port, default=1025, help="0 for any that is free")
     parser.add_argument("--dir", default="mail", help="where the mails go (a Maildir)")
     parser.add_argument("--login", help="USER:PASSWORD that clients must log in with")
     parser.add_argument("--certificate", help="PEM file with key and certificate: offers STARTTLS")
