@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from overture.decide import step
 from overture.model import Contact, Fact, Step, clock
 from overture.state.checkpoint import Checkpoint
-from overture.worker.partition import Partition
+from overture.state.contacts import encode
+from overture.worker.partition import RECOVERED, Partition
 from overture.worker.plans import Plans
 
 log = logging.getLogger("overture.worker")
 
 SLICE = 64  # facts decided before other tasks of this process get a turn
+COMMIT_BYTES = 8 << 20  # of states, effects and messages in one commit, about
+EFFECT_BYTES = 256  # of one effect in a timeline, about
 
 
 @dataclass(slots=True)
@@ -27,12 +30,13 @@ class Batch:
     dead: list[tuple[Fact, str]] = field(default_factory=list[tuple[Fact, str]])
 
 
-async def decide(part: Partition, facts: list[Fact], after: Checkpoint, plans: Plans) -> Batch:
-    """Decide facts in their order, with the states that the partition has at hand."""
-    batch = Batch(part, after)
+async def decide(part: Partition, facts: list[Fact], plans: Plans) -> Batch:
+    """Decide facts in their order, with the states that the partition has at hand; not all, if a lot follows."""
+    batch = Batch(part, part.at)
     version = part.at.version
     now = clock.now()
-    for n, fact in enumerate(facts):
+    taken = held = 0
+    for taken, fact in enumerate(facts, 1):
         if fact.type == "$activate":
             version = int(fact.properties["version"])
             part.plan = await plans.plan(version, part.plan.kind)
@@ -40,16 +44,28 @@ async def decide(part: Partition, facts: list[Fact], after: Checkpoint, plans: P
         contact = part.cache.get(fact.contact) or Contact(fact.contact)
         try:
             outcome = step(contact, fact, part.plan, now)
+            held += _bytes(outcome)
         except Exception as error:
             log.exception("Fact %s cannot be decided", fact.id)
             batch.dead.append((fact, describe(error)))
             continue
         part.cache[fact.contact] = outcome.contact
         batch.steps.append(outcome)
-        if n % SLICE == SLICE - 1:
+        if held > COMMIT_BYTES:
+            break
+        if taken % SLICE == 0:
             await asyncio.sleep(0)
-    batch.after = Checkpoint(after.entry, after.facts, version)
+    part.limit = taken if taken < len(facts) else min(2 * part.limit, RECOVERED)
+    batch.after = part.advance(taken, version)
     return batch
+
+
+def _bytes(step: Step) -> int:
+    """About how many of a commit the outcome is, without the fact itself."""
+    size = step.contact.weight + EFFECT_BYTES * sum(len(firing.effects) for firing in step.trace.firings)
+    if step.messages or step.forwards:
+        size += len(encode(step.messages)) + len(encode(step.forwards))
+    return size
 
 
 def describe(error: Exception) -> str:

@@ -16,6 +16,8 @@ from overture.worker.batch import Batch
 from overture.worker.decisions import decision
 from overture.worker.replies import Replies, publish
 
+HANDED = 64  # forwarded facts at once: each may be a whole contact
+
 
 class Committer:
     """Commits batches of the partitions that ``leases`` holds."""
@@ -47,7 +49,7 @@ class Committer:
         part = batch.part
         self._leases.confirm(part.lease, answer)
         part.stored, part.at = str(batch.after), batch.after
-        part.trim()
+        part.trim(step.contact for step in batch.steps)
         if any(step.messages for step in batch.steps):
             self.on_messages()
         for token, told in _answers(batch):
@@ -58,7 +60,7 @@ class Committer:
     async def hand_on(self, lease: Lease) -> None:
         """Append forwarded facts to their contacts' logs, then strike them out; doing it twice takes effect once."""
         key = keys.forwards(lease.partition)
-        while blobs := await self._wire.call("LRANGE", key, 0, 255):
+        while blobs := await self._wire.call("LRANGE", key, 0, HANDED - 1):
             facts = [contacts.unpack_fact(blob) for blob in blobs]
             taken = await self._log.append(forward_entries(facts))
             namesakes = [fact for fact, status in zip(facts, taken, strict=True) if status is Taken.CONFLICT]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from overture.model import Effect, Firing, Step, Trace
+from overture.model import Effect, Firing, Score, Step, Trace
 from overture.model.clock import to_text
+
+KEYS_SHOWN = 50  # of a score that is kept per key
 
 
 def decision(step: Step) -> dict[str, Any]:
@@ -14,9 +16,16 @@ def decision(step: Step) -> dict[str, Any]:
     return {
         "contact": contact.id,
         **outcome(step.trace),
-        "scores": contact.scores,
+        "scores": {name: _shown(name, score, step.scores) for name, score in contact.scores.items()},
         "segments": sorted(contact.segments),
     }
+
+
+def _shown(name: str, score: Score, changed: set[str]) -> Score:
+    """Of a score with many keys, those that the fact changed: thousands of facts may be answered at once."""
+    if type(score) is not dict or len(score) <= KEYS_SHOWN:
+        return score
+    return {key: n for key, n in score.items() if f"{name}:{key}" in changed}
 
 
 def outcome(trace: Trace) -> dict[str, Any]:

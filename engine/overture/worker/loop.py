@@ -27,7 +27,6 @@ from overture.worker.replies import Replies
 
 log = logging.getLogger("overture.worker")
 
-BATCH = RECOVERED  # facts of one partition in one commit, at most
 ENTRIES = 32  # log entries read at once per partition
 BLOCK = 0.25  # seconds that a read waits for facts
 
@@ -152,21 +151,21 @@ class Worker:
 
     async def _work(self, parts: list[Partition]) -> None:
         """Load what is missing, decide, commit: each for all partitions at once."""
-        loads: list[tuple[Partition, list[Fact], Checkpoint, list[str], asyncio.Future[Any] | None]] = []
+        loads: list[tuple[Partition, list[Fact], list[str], asyncio.Future[Any] | None]] = []
         for part in parts:
             if part.recovering:
                 await self._recovery.go_on(part)
                 continue
-            facts, after = part.take(BATCH)
+            facts = part.ahead(part.limit)
             missing = list(dict.fromkeys(f.contact for f in facts if f.contact not in part.cache))
             p = part.lease.partition
             load = self._wire.call("MGET", *(keys.contact(p, id) for id in missing)) if missing else None
-            loads.append((part, facts, after, missing, load))
+            loads.append((part, facts, missing, load))
         commits: list[tuple[Batch, asyncio.Future[bytes]]] = []
-        for part, facts, after, missing, load in loads:
+        for part, facts, missing, load in loads:
             if load is not None:
                 part.cache.update(contacts.unpack_states(missing, await load))
-            batch = await decide(part, facts, after, self._plans)
+            batch = await decide(part, facts, self._plans)
             commits.append((batch, self._committer.send(batch)))
         answers = await asyncio.gather(*(reply for _, reply in commits), return_exceptions=True)
         for (batch, _), answer in zip(commits, answers, strict=True):

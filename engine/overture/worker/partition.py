@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from overture.decide import Plan
@@ -11,7 +12,8 @@ from overture.state.checkpoint import Checkpoint
 from overture.state.lease import Lease
 
 CACHED = 2_000  # contacts at hand per partition
-BATCH_BYTES = 1 << 20  # of facts in one commit: what rules make of them is a multiple
+CACHED_BYTES = 16 * 1024  # of a contact that stays at hand; a larger one is loaded for each batch
+BATCH_BYTES = 1 << 20  # of facts in one commit
 RECOVERED = 512  # facts decided one by one after the previous owner vanished; also the largest batch
 
 
@@ -26,31 +28,40 @@ class Partition:
     recovering: int = 0  # facts still to be decided one by one, by the reference matcher
     read: str = ""  # last entry read
     unarchived: int = 0  # bytes read since the last archiving
+    limit: int = RECOVERED  # facts of the next batch, at most
     pending: deque[tuple[str, list[Fact], int]] = field(default_factory=deque[tuple[str, list[Fact], int]])
     cache: dict[str, Contact] = field(default_factory=dict[str, Contact])
 
     def __post_init__(self) -> None:
         self.read = self.at.entry
 
-    def take(self, limit: int) -> tuple[list[Fact], Checkpoint]:
-        """Up to ``limit`` facts and about `BATCH_BYTES` of what has been read, and the checkpoint after them."""
+    def ahead(self, limit: int) -> list[Fact]:
+        """The next facts of what has been read: ``limit`` at most, and about `BATCH_BYTES`."""
         facts: list[Fact] = []
-        entry, done = self.at.entry, self.at.facts
+        done = self.at.facts
         room = BATCH_BYTES
-        while self.pending and len(facts) < limit and room > 0:
-            id, all_facts, size = self.pending[0]
-            mean = max(1, size // len(all_facts))
-            part = all_facts[done : done + min(limit - len(facts), max(1, room // mean))]
+        for _, read, size in self.pending:
+            mean = max(1, size // len(read))
+            part = read[done : done + min(limit - len(facts), max(1, room // mean))]
             facts += part
-            done += len(part)
             room -= mean * len(part)
-            if done < len(all_facts):
+            if done + len(part) < len(read) or len(facts) == limit or room <= 0:
                 break
-            self.pending.popleft()
-            entry, done = id, 0
-        return facts, Checkpoint(entry, done, self.at.version)
+            done = 0
+        return facts
 
-    def trim(self) -> None:
-        """Forget the contacts that were loaded longest ago."""
+    def advance(self, n: int, version: int) -> Checkpoint:
+        """Leave ``n`` facts behind; answers the checkpoint after them, with the version of the active set there."""
+        entry, done = self.at.entry, self.at.facts + n
+        while self.pending and done >= len(self.pending[0][1]):
+            entry, read, _ = self.pending.popleft()
+            done -= len(read)
+        return Checkpoint(entry, done, version)
+
+    def trim(self, decided: Iterable[Contact]) -> None:
+        """Forget the contacts just decided that hold a lot, and of the others those that were loaded longest ago."""
+        for contact in decided:
+            if contact.weight > CACHED_BYTES:
+                self.cache.pop(contact.id, None)
         while len(self.cache) > CACHED:
             del self.cache[next(iter(self.cache))]

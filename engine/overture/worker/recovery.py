@@ -11,7 +11,6 @@ import logging
 
 from overture.model import Fact, OvertureError
 from overture.state import contacts, keys
-from overture.state.checkpoint import Checkpoint
 from overture.state.wire import Wire
 from overture.worker.batch import SLICE, Batch, decide, describe
 from overture.worker.commit import Committer
@@ -35,16 +34,16 @@ class Recovery:
         """Decide some of the facts that the partition has read; when it is through, the usual plan is back."""
         part.plan = await self._plans.plan(part.at.version, "reference")
         for _ in range(min(SLICE, part.recovering)):
-            facts, after = part.take(1)
+            facts = part.ahead(1)
             if not facts:
                 break
-            await self._decide_one(part, facts[0], after)
+            await self._decide_one(part, facts[0])
             part.recovering -= 1
         if not part.pending:
             part.recovering = 0
         part.plan = await self._plans.plan(part.at.version)
 
-    async def _decide_one(self, part: Partition, fact: Fact, after: Checkpoint) -> None:
+    async def _decide_one(self, part: Partition, fact: Fact) -> None:
         tries = keys.tries(part.lease.partition)
         # An attempt counts once for each lease: a connection that breaks is no sign that this fact kills.
         _, begun = await asyncio.gather(
@@ -54,10 +53,10 @@ class Recovery:
             part.cache.update(await contacts.load(self._wire, part.lease.partition, [fact.contact]))
         if begun > KILLS and not fact.type.startswith("$"):  # Overture's own are never given up
             log.error("Fact %s is set aside: %d workers vanished while deciding it", fact.id, KILLS)
+            after = part.advance(1, part.at.version)
             batch = Batch(part, after, dead=[(fact, f"{KILLS} workers vanished while deciding it")])
-            batch.after = Checkpoint(after.entry, after.facts, part.at.version)
         else:
-            batch = await decide(part, [fact], after, self._plans)
+            batch = await decide(part, [fact], self._plans)
         try:
             answer = await self._send(batch, fact)
             await self._committer.settle(batch, answer)

@@ -1,0 +1,103 @@
+"""How much one commit holds: facts are decided in their order, each once, wherever a batch ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from workerkit import Bed
+
+from overture.model import Contact, Fact, Score, Step, Trace
+from overture.state.checkpoint import Checkpoint
+from overture.state.contacts import encode
+from overture.state.lease import Lease
+from overture.worker.batch import COMMIT_BYTES, decide
+from overture.worker.decisions import KEYS_SHOWN, decision
+from overture.worker.partition import RECOVERED, Partition
+from overture.worker.plans import Plans
+
+LARGE = {f"t{n}": "x" * 50_000 for n in range(5)}
+
+
+async def partition(bed: Bed, *entries: list[Fact]) -> tuple[Partition, Plans]:
+    """A partition that has read these log entries."""
+    plans = Plans(bed.registry, "reference")
+    part = Partition(Lease(0, 1), "", Checkpoint("0-0", 0, 1), await plans.plan(1))
+    part.pending.extend((f"{n}-0", facts, len(encode(facts))) for n, facts in enumerate(entries, 1))
+    return part, plans
+
+
+async def through(part: Partition, plans: Plans) -> list[list[Step]]:
+    """All batches, as the worker makes them, with what it does after each commit."""
+    batches: list[list[Step]] = []
+    stored: dict[str, Contact] = {}
+    while facts := part.ahead(part.limit):
+        part.cache.update({f.contact: stored[f.contact] for f in facts if f.contact in stored})
+        batch = await decide(part, facts, plans)
+        stored |= {step.contact.id: step.contact for step in batch.steps}
+        part.at = batch.after
+        part.trim(step.contact for step in batch.steps)
+        batches.append(batch.steps)
+    return batches
+
+
+def counted(*names: str, size: int = 0) -> list[Fact]:
+    return [Fact(f"{name}-{n}", "counted", name, 1, 1, {"n": 1, "s": "x" * size}) for n, name in enumerate(names)]
+
+
+async def test_ordinary_contacts_share_a_commit(store_url: str, tmp_path: Path) -> None:
+    async with Bed(store_url, tmp_path) as bed:
+        part, plans = await partition(bed, counted(*"abc" * 100), counted(*"abcde" * 100))
+        batches = await through(part, plans)
+        assert [len(steps) for steps in batches] == [RECOVERED, 800 - RECOVERED]
+        assert part.at == Checkpoint("2-0", 0, 1)
+        assert set(part.cache) == set("abcde")
+
+
+async def test_a_commit_ends_where_it_holds_enough(store_url: str, tmp_path: Path) -> None:
+    async with Bed(store_url, tmp_path) as bed:
+        names = [f"c{n}" for n in range(200)]
+        identify = [Fact(f"i-{name}-{m}", "identify", name, 1, 1, {m: LARGE[m]}) for name in names for m in LARGE]
+        entries = [identify[i : i + 16] for i in range(0, len(identify), 16)]
+        part, plans = await partition(bed, *entries, counted(*names), counted(*names))
+        batches = await through(part, plans)
+        decided = [step.trace.fact.id for steps in batches for step in steps]
+        assert decided == [fact.id for fact in [*identify, *counted(*names), *counted(*names)]]
+        states = [{step.contact.id: step.contact for step in steps} for steps in batches]
+        most = max(sum(map(len, map(encode, contacts.values()))) for contacts in states)
+        assert COMMIT_BYTES / 2 < most < 1.2 * COMMIT_BYTES
+        assert part.at == Checkpoint(f"{len(entries) + 2}-0", 0, 1)
+        assert part.cache == {}, "what is large is loaded again"
+
+
+async def test_a_message_counts_with_all_it_carries(store_url: str, tmp_path: Path) -> None:
+    async with Bed(store_url, tmp_path) as bed:
+        asked = [Fact(f"f{n}", "asked", "a", 1, 1, {"n": 1, "s": "x" * 50_000}) for n in range(300)]
+        part, plans = await partition(bed, *([fact] for fact in asked))
+        batches = await through(part, plans)
+        assert [step.trace.fact.id for steps in batches for step in steps] == [fact.id for fact in asked]
+        assert max(len(encode([step.messages for step in steps])) for steps in batches) < 1.2 * COMMIT_BYTES
+
+
+@pytest.mark.parametrize("read", [1, 3, 100])
+async def test_batches_of_any_length_leave_no_fact_behind(store_url: str, tmp_path: Path, read: int) -> None:
+    async with Bed(store_url, tmp_path) as bed:
+        entries = [counted(*"abcdefg"[:n], size=n * 1000) for n in (1, 7, 2, 5, 7, 1)]
+        part, plans = await partition(bed, *entries)
+        part.limit = read
+        decided: list[str] = []
+        while facts := part.ahead(read):
+            batch = await decide(part, facts[: 1 + len(decided) % 3], plans)
+            part.at = batch.after
+            decided += [step.trace.fact.id for step in batch.steps]
+        assert decided == [fact.id for facts in entries for fact in facts]
+        assert part.at == Checkpoint("6-0", 0, 1)
+
+
+def test_a_decision_shows_of_a_score_with_many_keys_those_that_changed() -> None:
+    few: Score = {f"k{n}": 1 for n in range(KEYS_SHOWN)}
+    many: Score = {f"k{n}": 1 for n in range(KEYS_SHOWN + 1)}
+    contact = Contact("a", scores={"few": few, "many": many, "lead": 3})
+    (fact,) = counted("a")
+    shown = decision(Step(contact, Trace(1, fact, 1, 1), scores={"many:k7", "lead"}))
+    assert shown["scores"] == {"few": few, "many": {"k7": 1}, "lead": 3}
