@@ -11,6 +11,7 @@ from overture.match import build, compile_condition, compile_value, holds
 from overture.match.functions import FUNCTIONS
 from overture.model import Refused
 from overture.rules import syntax
+from overture.rules.historic import HISTORY
 from overture.rules.tree import And, Call, Node, Or
 
 FACT = fact(
@@ -232,4 +233,6 @@ def test_what_cannot_be_compiled_is_refused(when: Node, code: str) -> None:
 
 
 def test_every_function_that_the_parser_lets_through_is_here_and_no_other() -> None:
-    assert {*FUNCTIONS, "matches"} == syntax.FUNCTIONS | syntax.METHODS
+    asking_more = {"matches", "now", "age", "local"}
+    folded = {"days"}
+    assert {*FUNCTIONS, *asking_more, *folded, *HISTORY} == syntax.FUNCTIONS | syntax.METHODS

@@ -9,10 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from overture.match.functions import FUNCTIONS, pattern
+from overture.match.functions import FUNCTIONS, age, pattern
+from overture.match.history import compile_decaying, compile_history
 from overture.match.values import ARITHMETIC, COMPARISONS
+from overture.match.zone import local_field
 from overture.model import Contact, Fact, Refused
-from overture.rules.tree import And, Arithmetic, Call, Compare, Field, Items, Literal, Node, Not, Or
+from overture.rules.tree import (
+    And,
+    Arithmetic,
+    Call,
+    Compare,
+    Decaying,
+    Field,
+    History,
+    Items,
+    Literal,
+    Node,
+    Not,
+    Or,
+)
 
 Test = Callable[[Fact, Contact], bool]
 Get = Callable[[Fact, Contact], Any]
@@ -72,6 +87,10 @@ def compile_value(node: Node) -> Get:
             return lambda f, c: calculate(a(f, c), b(f, c))
         case Call():
             return _call(node)
+        case History():
+            return compile_history(node)
+        case Decaying():
+            return compile_decaying(node)
         case _:
             return compile_condition(node)
 
@@ -286,6 +305,17 @@ def typed_tables(pairs: Iterable[tuple[Any, T]]) -> dict[type[Any], dict[Any, T]
 
 def _call(node: Call) -> Get:
     name, arguments = node.name, node.arguments
+    match node:
+        case Call("now", ()):
+            return lambda f, c: c.clock
+        case Call("age", (instant,)):
+            since = compile_value(instant)
+            return lambda f, c: age(since(f, c), c)
+        case Call("local", (instant, Literal(str() as shown))):
+            moment = compile_value(instant)
+            return lambda f, c: local_field(moment(f, c), shown, c)
+        case _:
+            pass
     if name == "matches":
         if len(arguments) != 2 or not isinstance(arguments[1], Literal) or not isinstance(arguments[1].value, str):
             raise Refused("condition.pattern", "matches() takes a value and a pattern written as a text.")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any, cast
 
 from overture.match.closures import compile_condition
 from overture.model import Contact, Fact
-from overture.rules.tree import And, Arithmetic, Call, Compare, Field, Items, Literal, Node, Not, Or
+from overture.rules.reach import walk
+from overture.rules.tree import And, Call, Decaying, Field, History, Literal, Node, Not, Or
 
 _TYPE = ("type",)
 _NOBODY = Contact("")
@@ -19,7 +19,7 @@ def fold(node: Node, fact_type: str) -> Node:
 
     One that no longer depends on anything becomes ``Literal(True)`` or ``Literal(False)``.
     """
-    if all(f.root == "fact" and f.path == _TYPE for f in fields_of(node)):
+    if all(_known(part) for part in walk(node)):
         return Literal(compile_condition(node)(Fact("", fact_type, "", 0, 0), _NOBODY), node.place)
     match node:
         case And(terms, place):
@@ -43,21 +43,15 @@ def is_constant(node: Node, value: bool) -> bool:
     return isinstance(node, Literal) and node.value is value
 
 
-def fields_of(node: Node) -> Iterator[Field]:
-    """Every field that the tree reads."""
+def _known(node: Node) -> bool:
+    """Whether the value of this one node follows from the fact's type."""
     match node:
-        case Field():
-            yield node
-        case Literal():
-            pass
-        case Not(term):
-            yield from fields_of(term)
-        case Compare(_, left, right) | Arithmetic(_, left, right):
-            yield from fields_of(left)
-            yield from fields_of(right)
-        case And(parts) | Or(parts) | Items(parts) | Call(_, parts):
-            for part in parts:
-                yield from fields_of(part)
+        case Field(root, path):
+            return root == "fact" and path == _TYPE
+        case History() | Decaying() | Call("now" | "age" | "local"):
+            return False
+        case _:
+            return True
 
 
 def shape(value: Any) -> Any:

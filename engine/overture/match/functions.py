@@ -8,7 +8,7 @@ from typing import Any
 import re2  # pyright: ignore[reportMissingTypeStubs]
 
 from overture.match.values import bounded, inside, is_number
-from overture.model import Refused
+from overture.model import Contact, Refused
 
 _re2: Any = re2  # the binding has no types
 SEARCHED = 2_000
@@ -48,6 +48,11 @@ def _numbers(choose: Callable[..., Any]) -> Callable[..., Any]:
     return chosen
 
 
+def age(x: Any, contact: Contact) -> Any:
+    """From an instant to the contact's clock, in ms."""
+    return bounded(contact.clock - x) if is_number(x) else None
+
+
 def _abs(x: Any) -> Any:
     return bounded(abs(x)) if is_number(x) else None
 
@@ -71,7 +76,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     "abs": (_abs, 1, 1),
     "round": (_round, 1, 2),
 }
-"""name → function, fewest and most arguments. ``matches`` is not here: its pattern is compiled beforehand."""
+"""name → function, fewest and most arguments. Those that take more than values are not here: ``matches``, whose pattern
+is compiled beforehand, and those that ask the contact (its clock, its zone, its history).
+"""
 
 
 def pattern(source: str) -> Callable[[Any], bool]:

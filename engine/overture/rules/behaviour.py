@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
-
 from overture.rules.actions import Actions
 from overture.rules.condition import check_rule, check_segment, check_value, expression
+from overture.rules.durations import duration
 from overture.rules.reading import Reading
 from overture.rules.ruleset import Once, Rule, Segment
 from overture.rules.scope import Scope
 from overture.rules.tree import Node
 from overture.rules.yamltext import Mapping, Scalar, YamlNode
 
-_DURATION = re.compile(r"(\d{1,6})([mhd])")
-_UNITS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 PRIORITY_LIMIT = 1000
 RULES_LIMIT = 500  # conflicts are looked for pair by pair
 
@@ -71,8 +68,8 @@ class Behaviour(Reading):
             return None
         if scalar.text == "contact":
             return Once()
-        if duration := _DURATION.fullmatch(scalar.text):
-            window = int(duration[1]) * _UNITS[duration[2]]
+        window = duration(scalar.text)
+        if window is not None:
             if not window:
                 self.report.add("rule.once_per", "The duration is zero", scalar)
             return Once(window_ms=window)

@@ -55,7 +55,7 @@ CODES: dict[str, Code] = {
     "ruleset.not_yet": Code(
         "Not in this version",
         "The language has a place for it, this version of Overture does not do it yet: journeys, sessions, scripts, forms, `while`, "
-        "decay of scores, and the actions start, stop, run, task, call.",
+        "and the actions start, stop, run, task, call.",
         "journeys: {…}",
     ),
     # --- declarations ---------------------------------------------------------------------------------------
@@ -75,6 +75,11 @@ CODES: dict[str, Code] = {
     "const.value": Code("Not a constant", "A const is a text, a number, a boolean, or a list of these.", "consts: {hot: {a: 1}}"),
     "score.unknown": Code("An unknown score", "Declare it under `scores`, or name it under `requires.scores`.", "contact.scores.leed > 3"),
     "score.bounds": Code("Bounds that exclude everything", "`min` must not exceed `max`.", "scores: {lead: {min: 10, max: 0}}"),
+    "score.decay": Code(
+        "A decaying score tends to 0",
+        "`half_life` is a duration such as `14d`, and 0 must lie within the bounds of a score that decays.",
+        "scores: {lead: {min: 10, decay: {half_life: 14d}}}",
+    ),
     "score.key": Code(
         "Key of a score",
         "A score declared with `per` is read with a key (`contact.scores.interest.seo`), one without is read without. "
@@ -117,10 +122,16 @@ CODES: dict[str, Code] = {
     "condition.unknown_name": Code("An unknown name", "Expressions begin at `fact`, `contact` or `consts`; text stands in quotes.", "country == DE"),
     "condition.unknown_function": Code(
         "An unknown function",
-        "There are has, matches, len, min, max, abs, round, and on text .startswith .endswith .contains .lower.",
+        "There are has, matches, len, min, max, abs, round, now, age, days, local, count, total, last, first, seen, and on text "
+        ".startswith .endswith .contains .lower.",
         "upper(fact.path)",
     ),
-    "condition.not_yet": Code("A function of a later version", "History and clock functions: count total last first seen now age days local.", 'count("a") > 3'),
+    "condition.duration": Code(
+        "Not a duration",
+        "A number and a unit: `30s`, `30m`, `12h`, `7d`, `2w`; a day is 24 hours. A window may also be `today`, `this week` (from Monday) "
+        "or `this month`, in the contact's time zone.",
+        'count("page_viewed", within="a week")',
+    ),
     "condition.arguments": Code("Wrong arguments", "Too many, too few, or named ones.", "has(fact.a, fact.b)"),
     "condition.pattern": Code("A pattern that does not compile", "`matches` takes an RE2 pattern, written as a literal.", 'matches(fact.path, "(")'),
     "condition.unknown_field": Code(
@@ -139,6 +150,23 @@ CODES: dict[str, Code] = {
         "Every comparison with a missing field is false, also `!=` and `not in`; under `not` it turns true. Say what you mean with `has(x)`.",
         'contact.country != "DE"',
         "warning",
+    ),
+    # --- history and time -----------------------------------------------------------------------------------
+    "condition.clock": Code(
+        "It cannot be told when this changes",
+        "The condition of a segment or a `while` is followed without any fact, so it must be known when to look again. `now()` and `age(x)` are "
+        "compared as sums or differences, a decaying score by itself; of `local(now())` all but the minute can be asked.",
+        'when: age(contact.since) % days("7d") < days("1d")',
+    ),
+    "history.where": Code(
+        "What `where` reads",
+        "`where` is answered once, when the fact comes. It reads that fact alone, not the clock or the history.",
+        'count("page_viewed", where="age(fact.occurred_at) > 3")',
+    ),
+    "history.too_long": Code(
+        "The window is longer than what is remembered",
+        "A contact's history is remembered for two years at most.",
+        'count("page_viewed", within="800d")',
     ),
     # --- rules and actions ----------------------------------------------------------------------------------
     "rule.never_fires": Code("The rule can never fire", "No fact can meet all parts of the condition at once.", 'fact.plan == "a" and fact.plan == "b"'),

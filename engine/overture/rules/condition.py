@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from overture.model.errors import Diagnostic
+from overture.rules.clocked import Decay, check_clock
 from overture.rules.infer import Checker, Types
 from overture.rules.reach import fact_types, walk
 from overture.rules.report import Report
@@ -73,6 +74,7 @@ def check_segment(node: Node, scope: Scope, report: Report, pointer: str) -> Non
             message = f"A segment asks `contact.{part.path[0]}` for one name"
             report.at("segment.reads_all", message, part.place, pointer, f'Write "name" in contact.{part.path[0]}.')
     Checker(scope, report, pointer).condition(node, None)
+    check_clock(Decay(scope.half_lives).node(node), report, pointer)
     if not satisfiable(node):
         report.at("rule.never_fires", "Nobody can ever be in this segment", node.place, pointer)
 

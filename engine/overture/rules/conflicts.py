@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import TopologicalSorter
 from itertools import combinations
@@ -20,9 +19,9 @@ from overture.rules.ruleset import (
     UnsetAction,
 )
 from overture.rules.satisfy import Bounds, Key, bounds_of, exclusive
+from overture.rules.spelling import spell
 from overture.rules.tree import Items, Literal, Node
 
-_PLACE = re.compile(r"Place\(line=\d+, column=\d+\)")
 _CHANGES = ("score.changed", "trait.changed", "segment.entered", "segment.left")
 
 
@@ -128,7 +127,7 @@ def _comparable(value: Node) -> object:
     """Equal for values that are the same wherever they stand."""
     if isinstance(value, Items):
         return tuple(_comparable(item) for item in value.items)
-    return (type(value.value), value.value) if isinstance(value, Literal) else _PLACE.sub("", repr(value))
+    return (type(value.value), value.value) if isinstance(value, Literal) else spell(value)
 
 
 def segment_order(segments: Mapping[str, Segment], report: Report) -> list[Segment]:

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import re2 as _untyped  # pyright: ignore[reportMissingTypeStubs]
-
-from overture.rules.reach import children, conjuncts, fact_types
+from overture.rules.patterns import pattern_problem
+from overture.rules.reach import children, conjuncts, fact_types, walk
 from overture.rules.report import Report, did_you_mean
 from overture.rules.scope import EITHER, FACT_FIELDS, KEYED, PLAIN, Scope
-from overture.rules.tree import And, Arithmetic, Call, Compare, Field, Items, Literal, Node, Not, Or, Place
+from overture.rules.spelling import spell
+from overture.rules.tree import (
+    And,
+    Arithmetic,
+    Call,
+    Compare,
+    Decaying,
+    Field,
+    History,
+    Items,
+    Literal,
+    Node,
+    Not,
+    Or,
+    Place,
+)
 from overture.rules.types import ANY, BOOL, DATETIME, INT, LIST, MAYBE, NAMES, NUMBER, STRING, Type, merge
 
 Types = frozenset[str] | None
 """The fact types that can get here; None: any fact at all."""
 
+Present = frozenset[object]
+"""What is certainly there at some place in a condition: fields, and the ids of series that have a fact."""
+
 _ARITY = {
     "has": (1, 1), "matches": (2, 2), "startswith": (2, 2), "endswith": (2, 2), "contains": (2, 2), "lower": (1, 1),
-    "len": (1, 1), "min": (2, 16), "max": (2, 16), "abs": (1, 1), "round": (1, 2),
+    "len": (1, 1), "min": (2, 16), "max": (2, 16), "abs": (1, 1), "round": (1, 2), "now": (0, 0), "age": (1, 1),
+    "local": (2, 2),
 }  # fmt: skip
 _TEXTS = frozenset({"matches", "startswith", "endswith", "contains", "lower"})
-re2: Any = _untyped  # the library has no types
-_PROGRAM = 5_000  # instructions; an address or a path takes some dozens, all letters of Unicode 3,000
-_PATTERN = re2.Options()
-_PATTERN.log_errors = False
-_PATTERN.max_mem = 1 << 20  # what one pattern may take; RE2's own default is 8 MiB
+_HISTORY = {
+    "count": INT, "total": NUMBER, "seen": BOOL, "last": Type("datetime", optional=True),
+    "first": Type("datetime", optional=True),
+}  # fmt: skip
 
 
 class Checker:
@@ -45,12 +60,12 @@ class Checker:
 
     # --- truth ----------------------------------------------------------------------------------------------
 
-    def truth(self, node: Node, types: Types, present: frozenset[Field], negated: bool) -> None:
+    def truth(self, node: Node, types: Types, present: Present, negated: bool) -> None:
         kind = self.type_of(node, types, present, negated)
         if not kind.fits(BOOL):
             self.error("condition.type", f"This is {kind}, not true or false", node.place, "Compare it with something.")
 
-    def type_of(self, node: Node, types: Types, present: frozenset[Field], negated: bool) -> Type:
+    def type_of(self, node: Node, types: Types, present: Present, negated: bool) -> Type:
         """``present``: fields that ``has`` vouches for here; ``negated``: under an odd number of ``not``."""
         match node:
             case Literal():
@@ -85,8 +100,12 @@ class Checker:
                 return NUMBER
             case Call():
                 return self.call(node, types, present, negated)
+            case History():
+                return self.history(node)
+            case Decaying():
+                return NUMBER
 
-    def compare(self, node: Compare, types: Types, present: frozenset[Field], negated: bool) -> None:
+    def compare(self, node: Compare, types: Types, present: Present, negated: bool) -> None:
         left = self.type_of(node.left, types, present, negated)
         right = self.type_of(node.right, types, present, negated)
         self.missing(node, (left, right), present, negated)
@@ -99,7 +118,7 @@ class Checker:
         elif not left.fits(right) or {left.group, right.group} - {"number", "text", "any"}:
             self.mismatch(node, left, right)
 
-    def membership(self, node: Compare, left: Type, right: Type, types: Types, present: frozenset[Field]) -> None:
+    def membership(self, node: Compare, left: Type, right: Type, types: Types, present: Present) -> None:
         if isinstance(node.right, Items):
             for item in node.right.items:
                 kind = _literal(item) if isinstance(item, Literal) else ANY
@@ -129,15 +148,21 @@ class Checker:
                 hint = did_you_mean(part.value, self.scope.facts, "Declare it under facts.")
                 self.error("fact.unknown", f"There is no fact type {part.value!r}", part.place, hint)
 
-    def missing(self, node: Compare, kinds: tuple[Type, Type], present: frozenset[Field], negated: bool) -> None:
+    def missing(self, node: Compare, kinds: tuple[Type, Type], present: Present, negated: bool) -> None:
         """Warn where a missing field gives the answer that looks like the opposite of what is written."""
         if not negated and node.op not in ("!=", "not in"):
             return
         for side, kind in zip(children(node), kinds, strict=True):
-            if isinstance(side, Field) and kind.optional and _placeless(side) not in present:
-                name = f"{side.root}.{'.'.join(side.path)}"
-                hint = f"Add has({name}) and …, or not has({name}) or …"
-                self.error("condition.optional_field", f"`{name}` may be missing", side.place, hint)
+            part = side.arguments[0] if isinstance(side, Call) and side.name in ("age", "local") else side
+            if not kind.optional or not isinstance(part, Field | History) or _key(part) in present:
+                continue
+            if isinstance(part, Field):
+                text = spell(part)
+                hint = f"Add has({text}) and …, or not has({text}) or …"
+            else:
+                text, seen = spell(part), spell(History("seen", part.series))
+                hint = f"Add {seen} and …, or not {seen} or …"
+            self.error("condition.optional_field", f"`{text}` may be missing", side.place, hint)
 
     # --- fields ---------------------------------------------------------------------------------------------
 
@@ -214,9 +239,40 @@ class Checker:
         self.error("condition.unknown_field", f"`{node.root}.{name}` is {kind} and has no fields", node.place)
         return MAYBE
 
+    # --- history --------------------------------------------------------------------------------------------
+
+    def history(self, node: History) -> Type:
+        series, types = node.series, self.scope.facts
+        if series.type not in types:
+            hint = did_you_mean(series.type, types, "Declare it under facts.")
+            self.error("fact.unknown", f"There is no fact type {series.type!r}", node.place, hint)
+            return _HISTORY[node.kind]
+        if series.field:
+            self.summed(node)
+        if series.where is not None:
+            self.where(series.where, frozenset({series.type}))
+        return _HISTORY[node.kind]
+
+    def summed(self, node: History) -> None:
+        type, (name, *rest) = node.series.type, node.series.field
+        kind = self.scope.field_of(type, name)
+        if kind is None:
+            hint = did_you_mean(name, self.scope.names_of(type))
+            self.error("condition.unknown_field", f"A {type!r} has no field {name!r}", node.place, hint)
+        elif kind.kind not in ("object", "any") and (rest or not kind.fits(NUMBER)):
+            self.error("condition.type", f"`total` adds up numbers, and {name!r} is {kind}", node.place)
+
+    def where(self, node: Node, types: Types) -> None:
+        for part in walk(node):
+            if isinstance(part, History) or (isinstance(part, Call) and part.name in ("now", "age", "local")):
+                message = "`where` asks about the fact alone: it is answered once, when the fact comes"
+                self.error("history.where", message, part.place)
+                return
+        self.condition(node, types)
+
     # --- functions ------------------------------------------------------------------------------------------
 
-    def call(self, node: Call, types: Types, present: frozenset[Field], negated: bool) -> Type:
+    def call(self, node: Call, types: Types, present: Present, negated: bool) -> Type:
         low, high = _ARITY[node.name]
         arguments = node.arguments
         kinds = [self.type_of(a, types, present, negated) for a in arguments]
@@ -229,12 +285,10 @@ class Checker:
             )
         elif node.name == "has":
             if not isinstance(arguments[0], Field):
-                self.error(
-                    "condition.arguments",
-                    "`has` asks whether a field is there",
-                    arguments[0].place,
-                    "Write has(contact.country).",
-                )
+                asked = arguments[0]
+                seen = isinstance(asked, History) and f"Write {spell(History('seen', asked.series))}."
+                hint = seen or "Write has(contact.country)."
+                self.error("condition.arguments", "`has` asks whether a field is there", asked.place, hint)
         elif node.name in _TEXTS:
             self.expect(node, kinds, STRING, "a text")
             if node.name == "matches":
@@ -244,8 +298,19 @@ class Checker:
                 self.error(
                     "condition.type", f"`len` takes a text or a list, and this is {kinds[0]}", arguments[0].place
                 )
+        elif node.name == "local":
+            self.expect(node, kinds[:1], NUMBER, "an instant")
         else:
             self.expect(node, kinds, NUMBER, "a number")
+        match node:
+            case Call("now"):
+                return DATETIME
+            case Call("age"):
+                return Type("number", optional=kinds[0].optional if kinds else True)
+            case Call("local", (_, Literal(name))):
+                return Type("string" if name == "date" else "int", optional=kinds[0].optional)
+            case _:
+                pass
         if node.name == "lower":
             return STRING
         if node.name in ("len", "min", "max", "abs", "round"):
@@ -253,7 +318,7 @@ class Checker:
         return BOOL
 
     def expect(self, node: Call, kinds: list[Type], expected: Type, what: str) -> None:
-        for argument, kind in zip(node.arguments, kinds, strict=True):
+        for argument, kind in zip(node.arguments, kinds, strict=False):
             if not kind.fits(expected):
                 message = f"`{node.name}` takes {what}, and this is {kind}"
                 self.error("condition.type", message, argument.place)
@@ -262,15 +327,8 @@ class Checker:
         if not (isinstance(node, Literal) and isinstance(node.value, str)):
             self.error("condition.pattern", "The pattern must be a literal text", node.place)
             return
-        try:
-            if re2.compile(node.value, _PATTERN).programsize > _PROGRAM:
-                self.error("condition.pattern", "The pattern is too costly", node.place, "Use smaller repetitions.")
-        except re2.error as error:
-            detail = error.args[0] if error.args else ""
-            text = detail.decode(errors="replace") if isinstance(detail, bytes) else str(detail)
-            self.error(
-                "condition.pattern", f"The pattern does not compile: {text[:200]}", node.place, "The syntax is RE2's."
-            )
+        if problem := pattern_problem(node.value):
+            self.error("condition.pattern", problem[0], node.place, problem[1])
 
     # --- problems -------------------------------------------------------------------------------------------
 
@@ -305,13 +363,23 @@ def _narrowed(types: Types, said: Types) -> Types:
     return said if types is None else types & said
 
 
-def _vouched(node: And) -> frozenset[Field]:
-    """The fields that ``has`` asks for beside the other terms."""
-    found: set[Field] = set()
+def _vouched(node: And) -> Present:
+    """What ``has`` and ``seen`` ask for beside the other terms."""
+    found: set[object] = set()
     for term in conjuncts(node):
-        if isinstance(term, Call) and term.name == "has" and term.arguments and isinstance(term.arguments[0], Field):
-            found.add(_placeless(term.arguments[0]))
+        match term:
+            case Call("has", (Field() as field,)):
+                found.add(_key(field))
+            case History("seen"):
+                found.add(_key(term))
+            case _:
+                pass
     return frozenset(found)
+
+
+def _key(node: Field | History) -> object:
+    """The same for a field, or a series, wherever it is written."""
+    return _placeless(node) if isinstance(node, Field) else node.series.id
 
 
 def _placeless(node: Node) -> Field:

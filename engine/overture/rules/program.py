@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
+from overture.rules.clocked import Decay, check_clock
 from overture.rules.conflicts import check_derived, segment_order
 from overture.rules.reach import reads, required_literals
 from overture.rules.report import Report, RulesetInvalid
-from overture.rules.ruleset import ListDecl, Rule, Ruleset, ScoreDecl, Segment, SegmentAction, TemplateDecl
-from overture.rules.tree import NOWHERE, Place
+from overture.rules.ruleset import (
+    ListDecl,
+    Rule,
+    Ruleset,
+    ScoreDecl,
+    Segment,
+    SegmentAction,
+    Sessions,
+    TemplateDecl,
+    While,
+    values_of,
+)
+from overture.rules.series import SeriesDecl, series_of
+from overture.rules.tree import NOWHERE, Node, Place
 from overture.rules.types import parse_type
 
 __all__ = ["Program", "link", "reads", "required_literals"]
@@ -24,7 +37,11 @@ class Program:
 
     ``rules`` fire in their order: priority, highest first, then ruleset, then name. ``segments`` come after those that
     they read. ``segment_reads`` has, for each segment with a condition, the paths whose change can change it:
-    ``scores.lead`` ``traits.country`` ``segments.vip`` ``lists.news`` ``id``.
+    ``scores.lead`` ``traits.country`` ``segments.vip`` ``lists.news`` ``id`` ``history.<series>``, and ``clock``.
+    ``while_reads`` has the same by the id of the rule. ``series``: what contacts must remember of their facts, by id.
+    ``types`` are those that rules or series are about.
+
+    In all conditions and values of a program a score that decays is a `Decaying`; in ``rulesets`` it is as written.
     """
 
     version: int
@@ -36,6 +53,10 @@ class Program:
     scores: Mapping[str, ScoreDecl]
     lists: Mapping[str, ListDecl]
     types: frozenset[str]
+    whiles: tuple[While, ...]
+    while_reads: Mapping[str, frozenset[str]]
+    series: Mapping[str, SeriesDecl]
+    sessions: Sessions | None
 
     def template(self, ruleset: str, revision: str, name: str) -> TemplateDecl | None:
         """A template of an active revision; None where that revision is no longer active or has no such template."""
@@ -54,7 +75,8 @@ def link(rulesets: Sequence[Ruleset], version: int, channels: Collection[str] | 
     lists: dict[str, ListDecl] = {}
     segments: dict[str, Segment] = {}
     in_order: list[Segment] = []
-    rules = sorted((r for s in ordered for r in s.rules), key=lambda r: (-r.priority, r.ruleset, r.name))
+    rules = sorted((r for s in ordered for r in s.rules), key=_firing_order)
+    whiles = sorted((w for s in ordered for w in s.whiles), key=_firing_order)
     with report.until_full():
         for a, b in pairwise(ordered):
             if a.name == b.name:
@@ -68,8 +90,17 @@ def link(rulesets: Sequence[Ruleset], version: int, channels: Collection[str] | 
         _moves(report, ordered, segments)
         in_order = segment_order(segments, report)
         check_derived(rules, segments.values(), report)
+        decay = Decay({name: decl.half_life for name, decl in scores.items() if decl.half_life})
+        rules = [decay.rule(rule) for rule in rules]
+        whiles = [decay.while_(rule) for rule in whiles]
+        in_order = [decay.segment(segment) for segment in in_order]
+        for section, followed in (("segments", in_order), ("rules", whiles)):
+            for item in followed:
+                if item.when is not None:
+                    check_clock(item.when, report, f"{item.ruleset}#/{section}/{item.name}")
     if report.failed:
         raise RulesetInvalid(report.diagnostics)
+    series = series_of(_expressions(rules, whiles, in_order))
     by_type: dict[str, list[Rule]] = {}
     for rule in rules:
         for fact_type in rule.types:
@@ -83,8 +114,38 @@ def link(rulesets: Sequence[Ruleset], version: int, channels: Collection[str] | 
         MappingProxyType({s.name: reads(s.when) for s in in_order if s.when is not None}),
         MappingProxyType(scores),
         MappingProxyType(lists),
-        frozenset(by_type),
+        frozenset(by_type) | {decl.key.type for decl in series.values()},
+        tuple(whiles),
+        MappingProxyType({w.id: reads(w.when) for w in whiles}),
+        MappingProxyType(series),
+        next((r.sessions for r in ordered if r.sessions is not None), None),
     )
+
+
+def _firing_order(rule: Rule | While) -> tuple[int, str, str]:
+    return (-rule.priority, rule.ruleset, rule.name)
+
+
+def _expressions(rules: Iterable[Rule], whiles: Iterable[While], segments: Iterable[Segment]) -> Iterator[Node]:
+    """Every expression that is evaluated while facts are decided."""
+    for rule in rules:
+        yield rule.when
+        if rule.once is not None and rule.once.key is not None:
+            yield rule.once.key
+        if rule.join is not None:
+            yield from (part.relation for part in rule.join.parts if part.relation is not None)
+    for rule in whiles:
+        yield rule.when
+    for segment in segments:
+        if segment.when is not None:
+            yield segment.when
+    for then in (
+        *(r.then for r in rules),
+        *(w.then for w in whiles),
+        *(e for s in segments for e in (s.on_enter, s.on_leave)),
+    ):
+        for action in then:
+            yield from values_of(action)
 
 
 def _conflict(report: Report, ruleset: Ruleset, pointer: str, message: str, place: Place = NOWHERE) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from overture.rules.tree import And, Arithmetic, Call, Compare, Field, Items, Literal, Node, Not, Or
+from overture.rules.tree import And, Arithmetic, Call, Compare, Decaying, Field, History, Items, Literal, Node, Not, Or
 
 Value = str | int | float | bool
 TYPE = ("type",)
+ZONE = "traits.timezone"
+"""Path of the trait that says where the contact lives: an IANA name."""
 
 
 def children(node: Node) -> tuple[Node, ...]:
+    """The nodes right below; what ``where`` says of past facts is none of them."""
     match node:
         case Items():
             return node.items
@@ -22,7 +25,9 @@ def children(node: Node) -> tuple[Node, ...]:
             return (node.term,)
         case Call():
             return node.arguments
-        case Literal() | Field():
+        case Decaying():
+            return (node.field,)
+        case Literal() | Field() | History():
             return ()
 
 
@@ -108,7 +113,8 @@ def required_literals(node: Node) -> dict[tuple[str, ...], Value]:
 
 def reads(node: Node) -> frozenset[str]:
     """The paths that the node's value depends on: ``scores.lead`` ``traits.country`` ``segments.vip`` ``lists.news``
-    (``segments`` or ``lists`` where not a literal name is asked for), ``id``, and ``fact.path``.
+    (``segments`` or ``lists`` where not a literal name is asked for), ``id``, ``history.<id of a series>``, and
+    ``fact.path``; ``clock`` where time alone changes it.
     """
     found: set[str] = set()
     stack = [node]
@@ -119,15 +125,28 @@ def reads(node: Node) -> frozenset[str]:
             if node.op in ("in", "not in") and field.root == "contact" and field.path in (("segments",), ("lists",)):
                 found.add(f"{field.path[0]}.{node.left.value}")
                 continue
-        if isinstance(node, Field):
-            found.add(_path(node))
+        match node:
+            case Field():
+                found.add(_path(node))
+            case History(_, series, window):
+                found.add(f"history.{series.id}")
+                if window is not None:
+                    found.add("clock")
+                    if window.calendar:
+                        found.add(ZONE)
+            case Decaying() | Call("now" | "age"):
+                found.add("clock")
+            case Call("local"):
+                found.add(ZONE)
+            case _:
+                pass
         stack.extend(children(node))
     return frozenset(found)
 
 
 def _path(field: Field) -> str:
-    if field.root == "fact":
-        return "fact." + ".".join(field.path)
+    if field.root != "contact":
+        return ".".join((field.root, *field.path))
     match field.path:
         case ("id", *_):
             return "id"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 
+from overture.rules.durations import duration
 from overture.rules.report import Report, did_you_mean
 from overture.rules.tree import Items, Literal, Node
 from overture.rules.yamltext import Mapping, Scalar, Sequence, YamlNode
@@ -77,6 +78,13 @@ class Reading:
         hint = "Put it in quotes." if isinstance(node, Scalar) and node.text else ""
         self.report.add("ruleset.shape", f"{what} is a text", node, hint)
         return None
+
+    def duration(self, text: Scalar, code: str) -> int:
+        """Milliseconds; 0 where it is no duration, or none at all (reported)."""
+        ms = duration(text.text)
+        if not ms:
+            self.report.add(code, f"{text.text[:80]!r} is not a duration", text, "Write 30m, 12h, 7d.")
+        return ms or 0
 
     def number(self, node: YamlNode | None, what: str) -> float | None:
         if node is None:

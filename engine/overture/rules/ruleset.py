@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +13,16 @@ Value = Node  # an action's value: a literal, or an expression written as "= fac
 
 @dataclass(frozen=True, slots=True)
 class ScoreDecl:
-    """A score: one number, or one per value of the fact's field ``per``; kept within minimum and maximum."""
+    """A score: one number, or one per value of the fact's field ``per``; kept within minimum and maximum.
+
+    With ``half_life`` (ms) it loses half of itself in each such span; 0: it stays.
+    """
 
     name: str
     per: str = ""
     minimum: float | None = None
     maximum: float | None = None
+    half_life: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +119,35 @@ class Once:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """One fact of a join. ``when``: what it must be by itself, asked when the fact comes.
+
+    ``relation``: how it stands to the parts before it, asked when the last of the join's facts comes. Its fields are
+    those of ``first`` … ``fourth`` (the part's own too) and of the contact; None where it asks nothing.
+    ``reads``: the properties of this part's facts that any relation of the join reads.
+    """
+
+    when: Node
+    types: frozenset[str]
+    relation: Node | None = None
+    reads: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """One fact for each part, in the order of ``occurred_at``, from the first to the last at most ``within_ms``."""
+
+    parts: tuple[Part, ...]
+    within_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
-    """``types`` are the fact types on which it can fire at all, never empty."""
+    """``types`` are the fact types on which it can fire at all, never empty.
+
+    With ``join`` the condition ``when`` holds where the fact matches one of the join's parts by itself; the rule fires
+    where that completes a join.
+    """
 
     name: str
     ruleset: str
@@ -127,10 +158,36 @@ class Rule:
     priority: int = 0
     once: Once | None = None
     place: Place = NOWHERE
+    join: Join | None = None
 
     @property
     def id(self) -> str:
         return f"{self.ruleset}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class While:
+    """A rule with ``while``: what it does holds as long as the condition over the contact holds."""
+
+    name: str
+    ruleset: str
+    revision: str
+    when: Node
+    then: tuple[ScoreAction | SetAction | ListAction, ...]
+    priority: int = 0
+    place: Place = NOWHERE
+
+    @property
+    def id(self) -> str:
+        return f"{self.ruleset}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Facts of a contact without a pause of ``idle_ms`` are one visit. ``types`` empty: whatever apps send."""
+
+    idle_ms: int
+    types: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,3 +218,16 @@ class Ruleset:
     rules: tuple[Rule, ...] = ()
     templates: Mapping[str, TemplateDecl] = field(default_factory=dict[str, TemplateDecl])
     requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    whiles: tuple[While, ...] = ()
+    sessions: Sessions | None = None
+
+
+def values_of(action: Action) -> Iterator[Node]:
+    """The values that an action computes."""
+    match action:
+        case ScoreAction(_, add, set_, per):
+            yield from (value for value in (add, set_, per) if value is not None)
+        case SetAction(values) | AssertAction(_, values) | IssueAction(_, values):
+            yield from values.values()
+        case _:
+            pass

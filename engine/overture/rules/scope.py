@@ -38,12 +38,16 @@ KEYED, PLAIN, EITHER = "keyed", "plain", "either"
 
 @dataclass(slots=True)
 class Scope:
-    """Everything declared or required. ``scores`` maps to `KEYED`, `PLAIN`, or `EITHER` for a required one."""
+    """Everything declared or required. ``scores`` maps to `KEYED`, `PLAIN`, or `EITHER` for a required one.
+
+    ``half_lives`` (ms) has the declared scores that decay; of a required one it is not known before linking.
+    """
 
     facts: dict[str, dict[str, Type]] = field(default_factory=lambda: {k: dict(v) for k, v in BUILT_IN.items()})
     traits: dict[str, Type] = field(default_factory=dict[str, Type])
     consts: dict[str, Node] = field(default_factory=dict[str, Node])
     scores: dict[str, str] = field(default_factory=dict[str, str])
+    half_lives: dict[str, int] = field(default_factory=dict[str, int])
     segments: set[str] = field(default_factory=set[str])
     lists: set[str] = field(default_factory=set[str])
 

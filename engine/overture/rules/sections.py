@@ -100,8 +100,6 @@ class Sections(Reading):
             decl = ScoreDecl(name)
             if mapping is not None:
                 items = mapping.items
-                if "decay" in items:
-                    self.not_yet("decay of scores", mapping.keys["decay"])
                 self.keys(mapping, ("per", "min", "max", "decay"))
                 per = self.text(items.get("per"), "per")
                 if per is not None and not self.name(per.text, per, FIELD_NAME):
@@ -109,14 +107,27 @@ class Sections(Reading):
                 low, high = self.number(items.get("min"), "min"), self.number(items.get("max"), "max")
                 if low is not None and high is not None and low > high:
                     self.report.add("score.bounds", f"min {low} exceeds max {high}", items["min"])
-                decl = ScoreDecl(name, per.text if per else "", low, high)
+                half_life = self._half_life(mapping, low, high)
+                decl = ScoreDecl(name, per.text if per else "", low, high, half_life)
             if name in self.scope.scores:
                 self.report.add(
                     "link.duplicate", f"The score {name!r} is required and declared", key, "Do one of the two."
                 )
             self.scope.scores[name] = KEYED if decl.per else PLAIN
+            if decl.half_life:
+                self.scope.half_lives[name] = decl.half_life
             found[name] = decl
         return found
+
+    def _half_life(self, score: Mapping, low: float | None, high: float | None) -> int:
+        """Of ``decay``, in ms; 0 where the score does not decay, or not so."""
+        decay = self.body(score.items.get("decay"), "decay")
+        if decay is None or not self.keys(decay, ("half_life",), ("half_life",)):
+            return 0
+        if (low or 0) > 0 or (high or 0) < 0:
+            self.report.add("score.decay", "The score decays to 0, which its bounds exclude", score.keys["decay"])
+        text = self.text(decay.items["half_life"], "half_life")
+        return self.duration(text, "score.decay") if text else 0
 
     def _lists(self, node: YamlNode | None) -> dict[str, ListDecl]:
         found: dict[str, ListDecl] = {}

@@ -9,11 +9,13 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal as OneOf
 from typing import NoReturn
 
+from overture.rules.historic import HISTORY, LOCAL_FIELDS, Texts, days, history
 from overture.rules.report import Report, did_you_mean
+from overture.rules.spelling import METHODS
 from overture.rules.tree import And, Arithmetic, Call, Compare, Field, Items, Literal, Node, Not, Or, Place
 from overture.rules.yamltext import Locate
 
@@ -26,9 +28,8 @@ NODE_LIMIT = 500
 TEXT_LIMIT = 1000
 NUMBER_LIMIT = 2**53
 
-FUNCTIONS = frozenset({"has", "matches", "len", "min", "max", "abs", "round"})
-METHODS = frozenset({"startswith", "endswith", "contains", "lower"})
-LATER = frozenset({"count", "total", "last", "first", "seen", "now", "age", "days", "local"})
+FUNCTIONS = frozenset({"has", "matches", "len", "min", "max", "abs", "round", "now", "age", "days", "local", *HISTORY})
+ROOTS = ("fact", "contact")
 
 _COMPARE: dict[type[ast.cmpop], Comparison] = {
     ast.Eq: "==",
@@ -64,11 +65,19 @@ class _Stop(Exception):
 
 
 def parse_syntax(
-    source: str, locate: Locate, consts: Mapping[str, Node], report: Report, pointer: str = ""
+    source: str,
+    locate: Locate,
+    consts: Mapping[str, Node],
+    report: Report,
+    pointer: str = "",
+    roots: Collection[str] = ROOTS,
 ) -> Node | None:
-    """The tree of an expression, with consts folded in; None where something was reported."""
+    """The tree of an expression, with consts folded in; None where something was reported.
+
+    Fields begin at ``roots``.
+    """
     before = len(report.diagnostics)
-    translator = _Translator(source, locate, consts, report, pointer)
+    translator = _Translator(source, locate, consts, report, pointer, roots)
     try:
         node = translator.run()
     except _Stop:
@@ -77,12 +86,21 @@ def parse_syntax(
 
 
 class _Translator:
-    def __init__(self, source: str, locate: Locate, consts: Mapping[str, Node], report: Report, pointer: str) -> None:
+    def __init__(
+        self,
+        source: str,
+        locate: Locate,
+        consts: Mapping[str, Node],
+        report: Report,
+        pointer: str,
+        roots: Collection[str],
+    ) -> None:
         self.source = source
         self.locate = locate
         self.consts = consts
         self.report = report
         self.pointer = pointer
+        self.roots = roots
         self.nodes = 0
         self.offset = 0  # of the parsed text in the source
         self.text = ""
@@ -179,6 +197,8 @@ class _Translator:
                 return Arithmetic(op, self.node(n.left, depth), self.node(n.right, depth), place)  # type: ignore[arg-type]
             case ast.List():
                 return Items(tuple(self.node(v, depth) for v in n.elts), place)
+            case ast.Attribute(value=ast.Call(func=ast.Name("local")) as call):
+                return self.local(n, call, depth, place)
             case ast.Name() | ast.Attribute() | ast.Subscript():
                 return self.field(n, place)
             case ast.Call():
@@ -231,12 +251,12 @@ class _Translator:
                     )
                 path.append(at.slice.value)
             else:
-                return self.refuse(n, "condition.not_allowed", "Only fact and contact have fields")
+                return self.refuse(n, "condition.not_allowed", f"Only {' and '.join(self.roots)} have fields")
             if len(path) > 16:
                 self.stop("condition.too_deep", "The field has more than 16 names", self.at(n))
             at = at.value
         path.reverse()
-        if at.id in ("fact", "contact"):
+        if at.id in self.roots:
             if not path:
                 return self.refuse(n, "condition.unknown_name", f"`{at.id}` needs a field", f"Write {at.id}.name.")
             return Field(at.id, tuple(path), place)  # type: ignore[arg-type]
@@ -250,9 +270,8 @@ class _Translator:
                 did_you_mean(".".join(path), self.consts),
             )
         instead = _NAMED_VALUES.get(at.id)
-        hint = (
-            f"Write {instead}." if instead else f'Text stands in quotes: "{at.id}". Fields begin with fact. or contact.'
-        )
+        roots = " or ".join(f"{root}." for root in self.roots)
+        hint = f"Write {instead}." if instead else f'Text stands in quotes: "{at.id}". Fields begin with {roots}.'
         return self.refuse(n, "condition.unknown_name", f"The name {at.id!r} is not known", hint)
 
     def call(self, n: ast.Call, depth: int, place: Place) -> Node:
@@ -262,27 +281,58 @@ class _Translator:
             name, first, known = n.func.id, [], FUNCTIONS
         else:
             return self.refuse(n, "condition.not_allowed", "Only functions of the language can be called")
-        if name in LATER and known is FUNCTIONS:
-            return self.refuse(
-                n,
-                "condition.not_yet",
-                f"`{name}` is not in this version of Overture",
-                "Keep a score or a trait instead.",
-            )
         if name not in known:
             other = METHODS if known is FUNCTIONS else FUNCTIONS
             usage = f"Write x.{name}(…)." if other is METHODS else f"Write {name}(x)."
             hint = usage if name in other else did_you_mean(name, known)
             return self.refuse(n, "condition.unknown_function", f"There is no function {name!r}", hint)
+        if name in HISTORY:
+            return history(name, n, self.texts, self.refuse, place)
         if n.keywords:
             return self.refuse(n, "condition.arguments", f"`{name}` takes no named arguments")
+        if name == "days":
+            return days(n, self.texts, self.refuse, place)
+        if name == "local":
+            return self.refuse(n, "condition.arguments", "`local` needs a field", "Write local(x).hour.")
         return Call(name, tuple(self.node(a, depth) for a in (*first, *n.args)), place)
+
+    def local(self, n: ast.Attribute, call: ast.Call, depth: int, place: Place) -> Node:
+        if call.keywords or len(call.args) != 1:
+            return self.refuse(call, "condition.arguments", "`local` takes one instant", "Write local(x).hour.")
+        if n.attr not in LOCAL_FIELDS:
+            hint = did_you_mean(n.attr, LOCAL_FIELDS)
+            return self.refuse(n, "condition.unknown_field", f"`local(…)` has no field {n.attr!r}", hint)
+        return Call("local", (self.node(call.args[0], depth), Literal(n.attr, place)), place)
+
+    def texts(self, n: ast.expr) -> Texts | None:
+        """A literal text in the expression, and what it takes to parse it; None where ``n`` is something else."""
+        match n:
+            case ast.Constant(value=str(value)):
+                pass
+            case ast.Attribute(ast.Name("consts"), name) if isinstance(const := self.consts.get(name), Literal):
+                value = const.value
+            case _:
+                return None
+        if not isinstance(value, str) or not isinstance(self.node(n, 0), Literal):
+            return None
+        start, end = self.at(n), self.at(n, end=True)
+        raw = self.source[start:end]
+        begins = next((i + 1 for i, ch in enumerate(raw) if ch in "\"'"), 0)
+        exact = raw[begins:-1] == value  # otherwise it has escapes, or is a const
+
+        def locate(offset: int) -> Place:
+            return self.locate(start + begins + offset if exact else start)
+
+        def parse() -> Node | None:
+            return parse_syntax(value, locate, self.consts, self.report, self.pointer, ("fact",))
+
+        return Texts(value, parse)
 
     # --- places and problems --------------------------------------------------------------------------------
 
-    def at(self, n: ast.expr) -> int:
-        """Offset in the source; Python counts columns in UTF-8 bytes."""
-        column = n.col_offset
+    def at(self, n: ast.expr, end: bool = False) -> int:
+        """Offset in the source where the node begins or ends; Python counts columns in UTF-8 bytes."""
+        column = (n.end_col_offset or 0) if end else n.col_offset
         if not self.text.isascii():
             column = len(self.text.encode()[:column].decode(errors="ignore"))
         return self.offset + column

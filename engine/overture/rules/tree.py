@@ -8,7 +8,8 @@ defined by `overture.match.closures`:
   false, ``!=`` true; ``< <= > >=`` order numbers or text, false for anything else;
 * ``in`` tests membership in a list or in a set of names (``contact.segments``, ``contact.lists``) or a part of a text;
 * ``and``, ``or``, ``not`` and the whole condition take only ``true`` for true;
-* arithmetic takes numbers; anything else, division by zero, or a result that is not finite or beyond ±2^53 is missing.
+* arithmetic takes numbers; anything else, division by zero, or a result that is not finite or beyond ±2^53 is missing;
+* ``now()`` is the contact's clock; windows of history end there (see `overture.match.history`).
 """
 
 from __future__ import annotations
@@ -36,11 +37,17 @@ class Literal:
     place: Place = Place()
 
 
+Root = OneOf["fact", "contact", "first", "second", "third", "fourth"]
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
-    """``fact.path``, ``contact.scores.interest.seo``: a root and one or more names."""
+    """``fact.path``, ``contact.scores.interest.seo``: a root and one or more names.
 
-    root: OneOf["fact", "contact"]
+    ``first.path`` … are the facts of a join and stand only in the `relation` of one of its parts.
+    """
+
+    root: Root
     path: tuple[str, ...]
     place: Place = Place()
 
@@ -91,11 +98,59 @@ class Arithmetic:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """``has(x)``, ``matches(text, pattern)``; ``x.startswith(y)`` is ``Call("startswith", (x, y))``."""
+    """``has(x)``, ``matches(text, pattern)``; ``x.startswith(y)`` is ``Call("startswith", (x, y))``, and
+    ``local(x).hour`` is ``Call("local", (x, Literal("hour")))``.
+    """
 
     name: str
     arguments: tuple[Node, ...]
     place: Place = Place()
 
 
-Node = Literal | Field | Items | Compare | And | Or | Not | Arithmetic | Call
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The facts of the last ``ms``, or those since 00:00 of this day, Monday, or first of the month where the contact
+    lives; exactly one of the two is given.
+    """
+
+    ms: int = 0
+    calendar: OneOf["", "day", "week", "month"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesKey:
+    """Which facts of a contact a history feature is about; made by `overture.rules.series.series_key`.
+
+    ``where`` is a condition over the fact only. ``field`` is what ``total`` sums, empty for the other features.
+    ``id`` is the same for the same meaning, wherever and whenever it was written: contacts keep their series under it.
+    """
+
+    id: str
+    type: str
+    field: tuple[str, ...] = ()
+    where: Node | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """``count("page_viewed", within="7d")`` and its kin: what the contact remembers of its facts."""
+
+    kind: OneOf["count", "total", "last", "first", "seen"]
+    series: SeriesKey
+    window: Window | None = None
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Decaying:
+    """A score that halves every ``half_life`` ms, as it stands at the contact's clock.
+
+    The linker puts it in the place of the plain field: only then is it known which scores decay.
+    """
+
+    field: Field
+    half_life: int
+    place: Place = Place()
+
+
+Node = Literal | Field | Items | Compare | And | Or | Not | Arithmetic | Call | History | Decaying

@@ -1,0 +1,40 @@
+"""Durations and windows as they are written: ``30m``, ``12h``, ``7d``, ``this week``."""
+
+from __future__ import annotations
+
+import re
+
+from overture.rules.tree import Window
+
+_DURATION = re.compile(r"(\d{1,6})([smhdw])")
+UNITS = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000}
+DAY = UNITS["d"]
+CALENDAR: dict[str, Window] = {
+    "today": Window(calendar="day"),
+    "this week": Window(calendar="week"),
+    "this month": Window(calendar="month"),
+}
+
+
+def duration(text: str) -> int | None:
+    """Milliseconds; None where it is no duration. A day is 24 hours, a week 7 days."""
+    found = _DURATION.fullmatch(text)
+    return int(found[1]) * UNITS[found[2]] if found else None
+
+
+def duration_text(ms: int) -> str:
+    """The shortest way to write a duration; weeks are written in days."""
+    for unit in "dhm":
+        if ms and ms % UNITS[unit] == 0:
+            return f"{ms // UNITS[unit]}{unit}"
+    return f"{ms / 1000:g}s"
+
+
+def window(text: str) -> Window | None:
+    """The window of ``within``; None where it is none."""
+    ms = duration(text)
+    return Window(ms) if ms else CALENDAR.get(text)
+
+
+def window_text(w: Window) -> str:
+    return next((text for text, known in CALENDAR.items() if known == w), None) or duration_text(w.ms)

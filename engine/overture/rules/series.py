@@ -1,0 +1,50 @@
+"""Series: what contacts must remember of their facts, so that the active rulesets can count them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from overture.rules.durations import DAY
+from overture.rules.reach import walk
+from overture.rules.spelling import spell
+from overture.rules.tree import History, Node, SeriesKey, Window
+
+_CALENDAR = {"": 0, "day": 2 * DAY, "week": 8 * DAY, "month": 32 * DAY}
+"""Longer than any such period, in any zone, also in one that the contact moves to."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesDecl:
+    """One series that the active rulesets need: single facts as far back as ``keep_ms`` before the contact's clock,
+    and the figures over all facts ever. 0: only these figures.
+    """
+
+    key: SeriesKey
+    keep_ms: int = 0
+
+
+def series_key(type: str, field: tuple[str, ...] = (), where: Node | None = None) -> SeriesKey:
+    id = ":".join((type, *field))
+    if where is not None:
+        id += "?" + blake2b(spell(where).encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+    return SeriesKey(id, type, field, where)
+
+
+def reach_of(window: Window | None) -> int:
+    """How far back from the clock a window can reach, in ms."""
+    return max(window.ms, _CALENDAR[window.calendar]) if window is not None else 0
+
+
+def series_of(nodes: Iterable[Node]) -> dict[str, SeriesDecl]:
+    """What has to be kept for these expressions, by id."""
+    found: dict[str, SeriesDecl] = {}
+    for node in nodes:
+        for part in walk(node):
+            if isinstance(part, History):
+                key, keep = part.series, reach_of(part.window)
+                known = found.get(key.id)
+                if known is None or known.keep_ms < keep:
+                    found[key.id] = SeriesDecl(key, keep)
+    return found
