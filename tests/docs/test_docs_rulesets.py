@@ -10,8 +10,8 @@ from dockit import CODE, ROOT, blocks, code, page, part, table
 from ruamel.yaml import YAML
 
 from overture.decide import Plan, step
-from overture.decide.limits import DERIVED_LIMIT, KEYS_REMEMBERED
-from overture.decide.step import DEPTH_LIMIT, context_of
+from overture.decide.context import context_of
+from overture.decide.limits import DEPTH_LIMIT, DERIVED_LIMIT, KEYS_REMEMBERED
 from overture.match import compile_condition
 from overture.match.functions import FUNCTIONS as MATCHED
 from overture.model import Contact, Fact, Step

@@ -1,0 +1,32 @@
+"""What follows a contact's state, brought up to date in silence: after a deploy, and where a step was rolled back."""
+
+from __future__ import annotations
+
+from overture.decide.plan import Plan
+from overture.decide.work import Work
+from overture.model import Effect
+
+
+def catch_up(work: Work, plan: Plan) -> list[Effect]:
+    """Other revisions became active since this contact's last fact: bring its segments up to date, silently.
+
+    A deploy must not mail everybody by surprise, so nothing that entering or leaving sets off is run.
+    """
+    contact = work.contact
+    effects = [Effect("segment", name, "deploy", True, False) for name in contact.segments if name not in plan.segments]
+    for effect in effects:
+        del contact.segments[effect.name]
+        work.segments.add(effect.name)
+    return effects + settle(work, plan, "deploy")
+
+
+def settle(work: Work, plan: Plan, why: str) -> list[Effect]:
+    """Bring every segment up to date without running what entering and leaving set off."""
+    effects: list[Effect] = []
+    for segment, holds, _ in plan.computed:
+        if effect := work.move_segment(segment.name, holds(work.root, work.contact)):
+            effects.append(Effect("segment", segment.name, why, effect.before, effect.after))
+    work.edges.clear()
+    work.changed.clear()
+    work.queue.clear()
+    return effects

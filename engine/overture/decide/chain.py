@@ -1,0 +1,83 @@
+"""From fact to fact: the rules on the one at hand, the segments that follow, and whatever was derived on the way."""
+
+from __future__ import annotations
+
+import msgspec
+
+from overture.decide.limits import DEPTH_LIMIT, DERIVED_LIMIT
+from overture.decide.plan import Plan
+from overture.decide.work import Work
+from overture.model import ChainTooDeep, Effect, Fact, Firing
+
+_canonical = msgspec.msgpack.Encoder(order="sorted")
+
+
+def chain(work: Work, plan: Plan, firings: list[Firing]) -> None:
+    """Show the fact, then every derived one, to the rules; after each, bring the segments up to date."""
+    queue = work.queue
+    queue.insert(0, work.root)
+    depths = {work.root.id: 0}
+    fired: set[bytes] = set()
+    i = 0
+    while i < len(queue):
+        fact = work.current = queue[i]
+        if i:
+            depth = depths[fact.id] = depths.get(fact.cause, 0) + 1
+            if depth > DEPTH_LIMIT or i > DERIVED_LIMIT:
+                raise ChainTooDeep(f"Derived facts do not come to rest: {_path(fact, queue)}.")
+        if fact.type in plan.types:
+            _fire(work, plan, fact, firings, fired if i else None)
+        if work.changed:
+            _follow(work, plan, fact, firings)
+        i += 1
+
+
+def _fire(work: Work, plan: Plan, fact: Fact, firings: list[Firing], fired: set[bytes] | None) -> None:
+    for rule in plan.matcher.match(fact, work.contact):
+        if fired is not None:
+            # Refraction: a rule fires once on the same derived fact, however often it is derived in this step.
+            mark = _canonical.encode((rule.id, fact.type, fact.properties))
+            if mark in fired:
+                continue
+            fired.add(mark)
+        refused = plan.held_back_by(rule, fact, work)
+        if refused:
+            firings.append(Firing(rule.id, rule.revision, fact.id, [Effect("once_per", rule.name, reason=refused)]))
+            continue
+        effects: list[Effect] = []
+        for act in plan.actions[rule.id]:
+            effects += act(work, fact, rule.id, rule.revision)
+        firings.append(Firing(rule.id, rule.revision, fact.id, effects))
+
+
+def _follow(work: Work, plan: Plan, fact: Fact, firings: list[Firing]) -> None:
+    """Re-evaluate the segments that read something that changed, and run what entering and leaving sets off."""
+    for _ in range(DEPTH_LIMIT):
+        changed, work.changed = work.changed, set()
+        moved: list[tuple[str, bool, list[Effect]]] = [(name, entered, []) for name, entered in work.edges]
+        work.edges.clear()
+        every = "*" in changed
+        for segment, holds, reads in plan.computed:
+            if every or not reads.isdisjoint(changed):
+                effect = work.move_segment(segment.name, holds(fact, work.contact))
+                if effect:
+                    moved.append((segment.name, bool(effect.after), [effect]))
+                    work.edges.pop()
+        for name, entered, effects in moved:
+            segment = plan.segments[name]
+            rule = f"{segment.ruleset}/{name}.{'on_enter' if entered else 'on_leave'}"
+            for act in plan.edges[name, entered]:
+                effects += act(work, fact, rule, segment.revision)
+            if effects:
+                firings.append(Firing(rule, segment.revision, fact.id, effects))
+        if not work.changed:
+            return
+    raise ChainTooDeep("Segments do not come to rest: each change of one sets off a change of another.")
+
+
+def _path(fact: Fact, queue: list[Fact]) -> str:
+    by_id = {f.id: f for f in queue}
+    types = [fact.type]
+    while (fact := by_id.get(fact.cause)) is not None and len(types) <= DEPTH_LIMIT:  # type: ignore[assignment]
+        types.append(fact.type)
+    return " → ".join(reversed(types[:6]))

@@ -1,0 +1,24 @@
+"""What a template may read beside the fact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from overture.model import Contact
+from overture.rules.ruleset import ScoreDecl
+
+
+def context_of(contact: Contact, declared: Mapping[str, ScoreDecl]) -> dict[str, Any]:
+    """The contact as conditions see it, at its clock, and the codes issued to it."""
+    unset: dict[str, Any] = {name: {} if decl.per else 0 for name, decl in declared.items()}
+    return {
+        "contact": {
+            **contact.traits,
+            "id": contact.id,
+            "scores": {**unset, **contact.scores},
+            "segments": sorted(contact.segments),
+            "lists": sorted(contact.lists),
+        },
+        "issued": {i.kind: {**i.properties, "code": i.code} for i in contact.issued},
+    }
