@@ -191,12 +191,17 @@ class Work:
         return ""
 
     def remember_key(self, rule: str, key: Any, at: int) -> str:
-        text = key if type(key) is str and len(key) <= 40 else digest(type(key).__name__, str(key))[:12].hex()
+        text = key_text(key)
         seen = self.contact.fired.get(rule)
         if type(seen) is dict and text in seen:
             return "once_per.key"
         holdings.remember(self.contact, rule, {text: at})
         return ""
+
+
+def key_text(key: Any) -> str:
+    """Under what a value of a ``once_per`` key is remembered."""
+    return key if type(key) is str and len(key) <= 40 else digest(type(key).__name__, str(key))[:12].hex()
 
 
 def _shown(properties: dict[str, Any]) -> dict[str, Any]:
