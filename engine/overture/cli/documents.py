@@ -12,8 +12,10 @@ import msgspec
 from rich.console import Console
 
 from overture.model import Diagnostic, Refused
-from overture.rules import inspect, load
+from overture.rules import load
 from overture.rules.yamltext import SIZE_LIMIT
+from overture.trial.files import is_test
+from overture.trial.reading import inspect, inspect_tests
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,14 @@ def check_files(files: Sequence[Path]) -> list[Document]:
     """The documents, each read once, in the order given. Raises Refused where there is nothing to read."""
     if not files:
         raise Refused("check.no_files", "There is no document to check.", "Name one or more YAML files.")
-    return [Document(file, text := _read(file), inspect(text)[1]) for file in files]
+    return [Document(file, text := read(file), _findings(file, text)) for file in files]
 
 
-def _read(file: Path) -> str:
+def _findings(file: Path, text: str) -> list[Diagnostic]:
+    return inspect_tests(text)[1] if is_test(file) else inspect(text)[2]
+
+
+def read(file: Path) -> str:
     """The text of a file or pipe, which may be endless."""
     cap = SIZE_LIMIT + 1  # a byte order mark does not count
     try:
@@ -65,9 +71,14 @@ def report(documents: Sequence[Document], console: Console, *, as_json: bool) ->
         print(json.dumps(shown))
         return
     for document in documents:
-        for d in document.findings:
-            console.print(f"{document.file}:{d.line}:{d.column}: {d.severity} {d.code}: {d.message}", markup=False)
-            if d.hint:
-                console.print(f"    {d.hint}", markup=False)
+        show_findings(document.file, document.findings, console)
         if not document.refused:
             console.print(f"{document.file}: good", markup=False)
+
+
+def show_findings(file: Path, findings: Sequence[Diagnostic], console: Console) -> None:
+    """Each as ``file:line:column: severity code: message``, and below it the hint."""
+    for d in findings:
+        console.print(f"{file}:{d.line}:{d.column}: {d.severity} {d.code}: {d.message}", markup=False)
+        if d.hint:
+            console.print(f"    {d.hint}", markup=False)

@@ -1,4 +1,7 @@
-"""The commands and their options. Exit codes: 0 done, 2 refused (input, server, key), 3 refused start."""
+"""The commands and their options.
+
+Exit codes: 0 done, 1 a test of a ruleset failed, 2 refused (input, server, key), 3 refused start.
+"""
 
 from __future__ import annotations
 
@@ -95,6 +98,43 @@ def check(*files: Path, as_json: Json = False) -> int:
     documents = check_files(files)
     report(documents, console, as_json=as_json)
     return REFUSED_INPUT if any(document.refused for document in documents) else 0
+
+
+@app.command(name="test")
+def run_tests(
+    *paths: Path,
+    junit: Path | None = None,
+    fail_on_empty: Annotated[bool, Parameter(negative="")] = False,
+    min_coverage: Annotated[float, Parameter(validator=Number(gte=0, lte=100))] = 0,
+    watch: Annotated[bool, Parameter(negative="")] = False,
+    as_json: Json = False,
+) -> int:
+    """Run the tests of rulesets under a clock of their own. Exit code 0: all passed, 1: one failed, 2: invalid.
+
+    Parameters
+    ----------
+    paths
+        Folders, rulesets or test documents.
+    junit
+        Where to write the results as JUnit XML.
+    fail_on_empty
+        Exit code 1 also where there is no test.
+    min_coverage
+        Exit code 1 also where the tests set off fewer percent of the rules and segment edges.
+    watch
+        Run them again whenever a document changes, until Ctrl-C.
+    """
+    from overture.cli.testing import test as run
+
+    def once() -> int:
+        return run(paths, console, as_json=as_json, report=junit, demand=fail_on_empty, least=min_coverage)
+
+    if not watch:
+        return once()
+    from overture.cli.watching import again
+
+    again(paths, once, console)
+    return 0
 
 
 @app.command

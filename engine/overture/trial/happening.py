@@ -1,0 +1,71 @@
+"""What came of the facts since the last ``expect``: kept to be compared, and told where a test fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from overture.model import Effect, Step
+from overture.trial.text import shown
+
+
+class Happening:
+    """Everything that the steps since the last ``expect`` did."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.sent: list[dict[str, str]] = []
+        self.dropped: list[tuple[str, str]] = []  # template, reason
+
+    @property
+    def errors(self) -> list[str]:
+        """Why steps were rolled back: ``code: message``."""
+        return [step.trace.error for step in self.steps if step.trace.error]
+
+    def effects(self) -> Iterator[Effect]:
+        for step in self.steps:
+            yield from step.trace.effects
+            for firing in step.trace.firings:
+                yield from firing.effects
+
+    def done(self, kind: str, name: str) -> list[dict[str, Any]]:
+        """The properties of each fact derived, or each code issued, under a name."""
+        return [e.after or {} for e in self.effects() if e.kind == kind and e.name == name and not e.reason]
+
+    def reasons(self, name: str) -> list[str]:
+        """Why actions or messages of that name were not done, and why a rule of that name was held back."""
+        held = [effect.reason for effect in self.effects() if effect.name == name and effect.reason]
+        return held + [reason for template, reason in self.dropped if template == name]
+
+    def told(self) -> list[str]:
+        """A line for each fact, and for each rule that fired on it."""
+        lines: list[str] = []
+        for step in self.steps:
+            trace = step.trace
+            done = f": {_told(trace.effects)}" if trace.effects else ""
+            lines.append(f"{trace.fact.type} {shown(trace.fact.properties)}{done}")
+            lines += [f"  {firing.rule}: {_told(firing.effects)}" for firing in trace.firings]
+            if trace.error:
+                lines.append(f"  rolled back: {trace.error}")
+        lines += [f"dropped: {template} ({reason})" for template, reason in self.dropped]
+        return lines
+
+
+def _told(effects: list[Effect]) -> str:
+    return ", ".join(_one(effect) for effect in effects) or "nothing changed"
+
+
+def _one(effect: Effect) -> str:
+    name = f"{effect.kind} {effect.name}"
+    if effect.reason:
+        return f"{name} not done ({effect.reason})"
+    match effect.kind:
+        case "score" | "set" | "unset":
+            key = f"[{effect.key}]" if effect.kind == "score" and effect.key else ""
+            return f"{name}{key} {shown(effect.before)} → {shown(effect.after)}"
+        case "segment" | "list":
+            return f"{name} {'entered' if effect.after else 'left'}"
+        case "assert" | "issue":
+            return f"{name} {shown(effect.after)}"
+        case _:
+            return name

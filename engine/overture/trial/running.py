@@ -1,0 +1,132 @@
+"""Running one test: the same pure step as on the server, under a clock that only the test moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from overture.decide import Plan, step
+from overture.delivery.gate import verdict
+from overture.delivery.render import RenderRefused, render
+from overture.model import Contact, Draft, Fact, Message
+from overture.rules import link
+from overture.trial.coverage import Covered
+from overture.trial.document import Advance, Expect, Given, Show, Trial
+from overture.trial.happening import Happening
+from overture.trial.judging import judge
+from overture.trial.results import Failure, Outcome
+from overture.trial.text import shown
+
+Addresses = Mapping[str, Callable[[Contact], str | None]]
+"""Channel → the contact's own address on it."""
+
+_BEFORE = Plan(link([], 0), "reference")  # what was active before the test: nothing
+
+
+class Run:
+    """One test on its way."""
+
+    def __init__(self, trial: Trial, plan: Plan, addresses: Addresses, covered: Covered) -> None:
+        self.trial = trial
+        self.plan = plan
+        self.addresses = addresses
+        self.covered = covered
+        self.clock = trial.at
+        self.contact = Contact(trial.contact)
+        self.since = Happening()
+        self.taken: set[str] = set()
+        self.steps = 0
+
+    def outcome(self) -> Outcome:
+        """Run it to its end, or to the first ``expect`` that does not hold."""
+        trial = self.trial
+        if trial.given is not None:
+            self._know(trial.given)
+        failures: list[Failure] = []
+        for each in trial.steps:
+            self.steps += 1
+            match each:
+                case Show():
+                    self._show(each)
+                case Advance():
+                    self._advance(each.to)
+                case Expect():
+                    failures = self._failures(each)
+                    if failures:
+                        break
+                    self.since = Happening()
+        if not failures and self.since.errors:
+            failures = [self._rolled_back(trial.place.line, trial.place.column)]
+        told = self.since.told() if failures else []
+        return Outcome(trial.name, not failures, trial.place.line, trial.place.column, self.steps, failures, told)
+
+    def _know(self, given: Given) -> None:
+        """What is given was said when nothing was active; then a deploy brings the contact up to date, silently."""
+        for n, draft in enumerate(given.drafts):
+            self.contact = step(self.contact, self._fact(draft, f"given-{n}"), _BEFORE, self.clock).contact
+        deploy = Fact("given", "$given", self.contact.id, self.clock, self.clock)
+        self.contact = step(self.contact, deploy, self.plan, self.clock).contact
+
+    def _show(self, show: Show) -> None:
+        draft = show.draft
+        if draft.id in self.taken:
+            return  # the log takes a fact once
+        self.taken.add(draft.id)
+        self._decide(self._fact(draft, draft.id if draft.dedupe else f"fact-{self.steps}", show.backfill))
+
+    def _advance(self, to: int) -> None:
+        """What became due on the way happens each at its own instant; `step` sees to that."""
+        self.clock = to
+        self._decide(Fact(f"tick:{to}", "$tick", self.contact.id, to, to))
+
+    def _fact(self, draft: Draft, id: str, backfill: bool = False) -> Fact:
+        at = self.clock if draft.occurred_at is None else draft.occurred_at
+        properties, context = draft.properties, draft.context
+        return Fact(id, draft.type, self.contact.id, at, self.clock, properties, context, draft.ids, backfill)
+
+    def _decide(self, fact: Fact) -> None:
+        outcome = step(self.contact, fact, self.plan, self.clock)
+        if not outcome.kept:
+            return
+        self.contact = outcome.contact
+        self.since.steps.append(outcome)
+        self.covered.note(outcome)
+        for message in outcome.messages:
+            self._hand_over(message)
+
+    def _hand_over(self, message: Message) -> None:
+        """As delivery does: the gate, then the template; what passes both is sent."""
+        address_of = self.addresses.get(message.channel)
+        own = address_of(self.contact) if address_of else None
+        allowed = verdict(message, self.contact, own)
+        if not allowed.passed:
+            self.since.dropped.append((message.template, allowed.reason))
+            return
+        template = self.plan.program.template(message.ruleset, message.revision, message.template)
+        assert template is not None  # the checker lets no other be sent
+        try:
+            rendered = render(template, message.context)
+        except RenderRefused as error:
+            self.since.dropped.append((message.template, error.code))
+            return
+        self.since.sent.append(
+            {
+                "channel": message.channel,
+                "template": message.template,
+                "purpose": message.purpose,
+                "to": message.to or own or "",
+                "rule": message.rule,
+                "subject": rendered.subject,
+                "text": rendered.text,
+                "html": rendered.html,
+            }
+        )
+
+    def _failures(self, expect: Expect) -> list[Failure]:
+        found = [judge(claim, self.contact, self.since, self.plan) for claim in expect.claims]
+        failures = [failure for failure in found if failure is not None]
+        if self.since.errors and all(claim.kind != "error" for claim in expect.claims):
+            failures.append(self._rolled_back(expect.place.line, expect.place.column))
+        return failures
+
+    def _rolled_back(self, line: int, column: int) -> Failure:
+        return Failure(line, column, "error", "null", shown(self.since.errors[0]))
