@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from overture.decide.history import drop_unneeded
 from overture.decide.plan import Plan
 from overture.decide.work import Work
 from overture.model import Effect
@@ -13,6 +14,7 @@ def catch_up(work: Work, plan: Plan) -> list[Effect]:
     A deploy must not mail everybody by surprise, so nothing that entering or leaving sets off is run.
     """
     contact = work.contact
+    drop_unneeded(contact, plan.program.series)
     effects = [Effect("segment", name, "deploy", True, False) for name in contact.segments if name not in plan.segments]
     for effect in effects:
         del contact.segments[effect.name]

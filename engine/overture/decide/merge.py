@@ -14,6 +14,7 @@ import msgspec
 
 from overture.decide import holdings
 from overture.decide.clockwork import begin
+from overture.decide.history import joined
 from overture.decide.work import Work
 from overture.model import Contact, Effect, Fact, Step, Trace
 from overture.model.contact import Number
@@ -64,6 +65,8 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
             # Joined silently: what entering sets off has been done for the weaker contact.
             mine.segments[name] = at
             work.segments.add(name)
+    for id, series in theirs.history.items():
+        mine.history[id] = joined(mine.history[id], series) if id in mine.history else series
     for name, at in theirs.lists.items():
         mine.lists.setdefault(name, at)
     for channel, purposes in theirs.consent.items():

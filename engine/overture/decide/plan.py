@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from overture.decide.actions import Act, compile_action
+from overture.decide.history import recorders
 from overture.decide.work import Work
 from overture.match import Matcher, build, compile_condition, compile_value
 from overture.model import Contact, Fact
@@ -23,6 +24,7 @@ class Plan:
         self.kind: Literal["durable", "reference"] = kind
         self.version = program.version
         self.types = program.types
+        self.recorders = recorders(program.series)
         self.matcher: Matcher = build(kind, program.rules)
         self.actions: dict[str, tuple[Act, ...]] = {
             rule.id: tuple(compile_action(a, program) for a in rule.then) for rule in program.rules

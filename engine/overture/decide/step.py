@@ -66,6 +66,8 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
     if rules:
         chain(work, plan, trace.firings)
     else:
+        for recorder in plan.recorders.get(fact.type, ()):
+            recorder.record(work, fact)
         trace.effects += settle(work, plan, "rolled_back")
     if work.messages:
         seen = context_of(contact, plan.program.scores)

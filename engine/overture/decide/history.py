@@ -1,0 +1,116 @@
+"""What a contact remembers of its facts: each one put into the series that the active rulesets need.
+
+A late fact is put where its ``occurred_at`` says. Single facts are kept as far back from the clock as the longest
+window that asks for them, `LONGEST` of one series at most, so that a fact costs the same however long the history.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping
+from heapq import merge as in_order
+from typing import Any, cast
+
+from overture.decide.limits import LARGEST
+from overture.decide.work import Work, is_number
+from overture.match import compile_condition
+from overture.model import Contact, Fact
+from overture.model.series import LONGEST, Series
+from overture.rules.series import SeriesDecl
+
+_NONE = Series()
+_NOBODY = Contact("")
+
+
+class Recorder:
+    """Puts facts of one type into one series."""
+
+    def __init__(self, decl: SeriesDecl) -> None:
+        self.id = decl.key.id
+        self.path = f"history.{self.id}"
+        self._keep = decl.keep_ms
+        self._field = decl.key.field
+        where = decl.key.where
+        self._where: Callable[[Fact, Contact], bool] | None = None if where is None else compile_condition(where)
+
+    def record(self, work: Work, fact: Fact) -> None:
+        if self._where is not None and not self._where(fact, _NOBODY):
+            return
+        contact = work.contact
+        before = contact.history.get(self.id, _NONE)
+        value = _number(fact.properties, self._field) if self._field else None
+        contact.history[self.id] = _with(before, fact.occurred_at, value, contact.clock - self._keep, self._keep > 0)
+        work.changed.add(self.path)
+
+
+def recorders(series: Mapping[str, SeriesDecl]) -> dict[str, tuple[Recorder, ...]]:
+    """What records facts, by their type."""
+    found: dict[str, list[Recorder]] = {}
+    for decl in series.values():
+        found.setdefault(decl.key.type, []).append(Recorder(decl))
+    return {type: tuple(each) for type, each in found.items()}
+
+
+def evict(contact: Contact, series: Mapping[str, SeriesDecl]) -> None:
+    """Forget what has left every window; the clock never goes back, so it is for good."""
+    for id, kept in contact.history.items():
+        decl = series.get(id)
+        left = bisect_right(kept.at, contact.clock - decl.keep_ms) if decl is not None else 0
+        if left:
+            contact.history[id] = Series(
+                kept.n, kept.total, kept.first, kept.last, kept.at[left:], kept.values[left:] if kept.values else []
+            )
+
+
+def drop_unneeded(contact: Contact, series: Mapping[str, SeriesDecl]) -> None:
+    """Forget the series that no active ruleset asks for."""
+    for id in [id for id in contact.history if id not in series]:
+        del contact.history[id]
+
+
+def joined(a: Series, b: Series) -> Series:
+    """The series of two contacts that become one: as if every fact had been one contact's."""
+    if not (a.n and b.n):
+        return a if a.n else b
+    if a.values or b.values:
+        pairs = list(in_order(zip(a.at, a.values, strict=True), zip(b.at, b.values, strict=True)))[-LONGEST:]
+        at, values = [instant for instant, _ in pairs], [value for _, value in pairs]
+    else:
+        at, values = list(in_order(a.at, b.at))[-LONGEST:], []
+    total = round(a.total + b.total, 6)
+    return Series(a.n + b.n, total, min(a.first, b.first), max(a.last, b.last), at, values)
+
+
+def _with(series: Series, at: int, value: float | None, cut: int, keeps: bool) -> Series:
+    """The series with one more fact; of single ones those after ``cut``."""
+    first = min(series.first, at) if series.n else at
+    last = max(series.last, at) if series.n else at
+    total = series.total if value is None else round(series.total + value, 6)
+    if not keeps:
+        return Series(series.n + 1, total, first, last)
+    instants, values = series.at, series.values
+    start = bisect_right(instants, cut)
+    if at > cut:
+        i = bisect_right(instants, at)
+        if value is not None:
+            # Among facts of one instant the value decides, so that they stand alike in whatever order they came.
+            i = bisect_right(values, value, bisect_left(instants, at), i)
+            values = _inserted(values, start, i, value)
+        instants = _inserted(instants, start, i, at)
+    elif start:
+        instants, values = instants[start:], values[start:]
+    return Series(series.n + 1, total, first, last, instants, values)
+
+
+def _inserted(items: list[Any], start: int, i: int, item: Any) -> list[Any]:
+    rest = items[start:]
+    rest.insert(i - start, item)
+    return rest[-LONGEST:] if len(rest) > LONGEST else rest
+
+
+def _number(properties: Mapping[str, Any], path: Iterable[str]) -> float:
+    """The number in a field; 0 where there is none that can be counted on."""
+    value: Any = properties
+    for name in path:
+        value = cast(dict[str, Any], value).get(name) if type(value) is dict else None
+    return float(value) if is_number(value) and abs(value) <= LARGEST else 0.0
