@@ -21,6 +21,7 @@ from overture.state.outbox import STATES
 from overture.web import ROUTES
 from overture.web.routing import PUBLIC, Route
 from overture.web.shapes import FactBody
+from overture.worker.decisions import KEYS_SHOWN
 
 PAGE = page("http.md")
 NOW = 1_774_605_600_000
@@ -113,6 +114,10 @@ def test_the_caps_are_the_codes():
     assert f"remembered for {DEDUPE_MS // 86_400_000} days" in PAGE
     assert f"{WAIT:g} seconds" in part(PAGE, heading(ROUTES[0]))
     assert f"The last {TIMELINE} facts" in PAGE
+
+
+def test_how_many_keys_a_decision_shows():
+    assert f"of a score with more than {KEYS_SHOWN} keys, those that the fact changed" in PAGE
 
 
 def test_the_keys_of_a_fact_are_the_codes():

@@ -9,9 +9,9 @@ import pytest
 from dockit import CODE, ROOT, blocks, code, page, part, table
 from ruamel.yaml import YAML
 
-from overture.decide import Plan, step
+from overture.decide import Plan, limits, step
 from overture.decide.context import context_of
-from overture.decide.limits import DEPTH_LIMIT, DERIVED_LIMIT, KEYS_REMEMBERED
+from overture.decide.limits import DEPTH_LIMIT
 from overture.match import compile_condition
 from overture.match.functions import FUNCTIONS as MATCHED
 from overture.model import Contact, Fact, Step
@@ -135,10 +135,30 @@ def test_the_limits_are_the_codes():
         "a tag in a template": template.TAG_LIMIT,
         "conditions in a template": template.CONDITIONS_LIMIT,
         "depth of derived facts": DEPTH_LIMIT,
-        "derived facts in one step": DERIVED_LIMIT,
-        "values remembered by `once_per`": KEYS_REMEMBERED,
+        "derived facts in one step": limits.DERIVED_LIMIT,
+        "their properties together": limits.DERIVED_BYTES,
     }
     assert f"-{behaviour.PRIORITY_LIMIT} to {behaviour.PRIORITY_LIMIT}" in PAGE
+
+
+def test_the_limits_of_a_contact_are_the_codes():
+    text = part(PAGE, "### What one contact holds")
+    told = {row[0].split(",")[0]: row[1] for row in table(text, "of one contact")}
+    assert {name: int(limit.split()[0]) * (1024 if "KiB" in limit else 1) for name, limit in told.items()} == {
+        "identifiers": limits.STATE_BYTES,
+        "traits": limits.TRAITS,
+        "a trait": limits.VALUE_BYTES,
+        "its levels of lists and objects": limits.VALUE_DEPTH,
+        "the name of a trait": limits.NAME_BYTES,
+        "keys of one score": limits.SCORE_KEYS,
+        "identifiers of one kind": limits.IDENTIFIERS,
+        "purposes of consent": limits.PURPOSES,
+        "codes of one kind": limits.CODES,
+        "suppressed addresses": limits.ADDRESSES,
+        "values remembered by one rule's `once_per`": limits.KEYS_REMEMBERED,
+    }
+    assert f"more than {limits.MESSAGE_BYTES // 1024} KiB" in text
+    assert f"above {limits.SHOWN_BYTES // 1024} KiB" in text
 
 
 def _nowhere(_: int) -> Place:
