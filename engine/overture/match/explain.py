@@ -1,0 +1,101 @@
+"""A condition with everything it saw: the third execution of the tree, for why and why not.
+
+And, or, not are walked; every test below them is evaluated by the closures themselves, so that there is one meaning.
+Unlike a matcher it does not stop at the first answer: every term is evaluated, and the ones that decided are marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from typing import Literal as OneOf
+
+from overture.match.closures import compile_condition, compile_value
+from overture.model import Contact, Fact
+from overture.rules.spelling import spell
+from overture.rules.tree import And, Arithmetic, Call, Compare, Items, Literal, Node, Not, Or, Place
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A part of a test and the value it had; None for missing."""
+
+    text: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One node of a condition: whether it held, and why.
+
+    ``kind`` is ``and`` ``or`` ``not``, which have ``terms``, or ``test``, which has the ``operands`` that it read.
+    ``decided``: the verdict of the whole condition rests on this one. Of an ``and`` that failed that is its first
+    failing term, of an ``or`` that held the first that held; otherwise all.
+    """
+
+    kind: OneOf["and", "or", "not", "test"]
+    text: str
+    place: Place
+    holds: bool
+    decided: bool
+    operands: tuple[Operand, ...] = ()
+    terms: tuple[Verdict, ...] = ()
+
+
+def explain(node: Node, fact: Fact, contact: Contact, *, decided: bool = True) -> Verdict:
+    """The verdict on a condition and on everything in it. Raises Refused as `compile_condition`."""
+    match node:
+        case And(terms) | Or(terms):
+            stops = isinstance(node, Or)  # the first answer of this kind settles it
+            answers = [compile_condition(term)(fact, contact) for term in terms]
+            settled = next((i for i, answer in enumerate(answers) if answer is stops), None)
+            below = tuple(
+                explain(term, fact, contact, decided=decided and settled in (None, i)) for i, term in enumerate(terms)
+            )
+            holds = stops if settled is not None else not stops
+            return Verdict("or" if stops else "and", spell(node), node.place, holds, decided, (), below)
+        case Not(term):
+            below = explain(term, fact, contact, decided=decided)
+            return Verdict("not", spell(node), node.place, not below.holds, decided, (), (below,))
+        case _:
+            holds = compile_condition(node)(fact, contact)
+            seen = {spell(n): n for n in _read(node)}
+            operands = tuple(Operand(text, compile_value(n)(fact, contact)) for text, n in seen.items())
+            return Verdict("test", spell(node), node.place, holds, decided, operands)
+
+
+def first_failing(verdict: Verdict) -> Verdict | None:
+    """Where a condition failed: down to the first failing term of each ``and``; None where it held."""
+    if verdict.holds:
+        return None
+    failing = next((term for term in verdict.terms if not term.holds), None) if verdict.kind == "and" else None
+    return verdict if failing is None else first_failing(failing)
+
+
+def parts(node: Node) -> tuple[Node, ...]:
+    """What a node is made of, as far as it is evaluated over the same fact and contact."""
+    match node:
+        case And(nodes) | Or(nodes) | Items(nodes) | Call(_, nodes):
+            return nodes
+        case Not(term):
+            return (term,)
+        case Compare(_, left, right) | Arithmetic(_, left, right):
+            return (left, right)
+        case _:
+            return ()
+
+
+def _read(test: Node) -> Iterator[Node]:
+    """What a test read, outermost first: fields, features of history, what was calculated from them."""
+    below = parts(test)
+    if not below and not isinstance(test, Literal | Items):
+        yield test
+    for part in below:
+        if parts(part) and not isinstance(part, Items) and not _constant(part):
+            yield part
+        yield from _read(part)
+
+
+def _constant(node: Node) -> bool:
+    return isinstance(node, Literal) or (bool(parts(node)) and all(map(_constant, parts(node))))
