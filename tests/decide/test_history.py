@@ -156,7 +156,7 @@ def test_a_rolled_back_fact_is_remembered_but_nothing_derived() -> None:
 def test_a_series_that_nobody_needs_any_more_is_dropped() -> None:
     show = Show(PLAN)
     feed(show, [(0, 0, 5.0, "a")])
-    assert len(show.contact.history) == 4
+    assert len(show.contact.history) == 3
     show.plan = plan('facts:\n  bought: {}\nsegments:\n  s:\n    when: count("bought", within="1d") > 5\n', version=2)
     show.take(Fact("f9", "other", "ada", T + HOUR, T + HOUR))
     assert {id: s.n for id, s in show.contact.history.items()} == {"bought": 1}

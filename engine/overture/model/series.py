@@ -21,7 +21,7 @@ class Series(msgspec.Struct, frozen=True, array_like=True):
     """
 
     n: int = 0  # all facts ever
-    total: float = 0  # sum of the field over all facts ever
+    total: float = 0.0  # sum of the field over all facts ever
     first: int = 0
     last: int = 0
     at: list[int] = []
