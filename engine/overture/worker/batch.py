@@ -18,6 +18,7 @@ log = logging.getLogger("overture.worker")
 SLICE = 64  # facts decided before other tasks of this process get a turn
 COMMIT_BYTES = 8 << 20  # of states, effects and messages in one commit, about
 EFFECT_BYTES = 256  # of one effect in a timeline, about
+INSTANT_BYTES = 18  # of one fact in a series, with its value
 
 
 @dataclass(slots=True)
@@ -62,7 +63,10 @@ async def decide(part: Partition, facts: list[Fact], plans: Plans) -> Batch:
 
 def _bytes(step: Step) -> int:
     """About how many of a commit the outcome is, without the fact itself."""
-    size = step.contact.weight + EFFECT_BYTES * sum(len(firing.effects) for firing in step.trace.firings)
+    contact = step.contact
+    size = contact.weight + EFFECT_BYTES * sum(len(firing.effects) for firing in step.trace.firings)
+    if contact.history:
+        size += INSTANT_BYTES * sum(len(series.at) for series in contact.history.values())
     if step.messages or step.forwards:
         size += len(encode(step.messages)) + len(encode(step.forwards))
     return size
