@@ -291,12 +291,20 @@ async def test_tls_is_checked(
 @pytest.mark.parametrize(
     "url",
     ["", "http://127.0.0.1", "smtp://", "smtp://host/path", "smtp://host?starttls=maybe", "smtp://host?tls=1", "smtp://host:x",
-     "smtp://u:s3cret@host?x=1"],
+     "smtp://u:s3cret@host?x=1", "smtp://:s3cret@host", "smtp://host:0"],
 )  # fmt: skip
 def test_a_wrong_url_is_refused_without_showing_it(url: str):
     with pytest.raises(ValidationError) as caught:
         SmtpConfig.model_validate({"url": url, "sender": SENDER})
     assert "s3cret" not in str(caught.value) + repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"timeout": 0}, {"timeout": True}, {"timeout": "20"}, {"timeout": 61}, {"connections": True}, {"x": 1}]
+)
+def test_wrong_settings_are_refused(settings: dict[str, object]):
+    with pytest.raises(ValidationError):
+        SmtpConfig.model_validate({"url": "smtp://host", "sender": SENDER, **settings})
 
 
 def test_secrets_come_by_reference_and_show_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

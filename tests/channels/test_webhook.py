@@ -190,7 +190,18 @@ async def test_private_addresses_are_refused_unless_allowed(receiver: WebhookRec
 
 
 @pytest.mark.parametrize(
-    "settings", [{"secret": "not base64!"}, {"secret": ""}, {"egress_allow": ["localhost"]}, {"timeout": 0}, {"x": 1}]
+    "settings",
+    [
+        {"secret": "not base64!"},
+        {"secret": ""},
+        {"secret": "whsec_YWJj-ZGVm"},
+        {"egress_allow": ["localhost"]},
+        {"timeout": 0},
+        {"timeout": True},
+        {"timeout": "5"},
+        {"timeout": 61},
+        {"x": 1},
+    ],
 )
 def test_wrong_settings(settings: dict[str, object]):
     with pytest.raises(ValidationError) as caught:

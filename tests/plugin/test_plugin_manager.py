@@ -120,7 +120,8 @@ def test_the_second_claim_of_a_channel_is_refused(install: Install):
 
 async def test_channels_open_with_their_settings():
     manager, _ = loaded()
-    hosted = manager.open_channels({"email": {"url": "smtp://127.0.0.1:1", "sender": "news@example.org"}})
+    assert manager.configure({"email": {"url": "smtp://127.0.0.1:1", "sender": "news@example.org"}}) == []
+    hosted = manager.open_channels()
     assert set(hosted) == {"email", "webhook"}
     assert repr(hosted["email"]) == "<HostedChannel email closed>"
     for channel in hosted.values():
@@ -132,9 +133,15 @@ async def test_wrong_settings_cost_one_channel_and_show_no_secret(install: Insta
     raising = "@hookimpl\ndef overture_channels():\n  yield plugin('raising', open=lambda config: 1 / 0)\n"
     install("raising", HEAD + raising)
     manager, _ = loaded()
-    hosted = manager.open_channels(
+    wrong = manager.configure(
         {"email": {"url": "smtp://u:s3cret@host?x=1", "sender": "news@example.org"}, "pigeon": {"tokn": "s3cret"}}
     )
+    assert [(each.channel, each.place, each.kind) for each in wrong] == [
+        ("email", ("url",), "value_error"),
+        ("pigeon", ("tokn",), "extra_forbidden"),
+    ]
+    assert "s3cret" not in repr(wrong)
+    hosted = manager.open_channels()
     assert set(hosted) == {"webhook"}
     states = {state.name: state for state in manager.states()}
     assert "channel email: url: " in states["smtp"].error
@@ -143,3 +150,28 @@ async def test_wrong_settings_cost_one_channel_and_show_no_secret(install: Insta
     assert "s3cret" not in repr(manager.states())
     assert states["webhook"].state == "active"
     await hosted["webhook"].close()
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "kinds"),
+    [
+        ("class C(BaseModel):\n  a: int = 1", {"b": 1}, ["extra_forbidden"]),
+        ("class C(BaseModel, extra='allow'):\n  a: int = 1", {"b": 1}, []),
+        ("class C(BaseModel, extra='ignore'):\n  a: int = 1", {"b": 1}, []),
+        ("class D(BaseModel):\n  a: int = 1\nclass C(BaseModel):\n  d: D = D()", {"d": {"b": 1}}, ["extra_forbidden"]),
+        ("class C(BaseModel):\n  a: int", {}, ["missing"]),
+        ("class C(BaseModel):\n  a: int", {"a": "x", "b": 1}, ["int_parsing", "extra_forbidden"]),
+    ],
+)
+def test_settings_that_a_model_does_not_know(
+    install: Install, model: str, settings: dict[str, object], kinds: list[str]
+):
+    hook = "@hookimpl\ndef overture_channels():\n  yield plugin('pigeon', config=C)\n"
+    install("pigeon", f"{HEAD}\n{model}\n\n{hook}")
+    manager, _ = loaded()
+    mail = {"url": "smtp://127.0.0.1:1", "sender": "news@example.org"}
+    wrong = manager.configure({"email": mail, "pigeon": settings})
+    assert [each.kind for each in wrong] == kinds
+    (state,) = (state for state in manager.states() if state.name == "pigeon")
+    assert state.state == ("failed" if kinds else "active")
+    assert ("pigeon" in manager.open_channels()) == (not kinds)

@@ -252,6 +252,22 @@ class Server(Client):
         self.close()
 
 
+def refused(directory: Path, **settings: str) -> str:
+    """The last line of a server that must not start; before it there is at most what it did until then."""
+    server = Server(directory, **settings)
+    process = server.launch()
+    try:
+        code = process.wait(PATIENCE)
+    finally:
+        if process.poll() is None:
+            server.stop()
+    *before, last = server.said().strip().splitlines()
+    assert code == 3, server.said()
+    assert last.startswith("overture: ")
+    assert all(line.startswith("Activated the rulesets") for line in before), before
+    return last
+
+
 class Mailbox:
     """An SMTP server in a process of its own, for tests that have no event loop."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from serverkit import PATIENCE, Server, fact, plain_environ
+from serverkit import Server, fact, plain_environ, refused
 
 from overture.state import keys
 from overture.state.embedded import EmbeddedStore
@@ -37,22 +37,6 @@ while True:
             else:
                 peer.sendall(b"-ERR unknown command\\r\\n")
 """
-
-
-def refused(directory: Path, **settings: str) -> str:
-    """The last line of a server that must not start; before it there is at most what it did until then."""
-    server = Server(directory, **settings)
-    process = server.launch()
-    try:
-        code = process.wait(PATIENCE)
-    finally:
-        if process.poll() is None:
-            server.stop()
-    *before, last = server.said().strip().splitlines()
-    assert code == 3, server.said()
-    assert last.startswith("overture: ")
-    assert all(line.startswith("Activated the rulesets") for line in before), before
-    return last
 
 
 @pytest.fixture
@@ -160,7 +144,11 @@ def test_another_format(tmp_path: Path, store_url: str) -> None:
         ("PORT", "70000", "OVERTURE_PORT must be less than or equal to 65535 (it is '70000')."),
         ("MATCHER", "fast", "OVERTURE_MATCHER must be 'durable' or 'reference' (it is 'fast')."),
         ("REDIS_URL", "http://localhost", "OVERTURE_REDIS_URL must begin with redis:// or rediss:// or unix://."),
-        ("REDIS_URL", "redis://localhost?foo=bar", "OVERTURE_REDIS_URL has the unknown option foo; there are db, username"),
+        (
+            "REDIS_URL",
+            "redis://localhost?foo=bar",
+            "OVERTURE_REDIS_URL has the unknown option foo; there are db, username",
+        ),
         ("LEASE_SECONDS", "0", "OVERTURE_LEASE_SECONDS must be greater than or equal to 0.2 (it is '0')."),
         ("ROLES", "web,mail", "OVERTURE_ROLES must be 'web', 'worker' or 'delivery'"),
         ("SMTP_URL", "localhost:25", "OVERTURE_SMTP_URL must begin with smtp:// or smtps://."),
@@ -169,6 +157,23 @@ def test_another_format(tmp_path: Path, store_url: str) -> None:
 )
 def test_invalid_settings(tmp_path: Path, name: str, value: str, sentence: str) -> None:
     assert sentence in refused(tmp_path, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"ADMIN_KEY": "admin"}, "OVERTURE_ADMIN_KEY must have at least 16 characters."),
+        ({"WRITE_KEY": "x" * 15}, "OVERTURE_WRITE_KEY must have at least 16 characters."),
+        ({"WRITE_KEY": "sesame open the door"}, "OVERTURE_WRITE_KEY must have no blanks, line breaks or control"),
+        ({"ADMIN_KEY": "0123456789abcdef\n"}, "OVERTURE_ADMIN_KEY must have no blanks, line breaks or control"),
+        ({"ADMIN_KEY": "x" * 16, "WRITE_KEY": "x" * 16}, "OVERTURE_WRITE_KEY must differ from the admin key."),
+    ],
+)
+def test_keys_that_are_weak_or_cannot_be_used(tmp_path: Path, given: dict[str, str], sentence: str) -> None:
+    said = refused(tmp_path, **given)
+    assert sentence in said
+    assert not any(key.strip() in said for key in given.values() if key != "admin")
+    assert not (tmp_path / "data").exists()
 
 
 def test_rulesets_to_start_with(tmp_path: Path) -> None:

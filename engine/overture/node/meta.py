@@ -16,6 +16,7 @@ from overture.settings import Settings
 from overture.state import keys
 from overture.state.wire import Wire
 
+SHORTEST_KEY = 16  # characters; the store has unsalted hashes, which a copy of it lets anyone try guesses on
 FORMAT = 1  # of everything in the store; a store of another format is refused
 
 
@@ -28,6 +29,26 @@ class Grant(msgspec.Struct, frozen=True):
 
 WRITE = Grant("write", frozenset({"facts:write"}))
 ADMIN = Grant("admin", frozenset({"*"}))
+
+
+def require_strong_keys(settings: Settings) -> None:
+    """See that the keys that are set can be used and not guessed. Raises StartupRefused ``settings.invalid``."""
+    sentences: list[str] = []
+    given = {
+        name: key.get_secret_value()
+        for name, key in (("admin_key", settings.admin_key), ("write_key", settings.write_key))
+        if key is not None
+    }
+    for name, key in given.items():
+        if len(key) < SHORTEST_KEY:
+            sentences.append(f"{settings.place(name)} must have at least {SHORTEST_KEY} characters.")
+        elif not key.isprintable() or " " in key:
+            sentences.append(f"{settings.place(name)} must have no blanks, line breaks or control characters.")
+    if not sentences and len(set(given.values())) < len(given):
+        sentences.append(f"{settings.place('write_key')} must differ from the admin key.")
+    if sentences:
+        hint = "Make one with `openssl rand -hex 32`, or set none: then one is made on the first start."
+        raise StartupRefused("settings.invalid", " ".join(sentences), hint)
 
 
 async def settle(wire: Wire, settings: Settings) -> None:

@@ -6,11 +6,11 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from overture.delivery.attempt import Attempt
 from overture.delivery.loop import Deliverer
 from overture.delivery.templates import Templates
+from overture.node.channels import tell_failures
 from overture.node.facts import FactService
 from overture.node.gauges import Gauges
 from overture.node.health import Health
@@ -58,7 +58,9 @@ class Parts:
         await self.reader.close()
 
 
-async def assemble(settings: Settings, url: str, store: StoreFacts, environ: Mapping[str, str]) -> Parts:
+async def assemble(
+    settings: Settings, url: str, store: StoreFacts, plugins: PluginManager, environ: Mapping[str, str]
+) -> Parts:
     """Connect and build everything; nothing runs yet."""
     wire = await Wire.connect(url)
     reader = await Wire.connect(url)
@@ -74,8 +76,6 @@ async def assemble(settings: Settings, url: str, store: StoreFacts, environ: Map
     keys = Keys(wire)
     pages = Pages(wire, n)
     fenced = environ.get(UNFENCED) != "1"
-    plugins = PluginManager()
-    plugins.load()
     rulesets = RulesetService(registry, plugins.channels)
     worker: Worker | None = None
     deliverer: Deliverer | None = None
@@ -86,12 +86,13 @@ async def assemble(settings: Settings, url: str, store: StoreFacts, environ: Map
         archive = settings.data_dir / "archive"
         worker = Worker(wire, reader, leases, plans, log, replies, archive)
     if "delivery" in settings.roles:
-        channels = plugins.open_channels(channel_config(settings))
+        channels = plugins.open_channels()
         leases = Leases(wire, "delivery", name, n, settings.lease_seconds, fenced=fenced)
         attempt = Attempt(contacts, Templates(registry), channels)
         deliverer = Deliverer(leases, outbox, attempt)
         if worker is not None:
             worker.tell_of_messages(deliverer.wake)
+    tell_failures(plugins)
     services = Services(
         facts=FactService(log, identity, replies, gauges, settings.max_lag),
         contacts=ContactService(contacts, identity),
@@ -102,14 +103,3 @@ async def assemble(settings: Settings, url: str, store: StoreFacts, environ: Map
         health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels),
     )
     return Parts(wire, reader, replies, gauges, keys, services, plugins, channels, worker, deliverer)
-
-
-def channel_config(settings: Settings) -> dict[str, Mapping[str, Any]]:
-    """Each channel's settings: what stands in ``[channels.<name>]``, over what the general settings say."""
-    general: dict[str, dict[str, Any]] = {
-        "email": {"url": settings.smtp_url, "sender": settings.mail_from},
-        "webhook": {"egress_allow": [str(network) for network in settings.egress_allow]},
-    }
-    return {
-        name: {**general.get(name, {}), **settings.channels.get(name, {})} for name in {*general, *settings.channels}
-    }

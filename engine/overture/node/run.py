@@ -20,7 +20,8 @@ from aiohttp import web
 from overture.deploy.rulesets import Rulesets
 from overture.match import available
 from overture.model import OvertureError, Refused, StartupRefused
-from overture.node.meta import make_keys, settle
+from overture.node.channels import load_plugins
+from overture.node.meta import make_keys, require_strong_keys, settle
 from overture.node.parts import Parts, assemble
 from overture.rules import RulesetInvalid, load
 from overture.settings import Settings
@@ -47,6 +48,8 @@ async def serve(settings: Settings, environ: Mapping[str, str], say: Callable[[s
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(sign, stop.set)
+    require_strong_keys(settings)
+    plugins = load_plugins(settings)
     if settings.matcher == "durable" and not available():
         say(
             "durable-rules is not installed (it does not build on Python 3.13 and later): the reference matcher serves."
@@ -55,7 +58,7 @@ async def serve(settings: Settings, environ: Mapping[str, str], say: Callable[[s
         store = await probe(url)
         require(store, allow_weak=settings.allow_weak_durability)
         await _first_start(settings, url, say)
-        parts = await assemble(settings, url, store, environ)
+        parts = await assemble(settings, url, store, plugins, environ)
         try:
             await parts.keys.refresh()
             async with _loops(parts) as failed:

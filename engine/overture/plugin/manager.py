@@ -33,14 +33,29 @@ class PluginState:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class WrongSetting:
+    """A finding about one channel's settings, without the value, which may be a secret.
+
+    ``place`` is the path to it (empty: all of them); ``kind`` and ``problem`` are pydantic's.
+    """
+
+    channel: str
+    place: tuple[str, ...]
+    kind: str
+    problem: str
+
+
 class PluginManager:
     """The plugins of the entry point group ``overture``.
 
-    `load` once, then `open_channels` with each channel's settings. ``channels`` holds what the active plugins offer.
+    `load` once, `configure` with each channel's settings, then `open_channels`. ``channels`` holds what the plugins
+    offer that could be loaded.
     """
 
     def __init__(self) -> None:
         self.channels: dict[str, ChannelPlugin[Any]] = {}
+        self._configs: dict[str, BaseModel] = {}
         self._owner: dict[str, str] = {}  # channel -> key of the plugin in _states
         self._states: dict[str, PluginState] = {}
         self._pluggy = pluggy.PluginManager(hookspecs.PROJECT)
@@ -55,18 +70,34 @@ class PluginManager:
         """All plugins found, in the order they were loaded."""
         return list(self._states.values())
 
-    def open_channels(
-        self, config: Mapping[str, Mapping[str, Any]], limits: Limits = DEFAULT
-    ) -> dict[str, HostedChannel]:
-        """The channels whose settings are right; the others' plugins are recorded as failed.
+    def configure(self, config: Mapping[str, Mapping[str, Any]]) -> list[WrongSetting]:
+        """Check the channels' settings; answers what is wrong. The plugins of those channels are recorded as failed.
 
         ``config``: channel name → settings for its config model; a channel that is not named gets the model's defaults.
+        Unknown keys are wrong too, unless the model says otherwise itself (``extra``).
         """
-        hosted: dict[str, HostedChannel] = {}
+        wrong: list[WrongSetting] = []
         for name, plugin in self.channels.items():
+            extra = None if "extra" in plugin.config.model_config else "forbid"
             try:
-                channel = plugin.open(plugin.config.model_validate(config.get(name, {})))
-                hosted[name] = HostedChannel(plugin, channel, limits)
+                self._configs[name] = plugin.config.model_validate(config.get(name, {}), extra=extra)
+            except ValidationError as error:
+                self._fail(self._owner[name], f"channel {name}: {_explain(error)}")
+                for found in error.errors(include_url=False, include_context=False, include_input=False):
+                    wrong.append(WrongSetting(name, tuple(map(str, found["loc"])), found["type"], found["msg"]))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                self._fail(self._owner[name], f"channel {name}: {_explain(error)}")
+        return wrong
+
+    def open_channels(self, limits: Limits = DEFAULT) -> dict[str, HostedChannel]:
+        """The channels whose settings are right. The plugin of one that does not open is recorded as failed."""
+        hosted: dict[str, HostedChannel] = {}
+        for name, config in self._configs.items():
+            plugin = self.channels[name]
+            try:
+                hosted[name] = HostedChannel(plugin, plugin.open(config), limits)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:

@@ -13,7 +13,17 @@ import aiosmtplib
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from overture.model.contact import Contact
-from overture.plugin import AmbiguousHandOff, ChannelPlugin, Outgoing, Rejected, RetryLater, Secret, Sent, hookimpl
+from overture.plugin import (
+    AmbiguousHandOff,
+    ChannelPlugin,
+    Limits,
+    Outgoing,
+    Rejected,
+    RetryLater,
+    Secret,
+    Sent,
+    hookimpl,
+)
 from overture_channels.mail import Mail, compose, mailbox, plain
 
 IDLE_SECONDS = 30.0  # servers hang up on idle clients; a connection older than this is not used again
@@ -41,6 +51,8 @@ def endpoint(url: str) -> Endpoint:
     tls = parts.scheme == "smtps"
     if parts.scheme not in ("smtp", "smtps") or not parts.hostname or parts.path.strip("/") or parts.fragment:
         raise ValueError("the address of the mail server must look like smtp://host:port or smtps://host:port")
+    if parts.port == 0 or (parts.password and not parts.username):
+        raise ValueError("the address of the mail server has port 0, or a password without a user")
     if query or starttls not in STARTTLS:
         raise ValueError("the only option of the mail server's address is starttls=required|auto|never")
     login = None
@@ -51,14 +63,15 @@ def endpoint(url: str) -> Endpoint:
 
 
 class SmtpConfig(BaseModel):
-    """``url``: see `endpoint`; may be ``env:NAME`` or ``file:PATH``. ``timeout`` is seconds for each answer."""
+    """``url``: see `endpoint`; may be ``env:NAME`` or ``file:PATH``. ``timeout`` is seconds for each
+    answer; the host waits no longer than its own for the whole hand-off."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     url: Secret
     sender: str
-    timeout: float = Field(default=20.0, gt=0)
-    connections: int = Field(default=4, ge=1, le=64)
+    timeout: float = Field(default=20.0, gt=0, le=Limits().timeout, strict=True)
+    connections: int = Field(default=4, ge=1, le=64, strict=True)
 
     @field_validator("url")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from overture.plugin import (
     AmbiguousHandOff,
     ChannelPlugin,
     EgressRefused,
+    Limits,
     Outgoing,
     Rejected,
     RetryLater,
@@ -29,6 +31,7 @@ from overture.plugin import (
 from overture.plugin.egress import networks
 from overture_channels.mail import header_id
 
+_BASE64 = re.compile(r"(whsec_)?[A-Za-z0-9+/]+={0,2}")
 READ_AT_MOST = 16 * 1024  # bytes of an answer's body, read only so that the connection can be used again
 
 
@@ -42,7 +45,7 @@ class WebhookConfig(BaseModel):
 
     secret: Secret | None = None
     egress_allow: tuple[str, ...] = ()
-    timeout: float = Field(default=15.0, gt=0)
+    timeout: float = Field(default=15.0, gt=0, le=Limits().timeout, strict=True)
 
     @field_validator("secret")
     @classmethod
@@ -50,8 +53,11 @@ class WebhookConfig(BaseModel):
         if value is not None:
             try:
                 Webhook(value.get_secret_value())
+                usable = _BASE64.fullmatch(value.get_secret_value())  # the library would leave out what is none
             except Exception:
-                raise ValueError("the secret is not base64") from None
+                usable = None
+            if usable is None:
+                raise ValueError("the secret is not base64")
         return value
 
     @field_validator("egress_allow")
