@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from aiohttp.typedefs import Handler
 from overture.web import contacts, facts, health, messages, problem, rulesets
 from overture.web.body import Bodies
 from overture.web.openapi import document
+from overture.web.protocol import Runner
 from overture.web.routing import PUBLIC, Call, Route, mount, preflight, route
 from overture.web.services import Services
 
@@ -49,7 +51,10 @@ def make_app(services: Services, bodies: Bodies | None = None) -> web.Applicatio
     app = web.Application(middlewares=[_unrouted])
     held = bodies or Bodies()
     for r in ROUTES:
-        app.router.add_route(r.method, r.path, mount(r, services, held))
+        path = re.sub(r"\{(\w+)\}", r"{\1:[^/]+}", r.path)  # aiohttp's own pattern takes no braces, and ids hold them
+        handle = mount(r, services, held)
+        for method in ("GET", "HEAD") if r.method == "GET" else (r.method,):
+            app.router.add_route(method, path, handle)
         if r.cors:
             app.router.add_route("OPTIONS", r.path, preflight)
     return app
@@ -57,7 +62,7 @@ def make_app(services: Services, bodies: Bodies | None = None) -> web.Applicatio
 
 def make_runner(app: web.Application) -> web.AppRunner:
     """A runner with what the routes rely on: bodies arrive as sent (intake inflates them, capped), no access log."""
-    return web.AppRunner(app, access_log=None, auto_decompress=False, keepalive_timeout=75, lingering_time=2)
+    return Runner(app, access_log=None, auto_decompress=False, keepalive_timeout=75, lingering_time=2)
 
 
 @web.middleware
