@@ -64,7 +64,7 @@ def endpoint(url: str) -> Endpoint:
 
 class SmtpConfig(BaseModel):
     """``url``: see `endpoint`; may be ``env:NAME`` or ``file:PATH``. ``timeout`` is seconds for each
-    answer; the host waits no longer than its own for the whole hand-off."""
+    answer, and at most what the whole hand-off gets."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 

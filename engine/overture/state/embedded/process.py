@@ -34,15 +34,17 @@ class Process:
 
 
 def _started(pid: int) -> str:
+    if not Path("/proc/self/stat").exists():  # macOS
+        ask = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
+        state, _, since = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.partition(" ")
+        return "" if state.startswith("Z") else since.strip()
     try:
-        # Pids and ticks count anew at each boot, and pids in each container; the directory may be shared by some.
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         # The name in the second field may hold anything, blanks and brackets too.
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        return "" if fields[0] in "ZX" else f"{boot} {os.readlink('/proc/self/ns/pid')} {fields[19]}"
     except OSError:
-        if Path("/proc/self/stat").exists():
-            return ""
-    shown = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    state, _, since = shown.stdout.strip().partition(" ")
-    return "" if state.startswith("Z") else since.strip()
+        return ""
+    # Pids and ticks count anew at each boot, and pids in each container; the directory may be shared by some.
+    where = [os.readlink("/proc/self/ns/pid")]
+    with contextlib.suppress(OSError):
+        where.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+    return "" if fields[0] in "ZX" else " ".join([*where, fields[19]])
