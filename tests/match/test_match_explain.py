@@ -17,9 +17,12 @@ from overture.match import Reference, compile_value
 from overture.match.change import smallest_change
 from overture.match.edits import applied
 from overture.match.explain import Verdict, explain, first_failing
+from overture.match.units import said as told
 from overture.model import Contact, Fact
+from overture.model.series import Series
+from overture.rules.series import series_key
 from overture.rules.spelling import spell
-from overture.rules.tree import And, Node, Or
+from overture.rules.tree import And, Decaying, Field, History, Node, Or, Window
 
 EXAMPLES = int(os.environ.get("OVERTURE_MATCH_EXAMPLES", "2000")) // 4
 
@@ -197,3 +200,53 @@ def test_numbers_beyond_all_bounds_are_no_trouble() -> None:
         change = smallest_change(compare("fact.n", "==", 5), fact({"n": value}), ADA)
         assert change is not None
         assert change.edits[0].after == 5
+
+
+# --- time and history -------------------------------------------------------------------------------------------
+
+
+DAY = 86_400_000
+VISITS = series_key("page_viewed", (), None)
+
+
+@pytest.mark.parametrize(
+    ("when", "said", "shown"),
+    [
+        (
+            compare(call("age", "contact.joined"), ">=", 3 * DAY),
+            "age(contact.joined) was 2d 3h; 3d or more would do.",
+            ["3d", "2d 3h", "1774422000000"],
+        ),
+        (
+            compare(call("now"), ">", "contact.until"),
+            "now() was 2026-03-27T10:00:00.000Z; later than 2026-04-01T00:00:00.000Z would do.",
+            ["2026-03-27T10:00:00.000Z", "2026-04-01T00:00:00.000Z"],
+        ),
+        (
+            compare(History("count", VISITS, Window(7 * DAY)), ">=", 3),
+            'count("page_viewed", within="7d") was 2; 3 or more would do.',
+            ["2"],
+        ),
+        (History("seen", VISITS, Window(DAY)), 'seen("page_viewed", within="1d") was false; true would do.', ["false"]),
+        (
+            compare(Decaying(Field("contact", ("scores", "lead")), DAY), ">=", 15),
+            "contact.scores.lead was 10; 15 or more would do.",
+            ["10"],
+        ),
+    ],
+    ids=lambda x: "" if isinstance(x, str | list) else spell(x),
+)
+def test_instants_durations_and_what_is_remembered(when: Node, said: str, shown: list[str]) -> None:
+    clock = 1_774_605_600_000
+    traits = {"joined": clock - 2 * DAY - 3 * 3_600_000, "until": 1_775_001_600_000}
+    history = {VISITS.id: Series(2, 0, clock - 3 * DAY, clock - 2 * DAY, [clock - 3 * DAY, clock - 2 * DAY])}
+    ada = contact(
+        clock=clock, traits=traits, history=history, scores={"lead": 20}, stamps={"lead": clock - DAY}
+    )  # fmt: skip
+    change = smallest_change(when, VISIT, ada)
+    assert change is not None
+    assert change.sentence == said
+    assert [told(o.value, o.unit) for o in explain(when, VISIT, ada).operands] == shown
+    made = applied(when, change.edits, VISIT, ada)
+    assert made is not None
+    assert explain(*made).holds

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from overture.match.closures import compile_value, names_of
 from overture.match.edits import Edit, put
 from overture.match.explain import parts
 from overture.match.folding import shape
+from overture.match.units import Unit, said, unit_in
 from overture.match.values import bounded, is_number
 from overture.model import Contact, Fact
 from overture.rules.tree import Call, Compare, Literal, Node
@@ -21,19 +21,11 @@ _OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<",
 _MIRROR = str.maketrans("<>", "><")  # 3 < x is x > 3
 _PLAIN = re.compile(r"\^?([\w/ @.:-]*)\$?")  # a pattern that says its own match
 _PHRASES = {">=": "{} or more", ">": "more than {}", "<=": "{} or less", "<": "less than {}"}
+_WHEN = {">=": "{} or later", ">": "later than {}", "<=": "{} or earlier", "<": "before {}"}
 
-SAID = 200  # characters
 ELSEWHERE = 50  # values tried that other tests of the condition name
 
 Found = tuple[Any, str]  # a value and what would do, in words
-
-
-def said(value: Any) -> str:
-    """A value as a person reads it, and no more of it than a person reads."""
-    if value is None:
-        return "missing"
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= SAID else f"{text[:SAID]}…"
 
 
 def candidates(
@@ -47,15 +39,19 @@ def candidates(
         for name in _names(test, operand, read):
             yield Edit(operand, name in members, name not in members, "", name)
         return
+    unit = unit_in(test, operand)
     alone = _occurrences(root, shape(operand)) == 1
     elsewhere = islice(_elsewhere(root, operand, read), ELSEWHERE)
-    found = [*_own(test, operand, before, want, read, alone), *((value, said(value)) for value in elsewhere)]
+    found = [
+        *_own(test, operand, before, want, read, alone, unit),
+        *((value, said(value, unit)) for value in elsewhere),
+    ]
     tried: set[str] = set()
     for value, needs in found:
         if (key := repr(value)) in tried:
             continue
         tried.add(key)
-        yield Edit(operand, before, value, needs)
+        yield Edit(operand, before, value, needs, unit=unit)
 
 
 class _Reader:
@@ -73,11 +69,11 @@ class _Reader:
         return self(put(node, operand, Literal(value)))
 
 
-def _own(test: Node, operand: Node, before: Any, want: bool, read: _Reader, alone: bool) -> Iterator[Found]:
+def _own(test: Node, operand: Node, before: Any, want: bool, read: _Reader, alone: bool, unit: Unit) -> Iterator[Found]:
     """What the test itself asks for."""
     match test:
         case Compare(op, left, right):
-            yield from _compared(op if want else _OPPOSITE[op], left, right, operand, before, read, alone)
+            yield from _compared(op if want else _OPPOSITE[op], left, right, operand, before, read, alone, unit)
         case Call(name, (subject, *rest)) if subject == operand:
             yield from _called(name, rest, before, want, read)
         case _ if test == operand:
@@ -89,7 +85,7 @@ def _own(test: Node, operand: Node, before: Any, want: bool, read: _Reader, alon
 
 
 def _compared(
-    op: str, left: Node, right: Node, operand: Node, before: Any, read: _Reader, alone: bool
+    op: str, left: Node, right: Node, operand: Node, before: Any, read: _Reader, alone: bool, unit: Unit
 ) -> Iterator[Found]:
     wanted = shape(operand)
     if op in ("in", "not in"):
@@ -105,20 +101,20 @@ def _compared(
     if other is None:
         return
     if shape(side) == wanted:
-        yield from _bound(op, other, alone)
+        yield from _bound(op, other, alone, unit)
     elif is_number(other):
         for value in _solved(side, wanted, before, other, read):
-            yield from _bound(op, value, False)
+            yield from _bound(op, value, False, unit)
     elif isinstance(side, Call):
-        yield from _bound(op, other, False)
+        yield from _bound(op, other, False, unit)
 
 
-def _bound(op: str, value: Any, alone: bool) -> Iterator[Found]:
+def _bound(op: str, value: Any, alone: bool, unit: Unit) -> Iterator[Found]:
     """Values that stand in the relation ``op`` to ``value``, the nearest first."""
     if op == "!=":
-        yield _another(value), f"anything but {said(value)}" if alone else said(_another(value))
+        yield _another(value), f"anything but {said(value, unit)}" if alone else said(_another(value), unit)
         return
-    phrase = _PHRASES.get(op, "{}").format(said(value)) if alone else ""
+    phrase = (_WHEN if unit == "instant" else _PHRASES).get(op, "{}").format(said(value, unit)) if alone else ""
     if not is_number(value):
         near = [value]
         if isinstance(value, str) and op in ("<", ">"):
@@ -128,7 +124,7 @@ def _bound(op: str, value: Any, alone: bool) -> Iterator[Found]:
         if bounded(value) is not None:
             near += [math.floor(value) + 1, math.ceil(value) - 1]
     for candidate in near:
-        yield candidate, phrase or said(candidate)
+        yield candidate, phrase or said(candidate, unit)
 
 
 def _part_of(op: str, whole: Any, before: Any, alone: bool) -> Iterator[Found]:

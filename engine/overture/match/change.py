@@ -12,15 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from overture.match.candidates import candidates, said
+from overture.match.candidates import candidates
 from overture.match.closures import compile_condition, compile_value, names_of
 from overture.match.edits import Edit, editable, holds_with
 from overture.match.explain import parts
 from overture.match.folding import shape
+from overture.match.units import said
 from overture.match.values import bounded, is_number
 from overture.model import Contact, Fact
 from overture.rules.spelling import spell
-from overture.rules.tree import And, Field, Node, Not, Or
+from overture.rules.tree import And, Call, Field, Node, Not, Or
 
 KEPT = 8  # ways to turn one node that are followed up
 TRIES = 4_000  # evaluations in one search; a condition of ordinary size needs some dozens
@@ -55,13 +56,13 @@ def smallest_change(node: Node, fact: Fact, contact: Contact) -> Change | None:
 
 
 def _was(edit: Edit) -> str:
-    return f"{spell(edit.operand)} was {said(edit.before)}"
+    return f"{spell(edit.operand)} was {said(edit.before, edit.unit)}"
 
 
 def _demand(edit: Edit) -> str:
     if edit.name:
         return f"{said(edit.name)} {'in' if edit.after else 'not in'} {spell(edit.operand)}"
-    return f"{spell(edit.operand)}: {edit.needs} (was {said(edit.before)})"
+    return f"{spell(edit.operand)}: {edit.needs} (was {said(edit.before, edit.unit)})"
 
 
 class _Search:
@@ -113,12 +114,12 @@ class _Search:
 
 
 def _operands(test: Node) -> Iterator[Node]:
-    """What could be different: first what is read, then what was calculated from it."""
-    below = parts(test)
+    """What could be different: first what is read, then what was calculated from it. Time that passes is one thing."""
+    below = _read(test)
     for part in below:
         yield from _operands(part)
     if below:
-        yield from (part for part in below if parts(part))
+        yield from (part for part in below if _read(part))
     else:
         yield test
 
@@ -129,6 +130,10 @@ def _finite(x: Any) -> bool:
 
 def _size(node: Node) -> int:
     return 1 + sum(map(_size, parts(node)))
+
+
+def _read(node: Node) -> tuple[Node, ...]:
+    return () if isinstance(node, Call) and node.name in ("age", "local") else parts(node)
 
 
 def _cheapest(ways: Iterator[Way]) -> list[Way]:
@@ -153,7 +158,7 @@ def _cost(edit: Edit) -> float:
     a, b = edit.before, edit.after
     if edit.operand == Field("fact", ("type",), edit.operand.place):
         return 3.0
-    extra = 0.5 if parts(edit.operand) else 0.0
+    extra = 0.5 if _read(edit.operand) else 0.0
     if _finite(a) and _finite(b):
         return 1.0 + extra + min(1.0, abs(a / 2 - b / 2) / (abs(a / 2) + abs(b / 2) + 1))
     return extra + (1.2 if edit.name else 1.5 if a is not None and b is not None else 1.8)

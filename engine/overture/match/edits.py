@@ -10,6 +10,7 @@ import msgspec
 
 from overture.match.closures import compile_condition, names_of
 from overture.match.folding import shape
+from overture.match.units import Unit
 from overture.match.values import is_number
 from overture.model import Contact, Fact
 from overture.rules.tree import Field, Literal, Node
@@ -28,6 +29,7 @@ class Edit:
     after: Any
     needs: str
     name: str = ""
+    unit: Unit = ""
 
     @property
     def target(self) -> Any:

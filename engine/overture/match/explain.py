@@ -12,9 +12,11 @@ from typing import Any
 from typing import Literal as OneOf
 
 from overture.match.closures import compile_condition, compile_value
+from overture.match.units import Unit, unit_in, unit_of
 from overture.model import Contact, Fact
+from overture.rules.reach import children
 from overture.rules.spelling import spell
-from overture.rules.tree import And, Arithmetic, Call, Compare, Items, Literal, Node, Not, Or, Place
+from overture.rules.tree import And, Compare, Decaying, Items, Literal, Node, Not, Or, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Operand:
 
     text: str
     value: Any
+    unit: Unit = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,9 @@ def explain(node: Node, fact: Fact, contact: Contact, *, decided: bool = True) -
         case _:
             holds = compile_condition(node)(fact, contact)
             seen = {spell(n): n for n in _read(node)}
-            operands = tuple(Operand(text, compile_value(n)(fact, contact)) for text, n in seen.items())
+            operands = tuple(
+                Operand(text, compile_value(n)(fact, contact), unit_in(node, n)) for text, n in seen.items()
+            )
             return Verdict("test", spell(node), node.place, holds, decided, operands)
 
 
@@ -74,16 +79,8 @@ def first_failing(verdict: Verdict) -> Verdict | None:
 
 
 def parts(node: Node) -> tuple[Node, ...]:
-    """What a node is made of, as far as it is evaluated over the same fact and contact."""
-    match node:
-        case And(nodes) | Or(nodes) | Items(nodes) | Call(_, nodes):
-            return nodes
-        case Not(term):
-            return (term,)
-        case Compare(_, left, right) | Arithmetic(_, left, right):
-            return (left, right)
-        case _:
-            return ()
+    """What a node is made of. A decaying score is one thing: what it was when it last changed is nobody's business."""
+    return () if isinstance(node, Decaying) else children(node)
 
 
 def _read(test: Node) -> Iterator[Node]:
@@ -91,6 +88,8 @@ def _read(test: Node) -> Iterator[Node]:
     below = parts(test)
     if not below and not isinstance(test, Literal | Items):
         yield test
+    if isinstance(test, Compare) and (unit_of(test.left) or unit_of(test.right)):
+        yield from (side for side in below if isinstance(side, Literal))  # 259200000 is better told as 3d
     for part in below:
         if parts(part) and not isinstance(part, Items) and not _constant(part):
             yield part
