@@ -1,0 +1,268 @@
+"""When a condition over a contact may change next, by time alone.
+
+What is still never does. What goes in steps (`overture.rules.clocked`) is stepped through until the condition changes;
+what flows is solved: a line for the instant at which it meets what it is compared with, a decaying score likewise. The
+instant found is then tried with the condition itself, so that rounding makes no difference.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from copy import copy
+from math import ceil, floor, isfinite, log2
+
+from overture.match.closures import Get, Test, compile_condition, compile_value
+from overture.match.values import COMPARISONS, is_number
+from overture.match.zone import LATEST, next_field_step, period_end, period_start, zone_of
+from overture.model import Contact, Fact, Refused
+from overture.model.decay import raw
+from overture.rules.clocked import ORDERS, STEPS, STILL, line_of, motion, unsolvable
+from overture.rules.reach import walk
+from overture.rules.tree import And, Call, Compare, Decaying, History, Literal, Node, Not, Or
+
+Next = Callable[[Contact], int]
+NEVER = 1 << 62
+TRIES = 64  # steps looked ahead; beyond them the condition is looked at again although it may not have changed
+_FLIPPED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_NOTHING = Fact("", "", "", 0, 0)  # such conditions read no fact
+_SMALLEST = 4e-7  # a score below it is shown as 0
+
+
+def next_change(node: Node, contact: Contact) -> int | None:
+    """The first instant (ms) after the contact's clock at which the condition may change if no fact comes; None: never.
+
+    Up to that instant it does not change. Compiles the condition each time, so for one-off use.
+
+    Raises:
+        Refused: it cannot be told (the checker refuses such a condition where it matters).
+    """
+    return compile_next_change(node)(contact)
+
+
+def compile_next_change(node: Node) -> Callable[[Contact], int | None]:
+    """`next_change` of a condition, as a function of the contact."""
+    if unsolvable(node) is not None:
+        raise Refused("condition.clock", "It cannot be told when this condition changes.")
+    following = _next(node)
+    return lambda c: t if (t := following(c)) <= LATEST else None
+
+
+def _next(node: Node) -> Next:
+    if motion(node) == STILL:
+        return lambda c: NEVER
+    match node:
+        case And(terms):
+            return _joint(terms, True)
+        case Or(terms):
+            return _joint(terms, False)
+        case Not(term):
+            return _next(term)
+        case Compare(op) if op in ORDERS:
+            return _compared(node)
+        case _:
+            return _stepping(node)
+
+
+def _joint(terms: Sequence[Node], wanted: bool) -> Next:
+    """``and`` (``or``) stays false (true) until all of its terms that are so have changed."""
+    ordered = sorted(terms, key=motion)
+    tested = [(compile_condition(term), _next(term)) for term in ordered]
+
+    def following(c: Contact) -> int:
+        soonest, latest, decided = NEVER, 0, False
+        for test, following in tested:
+            if test(_NOTHING, c) is wanted:
+                if not decided:
+                    soonest = min(soonest, following(c))
+            else:
+                decided = True
+                latest = max(latest, following(c))
+                if latest >= NEVER:
+                    return NEVER
+        return latest if decided else soonest
+
+    return following
+
+
+# --- steps -----------------------------------------------------------------------------------------------------
+
+
+def _stepping(node: Node) -> Next:
+    test, step = compile_condition(node), _step(node)
+
+    def following(c: Contact) -> int:
+        before, probe = test(_NOTHING, c), copy(c)
+        for _ in range(TRIES):
+            at = step(probe)
+            if at > LATEST:
+                return NEVER
+            probe.clock = at
+            if test(_NOTHING, probe) is not before:
+                break
+        return probe.clock
+
+    return following
+
+
+def _step(node: Node) -> Next:
+    """The next instant at which something in the expression steps."""
+    steps: list[Next] = []
+    for part in walk(node):
+        match part:
+            case History(_, series, window) if window is not None:
+                steps.append(_leaving(series.id, window.ms, window.calendar))
+            case Call("local", (Call("now"), Literal(str() as name))):
+                steps.append(_showing(name))
+            case _:
+                pass
+    if len(steps) == 1:
+        return steps[0]
+    return lambda c: min((step(c) for step in steps), default=NEVER)
+
+
+def _leaving(id: str, ms: int, calendar: str) -> Next:
+    def duration(c: Contact) -> int:
+        kept = c.history.get(id)
+        if kept is None:
+            return NEVER
+        i = bisect_right(kept.at, c.clock - ms)
+        return kept.at[i] + ms if i < len(kept.at) else NEVER
+
+    def period(c: Contact) -> int:
+        kept = c.history.get(id)
+        if kept is None or not kept.at:
+            return NEVER
+        zone = zone_of(c)
+        return period_end(c.clock, calendar, zone) if kept.at[-1] >= period_start(c.clock, calendar, zone) else NEVER
+
+    return period if calendar else duration
+
+
+def _showing(name: str) -> Next:
+    return lambda c: next_field_step(c.clock, name, zone_of(c))
+
+
+# --- comparisons -----------------------------------------------------------------------------------------------
+
+
+def _compared(node: Compare) -> Next:
+    op, left, right = node.op, node.left, node.right
+    if motion(left) == STILL:
+        op, left, right = _FLIPPED[op], right, left
+    if motion(node) == STEPS:
+        match left:
+            case History("count", series, window) if motion(right) == STILL and window is not None and window.ms:
+                return _counted(op, series.id, window.ms, compile_value(right))
+            case _:
+                return _stepping(node)
+    if isinstance(right, Decaying):
+        op, left, right = _FLIPPED[op], right, left
+    if isinstance(left, Decaying):
+        solve = _fading(op, left, compile_value(right))
+    else:
+        solve = _meeting(op, left, right, compile_condition(node))
+    step = _step(node)
+    return lambda c: min(solve(c), step(c))
+
+
+def _counted(op: str, id: str, ms: int, limit: Get) -> Next:
+    """Of a count one can tell at once with how many facts the comparison changes."""
+    compare = COMPARISONS[op]
+
+    def following(c: Contact) -> int:
+        kept, v = c.history.get(id), limit(_NOTHING, c)
+        if kept is None or not is_number(v) or not isfinite(v):
+            return NEVER
+        at = kept.at
+        n = len(at) - bisect_right(at, c.clock - ms)
+        before = compare(n, v)
+        changed = [k for k in (n - 1, floor(v), ceil(v) - 1) if 0 <= k < n and compare(k, v) is not before]
+        return at[len(at) - 1 - max(changed)] + ms if changed else NEVER
+
+    return following
+
+
+def _meeting(op: str, left: Node, right: Node, test: Test) -> Next:
+    """Two lines over the time."""
+    a, b = line_of(left), line_of(right)
+    assert a is not None  # `unsolvable` has seen to it
+    assert b is not None
+    line = a.plus(b, -1)
+    terms = [(factor, compile_value(term)) for factor, term in line.terms]
+
+    def following(c: Contact) -> int:
+        height = 0.0
+        for factor, get in terms:
+            value = get(_NOTHING, c)
+            if not is_number(value):
+                return NEVER
+            height += factor * value
+        meets = -height / line.slope if line.slope else NEVER
+        if not c.clock - 10 < meets <= LATEST:
+            return NEVER
+        probe, before, middle = copy(c), test(_NOTHING, c), floor(meets)
+
+        def changed(at: int) -> bool:
+            probe.clock = at
+            return test(_NOTHING, probe) is not before
+
+        if op in ("==", "!="):
+            return next((at for at in range(max(c.clock + 1, middle - 9), middle + 10) if changed(at)), NEVER)
+        low, high = max(c.clock, middle - 9), middle + 10
+        if not changed(high):
+            return NEVER
+        return _first(changed, c.clock if low > c.clock and changed(low) else low, high)
+
+    return following
+
+
+def _fading(op: str, score: Decaying, limit: Get) -> Next:
+    """A decaying score against something that does not flow. Its size only ever goes down to 0."""
+    get, half_life = compile_value(score), score.half_life
+    name, key = score.field.path[1], "".join(score.field.path[2:3])
+
+    def following(c: Contact) -> int:
+        value, v = raw(c, name, key, c.clock, half_life), limit(_NOTHING, c)
+        if abs(value) < _SMALLEST or not is_number(v):
+            return NEVER
+        sign = 1 if value > 0 else -1
+        now, v, probe = sign * get(_NOTHING, c), sign * v, copy(c)
+
+        def shown(at: int) -> float:
+            probe.clock = at
+            return sign * get(_NOTHING, probe)
+
+        equality = op in ("==", "!=")
+        below = now == v if equality else (op if sign > 0 else _FLIPPED[op]) in (">=", "<")
+
+        def reached(size: float) -> bool:
+            """Whether the comparison with what is shown has changed."""
+            return size < v if below else size <= v
+
+        if reached(now) or not reached(0):
+            return NEVER
+        low, high = c.clock, min(LATEST, c.clock + ceil(half_life * log2(abs(value) / _SMALLEST)) + 1)
+        if not reached(shown(high)):
+            return NEVER  # it was there before the score began to decay, or decays beyond all time
+        if 0 < v < now:
+            guess, margin = c.clock + int(half_life * log2(abs(value) / v)), ceil(half_life * 2e-6 / v) + 2
+            if guess - margin > low and not reached(shown(guess - margin)):
+                low = guess - margin
+            if guess + margin < high and reached(shown(guess + margin)):
+                high = guess + margin
+        at = _first(lambda at: reached(shown(at)), low, high)
+        return NEVER if equality and not below and shown(at) != v else at
+
+    return following
+
+
+def _first(holds: Callable[[int], bool], low: int, high: int) -> int:
+    """The first instant at which it holds, where it does not at ``low``, does at ``high``, and turns once."""
+    while low + 1 < high:
+        middle = (low + high) // 2
+        if holds(middle):
+            high = middle
+        else:
+            low = middle
+    return high
