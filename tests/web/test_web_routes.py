@@ -88,8 +88,9 @@ async def test_a_timeline_page_by_page(admin: ClientSession):
         cursor = f"&cursor={page['next']}"
     assert seen == list(range(12, 0, -1))
     assert page["next"] is None
-    status, problem = await get(admin, "/v1/contacts/ada/timeline?cursor=abc")
-    assert (status, problem["code"]) == (400, "request.query")
+    for tampered in ("abc", "-1", "1.5", "9" * 16, "٣", "1%0A"):
+        status, problem = await get(admin, f"/v1/contacts/ada/timeline?cursor={tampered}")
+        assert (status, problem["code"]) == (400, "cursor.invalid")
 
 
 async def test_rankings_and_segments(admin: ClientSession):

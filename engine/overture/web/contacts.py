@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from aiohttp import web
 
 from overture.model import Contact, Refused
@@ -26,13 +28,13 @@ async def one(call: Call) -> web.Response:
     "/v1/contacts/{id}/timeline",
     scope="contacts:read",
     answers={200: shapes.Timeline},
-    query=shapes.TimelineQuery,
+    query=shapes.PageQuery,
 )
 async def timeline(call: Call) -> web.Response:
     """What happened to a contact and why, newest first."""
-    query: shapes.TimelineQuery = call.query
+    query: shapes.PageQuery = call.query
     contact = await _find(call)
-    before = int(query.cursor) if query.cursor else None
+    before = _number(query.cursor) if query.cursor else None
     traces = await call.services.contacts.timeline(contact.id, before, query.limit + 1)
     shown = traces[: query.limit]
     following = str(shown[-1].seq) if len(traces) > query.limit else None
@@ -51,6 +53,12 @@ async def members(call: Call) -> web.Response:
     """The contacts in a segment."""
     query: shapes.PageQuery = call.query
     return answer(await call.services.rankings.members(call.path("name"), query.cursor, query.limit))
+
+
+def _number(cursor: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,15}", cursor):
+        raise Refused("cursor.invalid", "This cursor is none of ours.", "Pass `next` of the page before.")
+    return int(cursor)
 
 
 async def _find(call: Call) -> Contact:

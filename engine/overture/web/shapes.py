@@ -70,11 +70,6 @@ class MessagesQuery(msgspec.Struct, forbid_unknown_fields=True):
     limit: Limit = 50
 
 
-class TimelineQuery(msgspec.Struct, forbid_unknown_fields=True):
-    cursor: Annotated[str, Meta(pattern="^[0-9]{1,15}$", description="`next` of the page before.")] | None = None
-    limit: Limit = 50
-
-
 # --- answers ----------------------------------------------------------------------------------------------------
 
 
