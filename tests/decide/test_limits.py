@@ -114,7 +114,7 @@ def test_a_key_of_a_score_is_short_and_there_are_not_too_many() -> None:
         assert effects(show.fact("ev", k=f"{n:0100}"), "score")[0].after == 1
     refused = show.fact("ev", k="one more")
     assert effects(refused, "score") == [Effect("score", "by", "one more", reason=FULL)]
-    assert refused.scores == set()
+    assert refused.scores == {}
     assert effects(show.fact("ev", k=f"{7:0100}"), "score")[0].after == 2
     by = show.contact.scores["by"]
     assert isinstance(by, dict)

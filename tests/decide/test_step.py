@@ -81,7 +81,7 @@ segments:
     assert outcome.trace.error == (
         "chain.too_deep: Segments do not come to rest: each change of one sets off a change of another."
     )
-    assert (outcome.contact.scores, outcome.contact.segments, outcome.scores) == ({}, {}, set())
+    assert (outcome.contact.scores, outcome.contact.segments, outcome.scores) == ({}, {}, {})
 
 
 def test_a_rule_fires_once_on_the_same_derived_fact() -> None:
@@ -359,7 +359,7 @@ def test_link_and_merge() -> None:
     linked = visitor.take(order)
     (merge,) = linked.forwards
     assert (merge.type, merge.contact, merge.cause) == ("$merge", "ada", "anonymous_id:x")
-    assert (linked.contact.merged_into, linked.contact.scores, linked.scores) == ("ada", {}, {"s"})
+    assert (linked.contact.merged_into, linked.contact.scores, linked.scores) == ("ada", {}, {"s": None})
     assert visitor.take(order).forwards == []
     merged = known.take(merge)
     assert merged.contact.scores == {"s": 11}

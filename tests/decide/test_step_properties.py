@@ -60,7 +60,7 @@ def flat(contact: Contact) -> dict[tuple[str, str], Any]:
 
 
 def comparable(outcome: Step) -> bytes:
-    return encode([outcome.contact, outcome.trace, outcome.messages, sorted(outcome.scores), sorted(outcome.segments)])
+    return encode([outcome.contact, outcome.trace, outcome.messages, outcome.scores, sorted(outcome.segments)])
 
 
 @settings(max_examples=300, deadline=None)
@@ -75,7 +75,7 @@ def test_scores_are_the_sum_of_the_effects_on_record(facts: list[tuple[str, dict
             assert effect.before == ledger.get(place, 0)
             ledger[place] = effect.after
             written.add(f"{effect.name}:{effect.key}" if effect.key else effect.name)
-        assert outcome.scores == written
+        assert outcome.scores.keys() == written
     assert flat(show.contact) == ledger
 
 

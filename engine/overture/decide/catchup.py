@@ -25,6 +25,7 @@ def catch_up(work: Work, plan: Plan) -> list[Effect]:
 def settle(work: Work, plan: Plan, why: str) -> list[Effect]:
     """Bring every segment up to date without running what entering and leaving set off."""
     effects: list[Effect] = []
+    work.touched.add("*")
     for segment, holds, _ in plan.computed:
         if effect := work.move_segment(segment.name, holds(work.root, work.contact)):
             effects.append(Effect("segment", segment.name, why, effect.before, effect.after))

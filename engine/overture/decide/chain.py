@@ -56,6 +56,8 @@ def _follow(work: Work, plan: Plan, fact: Fact, firings: list[Firing]) -> None:
     """Re-evaluate the segments that read something that changed, and run what entering and leaving sets off."""
     for _ in range(DEPTH_LIMIT):
         changed, work.changed = work.changed, set()
+        if plan.timed:
+            work.touched |= changed
         moved: list[tuple[str, bool, list[Effect]]] = [(name, entered, []) for name, entered in work.edges]
         work.edges.clear()
         every = "*" in changed

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from overture.decide.history import evict
+from overture.decide.plan import Plan
+from overture.decide.work import Work
 from overture.model import Contact, Fact
 
 
@@ -13,3 +16,24 @@ def begin(before: Contact, fact: Fact) -> Contact:
     if fact.backfill and before.clock <= before.backfilled:
         contact.backfilled = max(before.backfilled, fact.accepted_at)
     return contact
+
+
+def tick(contact: Contact, at: int, root: Fact) -> Fact:
+    """The fact that an instant has come, on the way to ``root``. Nothing is sent for what is history by then."""
+    backfill = root.backfill or at <= contact.backfilled
+    return Fact(f"tick:{at}", "$tick", contact.id, at, at, backfill=backfill)
+
+
+def pass_time(work: Work, plan: Plan) -> None:
+    """The clock has come to an instant at which something is due."""
+    evict(work.contact, plan.program.series)
+    work.changed.add("clock")
+
+
+def reschedule(work: Work, plan: Plan) -> None:
+    """Find out when something is due next, if this step may have changed that."""
+    contact = work.contact
+    if not plan.timed:
+        contact.due = 0
+    elif "*" in work.touched or not plan.timed.isdisjoint(work.touched):
+        contact.due = min((at for change in plan.changes if (at := change(contact)) is not None), default=0)

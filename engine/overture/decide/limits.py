@@ -23,6 +23,7 @@ CODES = 100  # of one kind; the oldest goes first
 ADDRESSES = 100  # suppressed ones; the oldest goes first
 KEYS_REMEMBERED = 1024  # values of a `once_per` key, for each rule; the oldest goes first
 
+TICKS = 1_000  # instants at which something was due, in one step
 DEPTH_LIMIT = 16  # derived facts of derived facts of …
 DERIVED_LIMIT = 256  # derived facts in one step
 DERIVED_BYTES = 256 * 1024  # of their properties together

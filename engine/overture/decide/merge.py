@@ -33,7 +33,7 @@ def link(contact: Contact, fact: Fact, now: int) -> Step:
     emptied = Contact(contact.id, after.seq, after.program, contact.created_at, after.clock, ids=after.ids)
     emptied.merged_into, emptied.clock = into, after.clock
     emptied.weight = holdings.weigh(emptied)
-    return Step(emptied, trace, forwards=[merge], scores=set(ranked(contact)), segments=set(contact.segments))
+    return Step(emptied, trace, forwards=[merge], scores=dict.fromkeys(ranked(contact)), segments=set(contact.segments))
 
 
 def forward(contact: Contact, fact: Fact, now: int) -> Step:

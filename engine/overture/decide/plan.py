@@ -9,6 +9,7 @@ from overture.decide.actions import Act, compile_action
 from overture.decide.history import recorders
 from overture.decide.work import Work
 from overture.match import Matcher, build, compile_condition, compile_value
+from overture.match.clock import compile_next_change
 from overture.model import Contact, Fact
 from overture.rules.program import Program
 from overture.rules.ruleset import Rule, Segment
@@ -17,7 +18,10 @@ Key = Callable[[Fact, Contact], object]
 
 
 class Plan:
-    """What `step` needs of the active rulesets. Immutable after construction; one thread at a time."""
+    """What `step` needs of the active rulesets. Immutable after construction; one thread at a time.
+
+    ``changes`` tell when a condition that follows the clock may change next; ``timed`` are the paths that they read.
+    """
 
     def __init__(self, program: Program, kind: Literal["durable", "reference"] = "durable") -> None:
         self.program = program
@@ -37,6 +41,9 @@ class Plan:
             for segment in program.segments
             if segment.when is not None
         ]
+        timed = [segment for segment in program.segments if "clock" in program.segment_reads.get(segment.name, ())]
+        self.changes = [compile_next_change(segment.when) for segment in timed if segment.when is not None]
+        self.timed: frozenset[str] = frozenset().union(*(program.segment_reads[segment.name] for segment in timed))
         self.segments: dict[str, Segment] = {segment.name: segment for segment in program.segments}
         self.edges: dict[tuple[str, bool], tuple[Act, ...]] = {}
         for segment in program.segments:

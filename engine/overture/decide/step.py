@@ -4,9 +4,10 @@ It reads no clock, no network, no store; the same arguments give the same answer
 clock, backtests and explanations all go through here, and nothing else decides. What time it is, the contact's own
 clock says, which facts move on; ``now`` is only noted down.
 
-Order within a step: what the fact itself says (identify, consent, outcome of a message), then the rules on it, all
-against the state as it stood before the first of them acted; then the segments whose inputs changed; then, one by
-one, the facts derived on the way, until nothing fires.
+Order within a step: first what became due until the fact's instant, in order, each at its own instant, so that it does
+not matter how late anybody looks. Then what the fact itself says (identify, consent, outcome of a message); then the
+rules on it, all against the state as it stood before the first of them acted; then the segments whose inputs changed;
+then, one by one, the facts derived on the way, until nothing fires.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from overture.decide import holdings
 from overture.decide.carried import named
 from overture.decide.catchup import catch_up, settle
 from overture.decide.chain import chain
-from overture.decide.clockwork import begin
+from overture.decide.clockwork import begin, pass_time, reschedule, tick
 from overture.decide.context import context_of
 from overture.decide.intrinsic import apply_fact
-from overture.decide.limits import MESSAGE_BYTES
+from overture.decide.limits import MESSAGE_BYTES, TICKS
 from overture.decide.merge import forward, link, told
 from overture.decide.plan import Plan
 from overture.decide.work import Work
-from overture.model import ChainTooDeep, Contact, Fact, Step, Trace
+from overture.model import ChainTooDeep, Contact, Effect, Fact, Step, Trace
 
 
 def step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
@@ -33,12 +34,61 @@ def step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
     If derived facts do not come to rest, everything that rules did is rolled back: the trace carries the error, and
     only what the fact itself says is kept, and the segments that follow from it.
     """
+    at = max(contact.clock, fact.instant)
+    if not 0 < contact.due <= at:
+        if fact.type == "$tick":
+            return Step(contact, Trace(contact.seq, fact, contact.program, now), kept=False)
+        outcome = _step(contact, fact, plan, now)
+    else:
+        passed = _ticks(contact, at, fact, plan, now)
+        outcome = _joined(passed, _step(passed[-1].contact, fact, plan, now))
+    outcome.wakes = outcome.contact.wake != contact.wake
+    return outcome
+
+
+def _ticks(contact: Contact, at: int, root: Fact, plan: Plan, now: int) -> list[Step]:
+    """Everything due up to ``at``, one after the other. Where it is more than `TICKS`, the last one is ``at`` itself:
+    then some instants are passed over, but the state is right.
+    """
+    passed: list[Step] = []
+    while 0 < contact.due <= at:
+        full = len(passed) == TICKS
+        outcome = _guarded(contact, tick(contact, at if full else contact.due, root), plan, now)
+        if full:
+            outcome.trace.effects.append(Effect("tick", "passed_over", reason="ticks.too_many"))
+        contact = outcome.contact
+        if not _tells(outcome.trace):
+            contact.seq -= 1
+        passed.append(outcome)
+    return passed
+
+
+def _tells(trace: Trace) -> bool:
+    return bool(trace.firings or trace.effects or trace.error)
+
+
+def _joined(passed: list[Step], outcome: Step) -> Step:
+    """The outcome of a fact together with that of the instants before it."""
+    outcome.ticks = [step.trace for step in passed if _tells(step.trace)]
+    outcome.messages = [message for step in (*passed, outcome) for message in step.messages]
+    outcome.scores = {name: place for step in (*passed, outcome) for name, place in step.scores.items()}
+    outcome.segments = outcome.segments.union(*(step.segments for step in passed))
+    return outcome
+
+
+def _step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
     if fact.type == "$tick":
-        return Step(contact, Trace(contact.seq, fact, contact.program, now), kept=False)
+        # Nothing else is due until then: the clock may go there, and what is due next stays due.
+        contact.clock = max(contact.clock, fact.instant)
+        return Step(contact, Trace(contact.seq, fact, plan.version, now))
     if fact.type == "$link":
         return link(contact, fact, now)
     if contact.merged_into:
         return forward(contact, fact, now)
+    return _guarded(contact, fact, plan, now)
+
+
+def _guarded(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
     try:
         return _decide(contact, fact, plan, now, rules=True)
     except ChainTooDeep as error:
@@ -57,10 +107,12 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
         contact.weight = holdings.weigh(contact)
     if contact.program != plan.version:
         if before.seq:
-            trace.effects = catch_up(work, plan)
+            trace.effects = _catch_up(before, work, plan)
         else:
             work.changed.add("*")
         contact.program = plan.version
+    if fact.type == "$tick":
+        pass_time(work, plan)
     trace.effects += apply_fact(work, fact)
     trace.seq = contact.seq
     if rules:
@@ -69,6 +121,7 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
         for recorder in plan.recorders.get(fact.type, ()):
             recorder.record(work, fact)
         trace.effects += settle(work, plan, "rolled_back")
+    reschedule(work, plan)
     if work.messages:
         seen = context_of(contact, plan.program.scores)
         for message in work.messages:
@@ -77,4 +130,14 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
                 message.context.update(named(seen, template))
             else:
                 message.context.update(seen)
-    return Step(contact, trace, work.messages, [], work.scores, work.segments)
+    return Step(contact, trace, messages=work.messages, scores=work.places(), segments=work.segments)
+
+
+def _catch_up(before: Contact, work: Work, plan: Plan) -> list[Effect]:
+    """Before the instant that has come: what is due right then is not to pass in silence."""
+    contact, clock = work.contact, work.contact.clock
+    if work.root.type == "$tick":
+        contact.clock = max(before.clock, clock - 1)
+    effects = catch_up(work, plan)
+    contact.clock = clock
+    return effects

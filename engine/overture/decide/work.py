@@ -32,6 +32,7 @@ class Work:
         "root",
         "scores",
         "segments",
+        "touched",
     )
 
     def __init__(self, contact: Contact, root: Fact, program: Program) -> None:
@@ -42,6 +43,7 @@ class Work:
         self.current = root  # the fact being shown to the rules: the cause of what is derived
         self.edges: list[tuple[str, bool]] = []  # segments entered or left by actions, not yet followed up
         self.changed: set[str] = set()
+        self.touched: set[str] = set()  # all that was in `changed`, where something follows the clock
         self.scores: set[str] = set()
         self.segments: set[str] = set()
         self.messages: list[Message] = []
@@ -124,6 +126,14 @@ class Work:
         self.changed.add(f"scores.{name}")
         self.derive_change("score.changed", {"name": name, "key": key or None, "before": before, "after": after})
         return Effect("score", name, key, before, after)
+
+    def places(self) -> dict[str, float | None]:
+        """Where the contact stands from now on in the rankings that changed."""
+        found: dict[str, float | None] = {}
+        for ranking in self.scores:
+            name, _, key = ranking.partition(":")
+            found[ranking] = -self.score(name, key)
+        return found
 
     def score(self, name: str, key: str) -> float:
         value = self.contact.scores.get(name, 0)

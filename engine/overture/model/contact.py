@@ -8,6 +8,9 @@ import msgspec
 
 from overture.model.series import Candidate, Held, Series
 
+SETTLE = 300_000
+"""Recorded history is left so long (ms) after its last fact was accepted: more of it may come, in its order."""
+
 Number = int | float
 Score = Number | dict[str, Number]
 
@@ -51,6 +54,11 @@ class Contact(msgspec.Struct, array_like=True):
     held: dict[str, list[Held]] = {}  # id of a `while` rule that holds -> what to take back
     weight: int = 0  # about how many bytes of this senders decide; 0: not weighed yet
     backfilled: int = 0  # known from recorded history only, up to here: what became due until then sends nothing
+
+    @property
+    def wake(self) -> int:
+        """When to look at the contact again with no fact: when something is due, and history has settled. 0: never."""
+        return max(self.due, self.backfilled + SETTLE) if 0 < self.due <= self.backfilled else self.due
 
     def copy(self) -> Contact:
         """A working copy that shares no mutable part with this state (values inside traits are never mutated)."""

@@ -97,9 +97,16 @@ class Step(msgspec.Struct):
     """
 
     contact: Contact
-    trace: Trace
+    trace: Trace  # of the fact itself
+    ticks: list[Trace] = []  # of what had become due before it, oldest first, as far as there is something to tell
     messages: list[Message] = []
     forwards: list[Fact] = []  # facts for another contact's log (an anonymous contact became known)
-    scores: set[str] = set()  # names whose ranking entry must be rewritten
+    scores: dict[str, float | None] = {}  # ranking (``lead``, ``interest:seo``) → new place (`decay.place`), None: gone
     segments: set[str] = set()  # names whose membership entry must be rewritten
+    wakes: bool = False  # whether `Contact.wake` is another now
     kept: bool = True
+
+    @property
+    def moments(self) -> list[Trace]:
+        """What the contact's timeline gets, oldest first. That time has passed is nothing to tell by itself."""
+        return self.ticks if self.trace.fact.type == "$tick" else [*self.ticks, self.trace]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
@@ -35,18 +34,22 @@ def unpack_states(ids: list[str], blobs: list[bytes | None]) -> dict[str, Contac
 def write(p: int, steps: Iterable[Step]) -> list[Command]:
     """The commands that store the outcome of steps, in their order: states, timelines, rankings, forwards."""
     states: dict[str, Contact] = {}
-    traces: dict[str, list[Any]] = {}
-    ranks: dict[str, dict[str, None]] = {}
+    traces: dict[str, list[Trace]] = {}
+    ranks: dict[str, dict[str, float | None]] = {}
     memberships: dict[str, dict[str, None]] = {}
+    wakes: dict[str, float | None] = {}
     forwards: list[bytes] = []
     for step in steps:
         if not step.kept:
             continue
         contact = step.contact
         states[contact.id] = contact
-        traces.setdefault(contact.id, []).append(step.trace)
-        for name in step.scores:
-            ranks.setdefault(name, {})[contact.id] = None
+        if moments := step.moments:
+            traces.setdefault(contact.id, []).extend(moments)
+        if step.wakes:
+            wakes[contact.id] = contact.wake or None
+        for name, place in step.scores.items():
+            ranks.setdefault(name, {})[contact.id] = place
         for name in step.segments:
             memberships.setdefault(name, {})[contact.id] = None
         forwards += map(encode, step.forwards)
@@ -58,8 +61,9 @@ def write(p: int, steps: Iterable[Step]) -> list[Command]:
         commands.append(("LPUSH", key, *map(encode, items)))
         if any(trace.seq % TRIM_EVERY == 0 for trace in items):
             commands.append(("LTRIM", key, 0, TIMELINE - 1))
-    for name, ids in ranks.items():
-        commands += _rank(keys.score(p, name), {id: score_of(states[id], name) for id in ids})
+    for name, places in ranks.items():
+        commands += _rank(keys.score(p, name), places)
+    commands += _rank(keys.due(p), wakes)
     for name, ids in memberships.items():
         commands += _rank(keys.segment(p, name), {id: 0 if name in states[id].segments else None for id in ids})
     if forwards:
@@ -68,7 +72,8 @@ def write(p: int, steps: Iterable[Step]) -> list[Command]:
 
 
 def _rank(key: str, values: dict[str, float | None]) -> list[Command]:
-    add = [word for id, value in values.items() if value is not None for word in (-value, id)]
+    """Put contacts in their places in a zset; None: take them out."""
+    add = [word for id, value in values.items() if value is not None for word in (value, id)]
     remove = [id for id, value in values.items() if value is None]
     commands: list[Command] = []
     if add:
@@ -76,15 +81,6 @@ def _rank(key: str, values: dict[str, float | None]) -> list[Command]:
     if remove:
         commands.append(("ZREM", key, *remove))
     return commands
-
-
-def score_of(contact: Contact, ranking: str) -> float | None:
-    """The score that stands in a ranking (``lead``, or ``interest:seo`` for a key); None where it has none."""
-    name, _, key = ranking.partition(":")
-    value = contact.scores.get(name)
-    if type(value) is dict:
-        return value.get(key)
-    return None if key else value  # type: ignore[return-value]
 
 
 def unpack_fact(blob: bytes) -> Fact:

@@ -78,13 +78,18 @@ def forwards(p: int) -> str:
 
 
 def score(p: int, name: str) -> str:
-    """zset: contact → minus the score, so that ascending order is best first with ties by contact id."""
+    """zset: contact → place (`decay.place`), best first, with ties by contact id."""
     return f"ov:{{{p}}}:score:{name}"
 
 
 def segment(p: int, name: str) -> str:
     """zset: contact → 0, so that order is by contact id."""
     return f"ov:{{{p}}}:seg:{name}"
+
+
+def due(p: int) -> str:
+    """zset: contact → when to look at it again with no fact, ms."""
+    return f"ov:{{{p}}}:due"
 
 
 def outbox(p: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from overture.model import Effect, Firing, Score, Step, Trace
@@ -21,7 +22,7 @@ def decision(step: Step) -> dict[str, Any]:
     }
 
 
-def _shown(name: str, score: Score, changed: set[str]) -> Score:
+def _shown(name: str, score: Score, changed: Collection[str]) -> Score:
     """Of a score with many keys, those that the fact changed: thousands of facts may be answered at once."""
     if type(score) is not dict or len(score) <= KEYS_SHOWN:
         return score
