@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from copy import copy
+from datetime import tzinfo
 from math import ceil, floor, isfinite, log2
 
 from overture.match.closures import Get, Test, compile_condition, compile_value
@@ -19,11 +20,12 @@ from overture.model import Contact, Fact, Refused
 from overture.model.decay import raw
 from overture.rules.clocked import ORDERS, STEPS, STILL, line_of, motion, unsolvable
 from overture.rules.reach import walk
-from overture.rules.tree import And, Call, Compare, Decaying, History, Literal, Node, Not, Or
+from overture.rules.tree import And, Call, Compare, Decaying, Field, History, Literal, Node, Not, Or
 
 Next = Callable[[Contact], int]
 NEVER = 1 << 62
-TRIES = 64  # steps looked ahead; beyond them the condition is looked at again although it may not have changed
+TRIES = 48  # steps looked ahead; beyond them the condition is looked at again although it may not have changed
+TRIES_OF_HISTORY = 8  # where each look may add up a thousand facts
 _FLIPPED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _NOTHING = Fact("", "", "", 0, 0)  # such conditions read no fact
 _SMALLEST = 4e-7  # a score below it is shown as 0
@@ -90,15 +92,26 @@ def _joint(terms: Sequence[Node], wanted: bool) -> Next:
 
 def _stepping(node: Node) -> Next:
     test, step = compile_condition(node), _step(node)
+    kinds = {type(part) for part in walk(node)}
+    tries = TRIES_OF_HISTORY if History in kinds else TRIES
+    # What depends on nothing but the zone everybody there has from the first one asked.
+    shared: dict[tzinfo, tuple[int, int]] | None = None if kinds & {Field, History} else {}
 
     def following(c: Contact) -> int:
+        zone = zone_of(c)
+        if shared is not None:
+            since, until = shared.get(zone, (0, 0))
+            if since <= c.clock < until:
+                return until
         before, probe = test(_NOTHING, c), copy(c)
-        for _ in range(TRIES):
+        for _ in range(tries):
             at = step(probe)
             if at > LATEST:
                 return NEVER
             probe.clock = at
             if test(_NOTHING, probe) is not before:
+                if shared is not None:
+                    shared[zone] = c.clock, at
                 break
         return probe.clock
 

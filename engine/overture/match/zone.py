@@ -37,8 +37,8 @@ def _zone(name: str) -> tzinfo:
 
 
 def local_time(ms: int, zone: tzinfo) -> datetime:
-    """What clocks show at an instant between `EARLIEST` and `LATEST`."""
-    return (_EPOCH + ms * _MS).replace(tzinfo=UTC).astimezone(zone)
+    """What clocks show at an instant between `EARLIEST` and `LATEST`, to the second."""
+    return datetime.fromtimestamp(ms // 1000, zone)
 
 
 @lru_cache(16384)
@@ -69,19 +69,25 @@ def _today(ms: int, zone: tzinfo) -> date:
     return day + _DAY if day_start(day + _DAY, zone) <= ms else day
 
 
+_periods: dict[tuple[tzinfo, str], tuple[int, int]] = {}  # the last ones looked up: facts come close together
+
+
+def _period(ms: int, calendar: str, zone: tzinfo) -> tuple[int, int]:
+    """When the day, week (from Monday) or month of an instant began, and when the next one begins."""
+    known = _periods.get((zone, calendar))
+    if known is None or not known[0] <= ms < known[1]:
+        first = _first(_today(min(max(ms, EARLIEST), LATEST), zone), calendar)
+        end = next((start for start in _starts_after(first, calendar, zone) if start > ms), LATEST)
+        known = _periods[zone, calendar] = day_start(first, zone), end
+    return known
+
+
 def period_start(ms: int, calendar: str, zone: tzinfo) -> int:
-    """When the day, week (from Monday) or month of an instant began."""
-    day = _today(min(max(ms, EARLIEST), LATEST), zone)
-    return day_start(_first(day, calendar), zone)
+    return _period(ms, calendar, zone)[0]
 
 
 def period_end(ms: int, calendar: str, zone: tzinfo) -> int:
-    """When the next day, week or month begins."""
-    first = _first(_today(min(max(ms, EARLIEST), LATEST), zone), calendar)
-    for start in _starts_after(first, calendar, zone):
-        if start > ms:
-            return start
-    return LATEST
+    return _period(ms, calendar, zone)[1]
 
 
 def _first(day: date, calendar: str) -> date:
@@ -99,8 +105,6 @@ def _starts_after(first: date, calendar: str, zone: tzinfo) -> Iterator[int]:
 
 
 # --- fields of an instant ------------------------------------------------------------------------------------------
-
-_UNITS = {"hour": timedelta(hours=1), "minute": timedelta(minutes=1)}
 
 
 def local_field(instant: Any, name: str, contact: Contact) -> int | str | None:
@@ -123,24 +127,31 @@ def _shown(local: datetime, name: str) -> int | str:
 def next_field_step(ms: int, name: str, zone: tzinfo) -> int:
     """An instant after ``ms`` up to which this field of `local_field` does not change; it may change there."""
     local = local_time(ms, zone)
-    shown = local.replace(tzinfo=None)
+    step = _natural_step(ms, local, name, zone)
+    soon = ms + 3 * HOUR_MS
+    return step if local.utcoffset() == local_time(soon, zone).utcoffset() else min(step, _clocks_put(ms, soon, zone))
+
+
+def _natural_step(ms: int, local: datetime, name: str, zone: tzinfo) -> int:
+    """As if clocks were not put, or not soon."""
     if name in _UNITS:
-        ahead = _UNITS[name] - (shown - _EPOCH) % _UNITS[name]
-    else:
-        midnight = datetime(shown.year, shown.month, shown.day)
-        end = midnight + _DAY
-        if name == "month":
-            end = _EPOCH.replace(year=shown.year + shown.month // 12, month=shown.month % 12 + 1)
-        elif name == "year":
-            end = _EPOCH.replace(year=shown.year + 1)
-        ahead = end - shown
-        if ahead > 3 * _DAY:
-            return ms + (ahead - 2 * _DAY) // _MS  # near enough to go on by days; no clock is put by two days
-    step = ms + max(1, ahead // _MS)
-    offset = local.utcoffset()
-    if local_time(step, zone).utcoffset() == offset:
-        return step
-    low, high = ms, step  # clocks are put in between: nothing steps before they are
+        return ms + _UNITS[name] - (local.minute * (name == "hour") * 60 + local.second) * 1000 - ms % 1000
+    first = {"month": local.replace(day=1), "year": local.replace(month=1, day=1)}.get(name, local).date()
+    begin = day_start(_first(first + _AHEAD.get(name, _DAY), _CALENDAR.get(name, "day")), zone)
+    if begin > ms:
+        return begin
+    # A day has begun and ended again: clocks were put back over midnight.
+    return ms + DAY_MS - ((local.hour * 60 + local.minute) * 60 + local.second) * 1000 - ms % 1000
+
+
+_UNITS = {"hour": HOUR_MS, "minute": 60_000}
+_AHEAD = {"month": timedelta(days=32), "year": timedelta(days=367)}
+_CALENDAR = {"month": "month", "year": "month"}
+
+
+def _clocks_put(low: int, high: int, zone: tzinfo) -> int:
+    """When clocks are put between two instants with different offsets."""
+    offset = local_time(low, zone).utcoffset()
     while low + 1 < high:
         middle = (low + high) // 2
         if local_time(middle, zone).utcoffset() == offset:
