@@ -7,10 +7,12 @@ import itertools
 import random
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import redis
 
 from overture.model import Fact, StoreUnavailable, Trace, clock
@@ -43,6 +45,8 @@ facts:
   asked: {n: number}
 scores:
   sum: {}
+  entered: {}
+  left: {}
 rules:
   count:
     when: fact.type == "counted" or fact.type == "asked"
@@ -123,8 +127,11 @@ class Member:
 class Bed:
     """A store, the members that work on it, and what was fed to them."""
 
-    def __init__(self, url: str, directory: Path, seed: int = 0) -> None:
+    def __init__(self, url: str, directory: Path, seed: int = 0, more: str = "") -> None:
+        """``more``: further segments of `DOCUMENT`."""
         self.url = url
+        self.document = DOCUMENT.replace("templates:", f"{more}templates:")
+        self.now: Callable[[], int] = lambda: 0  # when facts occur and are accepted
         self.archive = directory / "archive"
         self.dice = random.Random(seed)
         self.store = redis.Redis.from_url(url)
@@ -139,8 +146,8 @@ class Bed:
         self.identity = Identity(self.wire, PARTITIONS, Replies(self.url, "bed").expect)
         self.registry = Registry(self.wire, PARTITIONS)
         self.contacts = Contacts(self.wire, PARTITIONS)
-        ruleset = load(DOCUMENT)
-        await self.registry.put("count", ruleset.revision, DOCUMENT, 0)
+        ruleset = load(self.document)
+        await self.registry.put("count", ruleset.revision, self.document, 0)
         await self.registry.activate(0, {"count": ruleset.revision}, 0)
         return self
 
@@ -163,7 +170,7 @@ class Bed:
         """One new fact for each contact, in one request; sent again until it is answered, as an app does."""
         numbers = [next(self._numbers) for _ in contacts]
         drafts = [
-            Fact(f"f{n:05d}", type, c, 0, 0, properties or {"n": 1}, ids=_ids(c))
+            Fact(f"f{n:05d}", type, c, self.now(), self.now(), properties or {"n": 1}, ids=_ids(c))
             for n, c in zip(numbers, contacts, strict=True)
         ]
         while True:
@@ -180,7 +187,7 @@ class Bed:
     async def _entry(self, fact: Fact) -> Entry:
         contact, elsewhere = await self.identity.resolve(fact.ids, 0)
         body = body_digest(fact.type, fact.properties)
-        addressed = Fact(fact.id, fact.type, contact, 0, 0, fact.properties, ids=fact.ids)
+        addressed = msgspec.structs.replace(fact, contact=contact)
         return Entry(addressed, dedupe_key(contact, fact.id), body, elsewhere)
 
     async def link(self, anonymous: str, user: str) -> None:

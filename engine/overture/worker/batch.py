@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from overture.decide import step
@@ -29,6 +30,12 @@ class Batch:
     after: Checkpoint
     steps: list[Step] = field(default_factory=list[Step])
     dead: list[tuple[Fact, str]] = field(default_factory=list[tuple[Fact, str]])
+
+    @property
+    def facts(self) -> Iterator[Fact]:
+        """Those decided, and those set aside."""
+        yield from (step.trace.fact for step in self.steps)
+        yield from (fact for fact, _ in self.dead)
 
 
 async def decide(part: Partition, facts: list[Fact], plans: Plans) -> Batch:

@@ -1,4 +1,4 @@
-"""The worker: read facts → load contacts → decide → commit, for the partitions that this process leases.
+"""The worker: wake who is due → read facts → load contacts → decide → commit, for the partitions that it leases.
 
 Nothing here is worth keeping: whatever goes wrong, the partition is dropped and read again from its checkpoint.
 """
@@ -24,6 +24,7 @@ from overture.worker.partition import RECOVERED, Partition
 from overture.worker.plans import Plans
 from overture.worker.recovery import Recovery
 from overture.worker.replies import Replies
+from overture.worker.waking import Waking
 
 log = logging.getLogger("overture.worker")
 
@@ -49,6 +50,7 @@ class Worker:
         self._leases = leases
         self._plans = plans
         self._committer = Committer(wire, leases, facts, replies)
+        self._waking = Waking(wire, leases)
         self._recovery = Recovery(wire, plans, self._committer)
         self._parts: dict[int, Partition] = {}
         self._archivist = Archivist(wire, leases, archive)
@@ -88,6 +90,7 @@ class Worker:
                 await asyncio.sleep(BLOCK / 10)
                 await self._take_held()
                 return
+            await self._waking.look(parts)
             await self._read(parts)
             await self._work([part for part in parts if part.pending])
         except (OvertureError, LookupError) as error:

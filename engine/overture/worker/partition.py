@@ -29,6 +29,8 @@ class Partition:
     read: str = ""  # last entry read
     unarchived: int = 0  # bytes read since the last archiving
     limit: int = RECOVERED  # facts of the next batch, at most
+    ticks: int = 0  # put into the log by this worker and not decided yet
+    look_at: float = 0.0  # when to look next who is due, in the loop's time
     pending: deque[tuple[str, list[Fact], int]] = field(default_factory=deque[tuple[str, list[Fact], int]])
     cache: dict[str, Contact] = field(default_factory=dict[str, Contact])
 

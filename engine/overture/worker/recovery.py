@@ -51,7 +51,7 @@ class Recovery:
         )
         if fact.contact and fact.contact not in part.cache:
             part.cache.update(await contacts.load(self._wire, part.lease.partition, [fact.contact]))
-        if begun > KILLS and not fact.type.startswith("$"):  # Overture's own are never given up
+        if begun > KILLS and (fact.type == "$tick" or not fact.type.startswith("$")):  # what else is ours must be done
             log.error("Fact %s is set aside: %d workers vanished while deciding it", fact.id, KILLS)
             after = part.advance(1, part.at.version)
             batch = Batch(part, after, dead=[(fact, f"{KILLS} workers vanished while deciding it")])
