@@ -9,6 +9,7 @@ from typing import Any
 from overture.model import Contact, Diagnostic, Draft, Fact, Refused, Trace
 from overture.rules import RulesetInvalid
 from overture.web import Page, Receipt, RulesetState, Services, StoredRevision
+from overture.web.explained import ExplainQuery, Explanation
 
 KEYS = {
     "writer-key": frozenset({"facts:write"}),
@@ -45,7 +46,7 @@ class Memory:
     is_ready: bool = True
 
     def services(self) -> Services:
-        return Services(self, self, self, MemoryMessages(self), MemoryRulesets(self), self, self)
+        return Services(self, self, self, MemoryMessages(self), MemoryRulesets(self), self, self, self)
 
     def _may_fail(self) -> None:
         if self.fail is not None:
@@ -78,6 +79,17 @@ class Memory:
         numbers = [n for n in range(12, 0, -1) if before is None or n < before][:limit]
         kinds = {n: "$merge" if n == 11 else "page_viewed" for n in numbers}
         return [Trace(n, Fact(f"f{n}", kinds[n], contact_id, n * 1000, n * 1000), 1, n * 1000) for n in numbers]
+
+    async def explain(self, contact: Contact, query: ExplainQuery) -> Explanation:
+        return Explanation(
+            contact=contact.id,
+            decided_for=contact.id,
+            rule=query.rule,
+            segment=query.segment,
+            outcome="no_fact",
+            sentence=f"Nothing about {query.fact}.",
+            state="now",
+        )
 
     async def top(self, score: str, key: str, cursor: str | None, limit: int) -> Page:
         if score != "lead":

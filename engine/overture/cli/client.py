@@ -7,7 +7,7 @@ import json
 from http.client import HTTPException
 from typing import Any, Self
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import Request, urlopen
 
 from overture.cli.documents import name_of
@@ -63,6 +63,10 @@ class Client:
 
     def rollback(self, name: str) -> dict[str, Any]:
         return self._call("POST", f"/v1/rulesets/{quote(name)}/rollback")
+
+    def explain(self, contact: str, **query: str) -> dict[str, Any]:
+        asked = urlencode({name: value for name, value in query.items() if value})
+        return self._call("GET", f"/v1/contacts/{quote(contact, safe='')}/explain?{asked}")
 
     def _call(
         self, method: str, path: str, body: bytes | None = None, type: str = "application/json"

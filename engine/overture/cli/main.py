@@ -21,6 +21,7 @@ from rich.console import Console
 from overture import __version__
 from overture.cli.client import Client, server_url
 from overture.cli.documents import check_files, report
+from overture.cli.explain import show
 from overture.model import OvertureError, StartupRefused, StoreUnavailable
 from overture.plugin.manager import PluginManager
 from overture.settings import Settings
@@ -168,6 +169,37 @@ def rollback(name: str, *, url: Url = None, as_json: Json = False) -> None:
         print(json.dumps(answer))
     else:
         console.print(f"{name} {answer['revision']} is active again")
+
+
+@app.command
+def explain(
+    contact: str,
+    rule: str = "",
+    *,
+    fact: str = "",
+    segment: str = "",
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Why a rule fired for a contact, or why not: the condition with the values it saw, and what would have done.
+
+    Parameters
+    ----------
+    contact
+        The contact's id, or another of its identifiers, such as email:ada@example.com.
+    rule
+        The rule, as name or ruleset/name.
+    fact
+        The id of the fact in question; by default the newest of a type that the rule is about.
+    segment
+        Instead of a rule: a segment.
+    """
+    with _client(url) as client:
+        explanation = client.explain(contact, rule=rule, segment=segment, fact=fact)
+    if as_json:
+        print(json.dumps(explanation))
+    else:
+        show(explanation, console)
 
 
 @app.command

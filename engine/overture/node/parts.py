@@ -11,6 +11,7 @@ from overture.delivery.attempt import Attempt
 from overture.delivery.loop import Deliverer
 from overture.delivery.templates import Templates
 from overture.node.channels import tell_failures
+from overture.node.explaining import ExplainService
 from overture.node.facts import FactService
 from overture.node.gauges import Gauges
 from overture.node.health import Health
@@ -18,6 +19,7 @@ from overture.node.meta import Keys
 from overture.node.reading import ContactService, MessageService, RankingService, RulesetService
 from overture.plugin.host import HostedChannel
 from overture.plugin.manager import PluginManager
+from overture.records import Past
 from overture.settings import Settings
 from overture.state.contacts import Contacts
 from overture.state.identity import Identity
@@ -93,6 +95,7 @@ async def assemble(
         if worker is not None:
             worker.tell_of_messages(deliverer.wake)
     tell_failures(plugins)
+    asked = Plans(registry, "reference")  # of the past: versions that the worker has long left behind
     services = Services(
         facts=FactService(log, identity, replies, gauges, settings.max_lag),
         contacts=ContactService(contacts, identity),
@@ -100,6 +103,9 @@ async def assemble(
         messages=MessageService(pages, outbox),
         rulesets=rulesets,
         keys=keys,
+        explanations=ExplainService(
+            contacts, outbox, registry, asked, Past(wire, settings.data_dir / "archive", n, asked.program)
+        ),
         health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels),
     )
     return Parts(wire, reader, replies, gauges, keys, services, plugins, channels, worker, deliverer)

@@ -4,6 +4,8 @@ Live decisions are deterministic: a contact's state follows from its own facts, 
 active set at its place in the log. So the past can be asked, exactly, for as long as the facts are there.
 """
 
+from overture.records.past import Found, Past
 from overture.records.recorded import Recorded, Recording
+from overture.records.replay import Moment, Sight, replay
 
-__all__ = ["Recorded", "Recording"]
+__all__ = ["Found", "Moment", "Past", "Recorded", "Recording", "Sight", "replay"]

@@ -28,6 +28,7 @@ ROUTES: tuple[Route, ...] = (
     facts.decide,
     contacts.one,
     contacts.timeline,
+    contacts.explain,
     contacts.top,
     contacts.members,
     messages.page,

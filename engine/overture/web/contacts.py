@@ -7,7 +7,7 @@ import re
 from aiohttp import web
 
 from overture.model import Contact, Refused
-from overture.web import shapes
+from overture.web import explained, shapes
 from overture.web.routing import Call, answer, route
 from overture.web.services import Page
 
@@ -39,6 +39,22 @@ async def timeline(call: Call) -> web.Response:
     shown = traces[: query.limit]
     following = str(shown[-1].seq) if len(traces) > query.limit else None
     return answer(shapes.Timeline([shapes.Moment.of(trace) for trace in shown], following))
+
+
+@route(
+    "GET",
+    "/v1/contacts/{id}/explain",
+    scope="contacts:read",
+    answers={200: explained.Explanation},
+    query=explained.ExplainQuery,
+)
+async def explain(call: Call) -> web.Response:
+    """Why a rule fired for a contact or did not, why it is in a segment or is not.
+
+    The condition with the value that each part saw, the first part that failed, and the smallest change that would have
+    made it hold; for a fact of the past exactly as it was decided then.
+    """
+    return answer(await call.services.explanations.explain(await _find(call), call.query))
 
 
 @route("GET", "/v1/scores/{name}/top", scope="contacts:read", answers={200: Page}, query=shapes.TopQuery)

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from overture.model import Contact, Diagnostic, Draft, Trace
+from overture.web.explained import ExplainQuery, Explanation
 
 
 class Grant(Protocol):
@@ -82,6 +83,12 @@ class Contacts(Protocol):
         ...
 
 
+class Explanations(Protocol):
+    async def explain(self, contact: Contact, query: ExplainQuery) -> Explanation:
+        """Why or why not. Raises Refused: ``explain.question``, and 404 for what is not there."""
+        ...
+
+
 class Rankings(Protocol):
     async def top(self, score: str, key: str, cursor: str | None, limit: int) -> Page:
         """Highest first. Raises Refused with status 404 where no active ruleset declares the score."""
@@ -134,3 +141,4 @@ class Services:
     rulesets: Rulesets
     keys: Keys
     health: Health
+    explanations: Explanations

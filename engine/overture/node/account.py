@@ -1,0 +1,175 @@
+"""From what was found to an explanation: what became of a rule at a fact, and where a contact stands. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from overture.decide.work import key_text
+from overture.match import compile_value
+from overture.match.change import smallest_change
+from overture.match.explain import Verdict, explain, first_failing
+from overture.model import Contact, Effect, Fact, Trace
+from overture.model.clock import to_text
+from overture.rules.program import Program
+from overture.rules.ruleset import Rule
+from overture.rules.tree import Node
+from overture.web.explained import ChangeView, Explanation, NodeView, OnceView, Outcome
+from overture.web.shapes import EffectView, FactView
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A fact, posted or derived, as it was decided: ``contact`` is what the rules saw, ``after`` what came of it.
+
+    With a ``note`` both are the contact at present, because what it was then is not known any more.
+    """
+
+    fact: Fact
+    contact: Contact
+    after: Contact
+    trace: Trace
+    program: Program
+    decided_for: str
+    note: str = ""
+
+
+@dataclass(slots=True)
+class Account:
+    """What is known of one condition, for an `Explanation`."""
+
+    verdict: Verdict | None = None
+    parts: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @classmethod
+    def of(cls, when: Node, fact: Fact, contact: Contact) -> Account:
+        verdict = explain(when, fact, contact)
+        change = None if verdict.holds else smallest_change(when, fact, contact)
+        return cls(
+            verdict,
+            {
+                "condition": NodeView.of(verdict, first_failing(verdict)),
+                "change": None if change is None else ChangeView.of(change),
+            },
+        )
+
+    @property
+    def failure(self) -> str:
+        """Why it did not hold, and what would do."""
+        failing = None if self.verdict is None else first_failing(self.verdict)
+        change: ChangeView | None = self.parts.get("change")
+        said = [f"{failing.text} did not hold."] if failing is not None else []
+        return " ".join([*said, change.sentence] if change is not None else said)
+
+
+def of_rule(asked: str, id: str, rule: Rule, scene: Scene, active: Program) -> Explanation:
+    """What became of a rule at a fact. ``rule``: as it stood then, or as it stands now if it was not there then."""
+    account = Account.of(rule.when, scene.fact, scene.contact)
+    firing = next((f for f in scene.trace.firings if f.rule == id and f.fact == scene.fact.id), None)
+    effects = firing.effects if firing is not None else []
+    outcome, sentence = _became_of(id, rule, scene, account, None if firing is None else effects)
+    once = None if scene.note else _once(rule, scene)
+    if outcome == "held_back" and once is not None and once.last is not None:
+        sentence += f" What counts happened at {once.last}."
+    return Explanation(
+        contact=asked,
+        decided_for=scene.decided_for,
+        rule=id,
+        segment="",
+        outcome=outcome,
+        sentence=sentence,
+        state="now" if scene.note else "then",
+        note=scene.note,
+        fact=FactView.of(scene.fact),
+        seq=scene.trace.seq,
+        revision=_revision(scene.program, id),
+        active_revision=_revision(active, id),
+        once_per=once,
+        effects=[EffectView.of(e) for e in effects],
+        error=scene.trace.error,
+        **account.parts,
+    )
+
+
+def _became_of(
+    id: str, rule: Rule, scene: Scene, account: Account, effects: list[Effect] | None
+) -> tuple[Outcome, str]:
+    """The outcome, in a word and in a sentence; ``effects`` is None where the rule is not among those that fired."""
+    fact, trace = scene.fact, scene.trace
+    assert account.verdict is not None
+    ruleset = id.partition("/")[0]
+    if all(r.id != id for r in scene.program.rules):
+        then = scene.program.rulesets.get(ruleset)
+        if then is None:
+            return "not_active", f"The ruleset {ruleset} was not active when this fact was decided."
+        return "not_active", f"Revision {then.revision} of {ruleset}, which decided this fact, had no such rule."
+    if effects is not None:
+        held = next((e.reason for e in effects if e.kind == "once_per"), "")
+        if held:
+            return "held_back", f"The condition held, but once_per held the rule back ({held})."
+        return "fired", f"It fired. {_did(effects)}"
+    if fact.type not in rule.types:
+        listens = ", ".join(sorted(rule.types))
+        return "wrong_type", f"The fact is of type {fact.type}, and the rule is about {listens}."
+    if scene.note or not account.verdict.holds:
+        return "no_match", f"It did not fire. {'' if scene.note else account.failure}".rstrip()
+    if trace.error:
+        return "rolled_back", f"The condition held, but all that rules did at this fact was rolled back: {trace.error}"
+    return "repeated", "The condition held, but the rule had fired at an equal derived fact in the same step."
+
+
+def _did(effects: list[Effect]) -> str:
+    suppressed = [e for e in effects if e.reason]
+    if not effects:
+        return "It changed nothing: everything was so already."
+    done = f"It did {_count(len(effects) - len(suppressed))}"
+    if not suppressed:
+        return f"{done}."
+    reasons = ", ".join(dict.fromkeys(e.reason for e in suppressed))
+    return f"{done}; {_count(len(suppressed))} did not happen ({reasons})."
+
+
+def _count(n: int) -> str:
+    return "one thing" if n == 1 else f"{n} things"
+
+
+def _once(rule: Rule, scene: Scene) -> OnceView | None:
+    if rule.once is None:
+        return None
+    memory = scene.contact.fired.get(rule.id)
+    if rule.once.key is None:
+        last = memory if isinstance(memory, int) else None
+        return OnceView("window" if rule.once.window_ms else "contact", None if last is None else to_text(last))
+    key = compile_value(rule.once.key)(scene.fact, scene.contact)
+    last = memory.get(key_text(key)) if isinstance(memory, dict) and key is not None else None
+    return OnceView("key", None if last is None else to_text(last), key)
+
+
+def standing(asked: Contact, name: str, when: Node | None, is_in: bool, state: Contact) -> tuple[Account, str]:
+    """Where a contact stands to a condition over it alone: whether it holds, and one sentence."""
+    account = Account() if when is None else Account.of(when, Fact("", "", asked.id, 0, 0), state)
+    if account.verdict is None:
+        return account, f"{name} has no condition: actions enter and leave it."
+    if account.verdict.holds == is_in:
+        return account, "The condition holds." if is_in else account.failure
+    held = "holds, but the contact is not in it" if account.verdict.holds else "does not hold, but the contact is in it"
+    return account, f"The condition {held} yet: the next fact brings it up to date."
+
+
+def moves(trace: Trace, ruleset: str, segment: str) -> list[Effect]:
+    """What one moment had to do with a segment: entering, leaving, and what that set off."""
+    edges = (f"{ruleset}/{segment}.on_enter", f"{ruleset}/{segment}.on_leave")
+    own = [e for f in trace.firings if f.rule in edges for e in f.effects]
+    others = [e for f in trace.firings if f.rule not in edges for e in f.effects]
+    return [e for e in (*trace.effects, *others) if (e.kind, e.name) == ("segment", segment)] + own
+
+
+def with_messages(explanation: Explanation, messages: list[dict[str, Any]]) -> Explanation:
+    return msgspec.structs.replace(explanation, messages=messages)
+
+
+def _revision(program: Program, id: str) -> str | None:
+    ruleset = program.rulesets.get(id.partition("/")[0])
+    return None if ruleset is None else ruleset.revision
