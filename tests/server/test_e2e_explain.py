@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
-from serverkit import Server, fact, fresh, overture
+from serverkit import Server, eventually, fact, fresh, overture
 
 DOCUMENT = """\
 apiVersion: overture/v1
@@ -286,6 +286,44 @@ def test_a_name_that_several_rules_have(server: Server, rules: str) -> None:
     assert ask(server, ada, rule="offer", ruleset="other")["rule"] == "other/offer"
     server.deploy("other", "apiVersion: overture/v1\nkind: Ruleset\nname: other\n")
     assert ask(server, ada, rule="offer")["rule"] == "shop/offer"
+
+
+def test_what_time_alone_did(server: Server, rules: str) -> None:
+    server.deploy(
+        "timed",
+        """\
+apiVersion: overture/v1
+kind: Ruleset
+name: timed
+facts:
+  visited: {path: string}
+traits:
+  left_at: "string?"
+rules:
+  missed:
+    when: fact.type == "segment.left" and fact.name == "recent"
+    then:
+      - set: {left_at: "= fact.name"}
+segments:
+  recent:
+    when: count("visited", within="1s") >= 1
+""",
+    )
+    ada = fresh("ada")
+    seen = visit(ada)
+    server.facts(seen)
+    assert ask(server, ada, segment="recent", fact=seen["id"])["outcome"] == "in"
+    eventually(lambda: server.contact(ada)["traits"].get("left_at"), "the window is over")
+    why = ask(server, ada, segment="recent")
+    assert (why["outcome"], why["fact"]["type"]) == ("out", "$tick")
+    assert why["change"]["sentence"] == 'count("visited", within="1s") was 0; 1 or more would do.'
+    then = ask(server, ada, segment="recent", fact=why["fact"]["id"])
+    assert (then["outcome"], then["state"]) == ("out", "then")
+    server.facts(visit(ada, "/later"))
+    for asked in ({}, {"fact": why["fact"]["id"]}):
+        left = ask(server, ada, rule="missed", **asked)
+        assert (left["outcome"], left["state"], left["fact"]["type"]) == ("fired", "then", "segment.left")
+        assert left["fact"]["cause"] == why["fact"]["id"]
 
 
 # --- the command line ---------------------------------------------------------------------------------------------
