@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
 from http.client import HTTPException
 from typing import Any, Self
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import Request, urlopen
 
-from overture.cli.documents import name_of
 from overture.model import Refused
 from overture.settings import Settings
 
 TIMEOUT = 30.0  # seconds
+
+Where = Callable[[int], str]
 
 
 def server_url(settings: Settings) -> str:
@@ -55,11 +57,13 @@ class Client:
             f"Set OVERTURE_{name.upper()}_KEY, or run this where the server's data directory is.",
         )
 
-    def put_ruleset(self, text: str) -> dict[str, Any]:
-        return self._call("PUT", f"/v1/rulesets/{quote(name_of(text))}", text.encode(), "application/yaml")
+    def put_ruleset(self, name: str, text: str, where: Where = str) -> dict[str, Any]:
+        """``where`` says how a line of the document is told, if it is refused."""
+        return self._call("PUT", f"/v1/rulesets/{quote(name)}", text.encode(), "application/yaml", where)
 
-    def activate(self, name: str, revision: str) -> dict[str, Any]:
-        return self._call("POST", f"/v1/rulesets/{quote(name)}/revisions/{quote(revision)}/activate")
+    def activate(self, name: str, revision: str, where: Where = str) -> dict[str, Any]:
+        path = f"/v1/rulesets/{quote(name)}/revisions/{quote(revision)}/activate"
+        return self._call("POST", path, where=where)
 
     def rollback(self, name: str) -> dict[str, Any]:
         return self._call("POST", f"/v1/rulesets/{quote(name)}/rollback")
@@ -69,7 +73,7 @@ class Client:
         return self._call("GET", f"/v1/contacts/{quote(contact, safe='')}/explain?{asked}")
 
     def _call(
-        self, method: str, path: str, body: bytes | None = None, type: str = "application/json"
+        self, method: str, path: str, body: bytes | None = None, type: str = "application/json", where: Where = str
     ) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.key('admin')}", "Content-Type": type}
         try:
@@ -77,7 +81,7 @@ class Client:
             with urlopen(request, timeout=TIMEOUT) as answer:
                 return json.load(answer)
         except HTTPError as error:
-            raise _refusal(error) from error
+            raise _refusal(error, where) from error
         except (ValueError, HTTPException) as error:  # no URL, no header value, no JSON
             raise no_api(self.url, str(error)) from error
         except (URLError, OSError) as error:
@@ -104,12 +108,18 @@ def no_api(url: str, why: str) -> Refused:
     )
 
 
-def _refusal(error: HTTPError) -> Refused:
+def _refusal(error: HTTPError, where: Where) -> Refused:
     try:
         problem: dict[str, Any] = json.load(error)
     except ValueError:
         problem = dict[str, Any]()
     code = str(problem.get("code", "client.refused"))
     detail = str(problem.get("detail") or problem.get("title") or error.reason)
-    more = [f"{d.get('line')}:{d.get('column')} {d.get('code')}: {d.get('message')}" for d in problem.get("errors", [])]
+    more = [f"{_place(d, where)}: {d.get('code')}: {d.get('message')}" for d in problem.get("errors", [])]
     return Refused(code, "\n".join([detail, *more]), str(problem.get("hint", "")), status=error.code)
+
+
+def _place(finding: dict[str, Any], where: Where) -> str:
+    """Findings between several rulesets have no line, and a pointer that begins with the ruleset's name."""
+    line = finding.get("line")
+    return f"{where(line)}:{finding.get('column')}" if line else str(finding.get("pointer", ""))

@@ -12,18 +12,16 @@ import msgspec
 from rich.console import Console
 
 from overture.model import Diagnostic, Refused
-from overture.rules import load
 from overture.rules.yamltext import SIZE_LIMIT
-from overture.trial.files import is_test
+from overture.trial.files import Source, is_test, with_tests
 from overture.trial.reading import inspect, inspect_tests
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document as read, and every finding about it."""
+    """One document, and every finding about it."""
 
     file: Path
-    text: str
     findings: list[Diagnostic]
 
     @property
@@ -34,8 +32,8 @@ class Document:
 def check_files(files: Sequence[Path]) -> list[Document]:
     """The documents, each read once, in the order given. Raises Refused where there is nothing to read."""
     if not files:
-        raise Refused("check.no_files", "There is no document to check.", "Name one or more YAML files.")
-    return [Document(file, text := read(file), _findings(file, text)) for file in files]
+        raise _no_files()
+    return [Document(file, _findings(file, read(file))) for file in files]
 
 
 def _findings(file: Path, text: str) -> list[Diagnostic]:
@@ -57,9 +55,31 @@ def read(file: Path) -> str:
     return text
 
 
-def name_of(text: str) -> str:
-    """The name that a valid document gives itself."""
-    return load(text).name
+@dataclass(frozen=True, slots=True)
+class Deployable:
+    """A ruleset with the tests beside it, as it travels. ``name`` is empty where there are errors."""
+
+    name: str
+    source: Source
+    documents: list[Document]
+
+
+def deployables(files: Sequence[Path]) -> list[Deployable]:
+    """The rulesets among the files, in the order given; tests travel with theirs. Raises Refused as `check_files`."""
+    found: list[Deployable] = []
+    for file in files:
+        if not is_test(file):
+            source = with_tests(file, read)
+            ruleset, told = source.inspect()
+            shown = [Document(path, findings) for path, findings in told]
+            found.append(Deployable(ruleset.name if ruleset else "", source, shown))
+    if not found:
+        raise _no_files()
+    return found
+
+
+def _no_files() -> Refused:
+    return Refused("check.no_files", "There is no document to check.", "Name one or more YAML files.")
 
 
 def report(documents: Sequence[Document], console: Console, *, as_json: bool) -> None:

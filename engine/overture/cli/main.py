@@ -20,7 +20,7 @@ from rich.console import Console
 
 from overture import __version__
 from overture.cli.client import Client, server_url
-from overture.cli.documents import check_files, report
+from overture.cli.documents import check_files, deployables, report
 from overture.cli.explain import show
 from overture.model import OvertureError, StartupRefused, StoreUnavailable
 from overture.plugin.manager import PluginManager
@@ -140,21 +140,22 @@ def run_tests(
 
 @app.command
 def deploy(*files: Path, url: Url = None, activate: bool = True, as_json: Json = False) -> int:
-    """Put ruleset documents on the server and make them active."""
-    documents = check_files(files)
-    if any(document.refused for document in documents):
-        report(documents, console, as_json=as_json)
+    """Put ruleset documents on the server, with the tests beside them, and make them active."""
+    found = deployables(files)
+    if not all(each.name for each in found):
+        report([document for each in found for document in each.documents], console, as_json=as_json)
         return REFUSED_INPUT
     done: list[dict[str, Any]] = []
     with _client(url) as client:
-        for document in documents:
-            revision = client.put_ruleset(document.text)
+        for each in found:
+            where = each.source.where
+            revision = client.put_ruleset(each.name, each.source.whole(), where)
             if activate:
-                revision |= client.activate(revision["name"], revision["revision"])
+                revision |= client.activate(revision["name"], revision["revision"], where)
             done.append(revision)
             if not as_json:
                 state = "active" if activate else "put, not active"
-                console.print(f"{document.file}: {revision['name']} {revision['revision']} {state}", markup=False)
+                console.print(f"{each.source.file}: {revision['name']} {revision['revision']} {state}", markup=False)
     if as_json:
         print(json.dumps(done))
     return 0

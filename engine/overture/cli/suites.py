@@ -38,13 +38,12 @@ class Folders:
         return [suite for file in dict.fromkeys(_rulesets(paths)) if (suite := self._suite(file)) is not None]
 
     def library(self, suite: Suite) -> dict[str, Ruleset]:
-        """All rulesets of the suite's folder that can be used, by name."""
+        """The rulesets of the suite's folder that can be used, by name; only its own where it needs no other."""
         assert suite.ruleset is not None
         found: dict[str, Ruleset] = {}
-        for file in documents(suite.file.parent):
-            ruleset = self._ruleset(file)[0]
-            if ruleset is not None:
-                found[ruleset.name] = ruleset
+        if suite.ruleset.requires or any(trial.rulesets for trial in suite.trials):
+            read = [self._ruleset(file)[0] for file in documents(suite.file.parent)]
+            found = {ruleset.name: ruleset for ruleset in read if ruleset is not None}
         return {**found, suite.ruleset.name: suite.ruleset}
 
     def _ruleset(self, file: Path) -> tuple[Ruleset | None, tuple[Trial, ...], list[Diagnostic]]:

@@ -1,14 +1,17 @@
-"""Deploying rulesets: check, keep, activate, roll back. A revision never changes; activation is one atomic move."""
+"""Deploying rulesets: check, test, keep, activate, roll back. Revisions never change; activation is one atomic move."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from overture.decide import Plan
+from overture.deploy.scratch import Scratch
 from overture.model import Diagnostic, Refused, clock
-from overture.rules import Program, Ruleset, RulesetInvalid, inspect, link, load
+from overture.rules import Program, Ruleset, RulesetInvalid, link, load
 from overture.state.registry import ActiveSet, Registry
+from overture.trial.job import Prove, Try, name_differs
+from overture.trial.reading import inspect
+from overture.trial.results import Result, TrialsFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,32 +32,43 @@ class Rulesets:
         """``channels``: the installed ones; None leaves it unchecked whether a ruleset's channels are there."""
         self.registry = registry
         self._channels = channels
+        self._scratch = Scratch()
 
     def check(self, text: str) -> tuple[Ruleset | None, list[Diagnostic]]:
-        """All findings about a document; nothing is kept."""
-        return inspect(text)
+        """All findings about a document and the tests in it; nothing is kept."""
+        ruleset, _, findings = inspect(text)
+        return ruleset, findings
 
     async def put(self, name: str, text: str) -> Revision:
         """Keep a revision without activating it. Raises RulesetInvalid with every error."""
-        ruleset = load(text)
+        ruleset, findings = self.check(text)
+        if ruleset is None:
+            raise RulesetInvalid(findings)
         if ruleset.name != name:
-            raise Refused(
-                "ruleset.name_differs",
-                f"The document says name: {ruleset.name}, the address says {name}.",
-                "Make them equal.",
-                "/name",
-                422,
-            )
+            raise name_differs(ruleset.name, name)
         new = await self.registry.put(name, ruleset.revision, text, clock.now())
         active = (await self.registry.active(await self.registry.version())).get(name)
-        warnings = tuple(d for d in inspect(text)[1] if d.severity != "error")
-        return Revision(name, ruleset.revision, new, active == ruleset.revision, warnings)
+        return Revision(name, ruleset.revision, new, active == ruleset.revision, tuple(findings))
+
+    async def test(self, name: str, document: str, revision: str | None = None) -> Result:
+        """Run tests among the active rulesets; nothing is kept.
+
+        ``document``: a ruleset with tests, or tests alone for a kept revision (None: the active one). Raises
+        RulesetInvalid, Refused ``ruleset.unknown``, ``ruleset.name_differs``, ``ruleset.too_costly``; Overloaded.
+        """
+        _, active = await self.active()
+        wanted = revision or active.get(name)
+        stored = await self.registry.text(name, wanted) if wanted else None
+        job = Try(await self._texts(active), name, document, stored or "", self._installed())
+        (result,) = await self._scratch.run(job)
+        return result
 
     async def activate(self, name: str, revision: str, if_match: str | None = None) -> int:
         """Make a revision the active one; answers the new version of the active set.
 
-        The whole set that would be active is linked and compiled first. ``if_match``: the revision that must be active
-        now. Raises RulesetInvalid (the set does not fit together), Refused ``ruleset.unknown``, ``ruleset.changed``.
+        The whole set that would be active is linked and compiled first, and the revision's tests are run. ``if_match``:
+        the revision that must be active now. Raises RulesetInvalid (the set does not fit together), TrialsFailed,
+        Refused ``ruleset.unknown``, ``ruleset.changed``, ``ruleset.too_costly``; Overloaded.
         """
         return await self.activate_all({name: revision}, {name: if_match} if if_match else {})
 
@@ -73,7 +87,9 @@ class Rulesets:
         new = {**active, **wanted}
         if new == active:
             return version
-        Plan(await self._program(new, version + 1))
+        results = await self._scratch.run(Prove(await self._texts(new), sorted(wanted), self._installed()))
+        if not all(result.passed for result in results):
+            raise TrialsFailed(results)
         return await self.registry.activate(version, new, clock.now())
 
     async def rollback(self, name: str, if_match: str | None = None) -> tuple[str, int]:
@@ -99,15 +115,22 @@ class Rulesets:
         return await self._program(active, version)
 
     async def _program(self, active: ActiveSet, version: int) -> Program:
-        rulesets: list[Ruleset] = []
+        texts = await self._texts(active)
+        return link([load(text) for text in texts.values()], version, self._channels)
+
+    async def _texts(self, active: ActiveSet) -> dict[str, str]:
+        texts: dict[str, str] = {}
         for name, revision in sorted(active.items()):
             text = await self.registry.text(name, revision)
             if text is None:
                 raise Refused(
                     "ruleset.unknown", f"There is no revision {revision} of {name}.", "Put it first.", status=404
                 )
-            rulesets.append(load(text))
-        return link(rulesets, version, self._channels)
+            texts[name] = text
+        return texts
+
+    def _installed(self) -> list[str] | None:
+        return None if self._channels is None else sorted(self._channels)
 
 
 __all__ = ["Revision", "RulesetInvalid", "Rulesets"]

@@ -23,12 +23,12 @@ from overture.model import OvertureError, Refused, StartupRefused
 from overture.node.channels import load_plugins
 from overture.node.meta import make_keys, require_strong_keys, settle
 from overture.node.parts import Parts, assemble
-from overture.rules import RulesetInvalid, load
 from overture.settings import Settings
 from overture.state.embedded import EmbeddedStore
 from overture.state.probe import probe, require
 from overture.state.registry import Registry
 from overture.state.wire import Wire
+from overture.trial.files import documents, told, with_tests
 from overture.web.app import make_app, make_runner
 
 log = logging.getLogger("overture")
@@ -125,21 +125,28 @@ async def _activate_examples(settings: Settings, wire: Wire, say: Callable[[str]
     path = settings.rulesets
     try:
         for path in documents(settings.rulesets):
-            text = path.read_text("utf-8")
-            revision = await rulesets.put(load(text).name, text)
-            wanted[revision.name] = revision.revision
+            name, text = _example(path)
+            wanted[name] = (await rulesets.put(name, text)).revision
         path = settings.rulesets
         if wanted:
             await rulesets.activate_all(wanted)
-    except RulesetInvalid as error:
-        raise _no_rulesets(f"{path}:{error.message}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise _no_rulesets(f"{path} cannot be read: {error}") from error
     except Refused as error:
         if error.code != "ruleset.changed":  # another process was faster with the same
-            raise
+            raise _no_rulesets(f"{path}: {error.message}") from error
     if wanted:
         say(f"Activated the rulesets of {settings.rulesets.name}/: {', '.join(sorted(wanted))}")
+
+
+def _example(path: Path) -> tuple[str, str]:
+    """Name and text of a ruleset with the tests beside it."""
+    source = with_tests(path, lambda file: file.read_text("utf-8"))
+    ruleset, findings = source.inspect()
+    if ruleset is None:
+        errors = [told(file, finding) for file, found in findings for finding in found if finding.severity == "error"]
+        raise _no_rulesets(errors[0])
+    return ruleset.name, source.whole()
 
 
 def _no_rulesets(why: str) -> StartupRefused:
@@ -148,11 +155,6 @@ def _no_rulesets(why: str) -> StartupRefused:
         f"The rulesets to start with cannot be used: {why.rstrip('.')}.",
         "`overture check` shows everything; OVERTURE_RULESETS names the directory, empty for none.",
     )
-
-
-def documents(directory: Path) -> list[Path]:
-    """The ruleset documents of a directory, without their tests. Raises OSError where there is no such directory."""
-    return sorted(p for p in directory.iterdir() if p.suffix == ".yaml" and not p.name.endswith(".test.yaml"))
 
 
 @contextlib.asynccontextmanager

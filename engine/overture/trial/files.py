@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from overture.model import Diagnostic
+from overture.rules import Ruleset
 from overture.rules.yamltext import normalise
+from overture.trial.reading import inspect, inspect_tests
 
 SUFFIX = ".test.yaml"
 
@@ -32,24 +36,48 @@ def documents(directory: Path) -> list[Path]:
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
-    """A ruleset with its tests as one document: what is deployed, and what the revision is the hash of.
+class Source:
+    """A ruleset and the tests beside it (None: there are none), as they are written."""
 
-    The tests are appended: both are mappings, the second has the one key ``tests``.
-    """
-
+    file: Path
     text: str
-    lines: int  # of the ruleset alone
+    tests: str | None
 
-    def place(self, line: int) -> tuple[bool, int]:
-        """Whether a line of the whole belongs to the tests, and its number there or in the ruleset."""
-        return (True, line - self.lines) if line > self.lines else (False, line)
+    def inspect(self) -> tuple[Ruleset | None, list[tuple[Path, list[Diagnostic]]]]:
+        """The ruleset, None where there are errors; and what there is to say about each of the two files."""
+        ruleset, _, findings = inspect(self.text)
+        told = [(self.file, findings)]
+        if self.tests is not None:
+            told.append((tests_of(self.file), inspect_tests(self.tests)[1]))
+        refused = any(finding.severity == "error" for _, found in told for finding in found)
+        return None if refused else ruleset, told
+
+    def whole(self) -> str:
+        """Both as one document: what is deployed, and what the revision is the hash of.
+
+        The tests are appended: both are mappings, and the second has the one key ``tests``.
+        """
+        if self.tests is None:
+            return self.text
+        return self._above() + _START.sub(r"\1", normalise(self.tests))
+
+    def where(self, line: int) -> str:
+        """``file:line`` of a line of the whole."""
+        lines = self._above().count("\n")
+        beside = self.tests is not None and line > lines
+        return f"{tests_of(self.file)}:{line - lines}" if beside else f"{self.file}:{line}"
+
+    def _above(self) -> str:
+        text = normalise(self.text)
+        return text if text.endswith("\n") else f"{text}\n"
 
 
-def join(ruleset: str, tests: str | None) -> Joined:
-    """``tests`` None: the ruleset stands alone."""
-    if tests is None:
-        return Joined(ruleset, ruleset.count("\n") + 1)
-    first = normalise(ruleset)
-    first += "" if first.endswith("\n") else "\n"
-    return Joined(first + _START.sub(r"\1", normalise(tests)), first.count("\n"))
+def with_tests(file: Path, read: Callable[[Path], str]) -> Source:
+    """Raises what ``read`` raises."""
+    beside = tests_of(file)
+    return Source(file, read(file), read(beside) if beside.exists() else None)
+
+
+def told(file: Path | str, finding: Diagnostic) -> str:
+    """``file:line:column: code: message``."""
+    return f"{file}:{finding.line}:{finding.column}: {finding.code}: {finding.message}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
-from overture.model import Diagnostic
+from overture.model import Diagnostic, Refused
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -59,3 +61,29 @@ class Result(msgspec.Struct, frozen=True):
     @property
     def invalid(self) -> bool:
         return any(finding.severity == "error" for finding in self.findings)
+
+
+class TrialsFailed(Refused):
+    """A ruleset that must not become active, because its tests fail; ``diagnostics`` has every expectation."""
+
+    def __init__(self, results: Sequence[Result]) -> None:
+        failed = [(result, outcome) for result in results for outcome in result.tests if not outcome.passed]
+        names = ", ".join(repr(outcome.name) for _, outcome in failed[:3])
+        more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
+        super().__init__(
+            "ruleset.tests_failed",
+            f"Of the tests of {failed[0][0].ruleset} these fail: {names}{more}.",
+            "Mend the rules, or the tests; `overture test` shows what happened.",
+            status=422,
+        )
+        self.diagnostics = [
+            Diagnostic(
+                code="test.failed",
+                message=f"{outcome.name}: {f.what}: expected {f.expected}, found {f.found}",
+                pointer=result.ruleset,
+                line=f.line,
+                column=f.column,
+            )
+            for result, outcome in failed
+            for f in outcome.failures
+        ]

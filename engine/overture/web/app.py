@@ -37,6 +37,7 @@ ROUTES: tuple[Route, ...] = (
     rulesets.one,
     rulesets.put,
     rulesets.check,
+    rulesets.test,
     rulesets.activate,
     rulesets.rollback,
     health.alive,

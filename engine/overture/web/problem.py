@@ -11,6 +11,7 @@ from aiohttp import web
 
 from overture.model import Diagnostic, Overloaded, Refused, StoreUnavailable
 from overture.rules import RulesetInvalid
+from overture.trial.results import TrialsFailed
 
 log = logging.getLogger("overture.web")
 
@@ -35,7 +36,7 @@ def respond(status: int, code: str, detail: str, hint: str = "", **more: Any) ->
 
 def of(error: Exception) -> web.Response:
     """The response for whatever a handler raised. Only what is our own fault is logged, with its traceback."""
-    if isinstance(error, RulesetInvalid):
+    if isinstance(error, RulesetInvalid | TrialsFailed):
         return respond(error.status, error.code, error.message, error.hint, errors=error.diagnostics)
     if isinstance(error, Refused):
         response = respond(error.status, error.code, error.message, error.hint, pointer=error.pointer)

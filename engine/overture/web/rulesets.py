@@ -8,6 +8,7 @@ from aiohttp import web
 
 from overture.model import Refused
 from overture.rules import RulesetInvalid
+from overture.trial.results import Result
 from overture.web import shapes
 from overture.web.routing import Call, answer, route
 from overture.web.services import RulesetState
@@ -48,13 +49,30 @@ async def check(call: Call) -> web.Response:
 
 @route(
     "POST",
+    "/v1/rulesets/{name}/test",
+    scope="rulesets:write",
+    answers={200: Result},
+    takes=_DOCUMENT,
+    query=shapes.RevisionQuery,
+)
+async def test(call: Call) -> web.Response:
+    """Run tests; nothing is kept, nobody is written to, and failing tests are a good answer.
+
+    The body is a ruleset with tests, or tests alone for a revision that is kept.
+    """
+    document = await _document(call)
+    return answer(await call.services.rulesets.test(call.path("name"), document, call.query.revision))
+
+
+@route(
+    "POST",
     "/v1/rulesets/{name}/revisions/{revision}/activate",
     scope="rulesets:deploy",
     answers={200: shapes.ActivationAnswer},
     headers=_IF_MATCH,
 )
 async def activate(call: Call) -> web.Response:
-    """Make a revision the active one, for every fact accepted from now on."""
+    """Make a revision the active one, for every fact accepted from now on; its tests are run first."""
     name, revision = call.path("name"), call.path("revision")
     version = await call.services.rulesets.activate(name, revision, _if_match(call))
     return answer(shapes.ActivationAnswer(name, revision, version), headers=_etag(revision))
@@ -68,7 +86,7 @@ async def activate(call: Call) -> web.Response:
     headers=_IF_MATCH,
 )
 async def rollback(call: Call) -> web.Response:
-    """Make the revision active that was so before the present one."""
+    """Make the revision active that was so before the present one; its tests are run first."""
     name = call.path("name")
     revision, version = await call.services.rulesets.rollback(name, _if_match(call))
     return answer(shapes.ActivationAnswer(name, revision, version), headers=_etag(revision))

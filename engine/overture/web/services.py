@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from overture.model import Contact, Diagnostic, Draft, Trace
+from overture.trial.results import Result
 from overture.web.explained import ExplainQuery, Explanation
 
 
@@ -108,9 +109,10 @@ class Messages(Protocol):
 
 
 class Rulesets(Protocol):
-    """`overture.deploy.Rulesets`, and two ways to look. Raises RulesetInvalid, Refused 404, 409, 412."""
+    """`overture.deploy.Rulesets`, and two ways to look. Raises RulesetInvalid, TrialsFailed, Refused 404, 409, 412."""
 
     def check(self, text: str) -> tuple[object | None, list[Diagnostic]]: ...
+    async def test(self, name: str, document: str, revision: str | None = None) -> Result: ...
     async def put(self, name: str, text: str) -> Revision: ...
     async def activate(self, name: str, revision: str, if_match: str | None = None) -> int: ...
     async def rollback(self, name: str, if_match: str | None = None) -> tuple[str, int]: ...

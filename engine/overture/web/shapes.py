@@ -70,6 +70,13 @@ class MessagesQuery(msgspec.Struct, forbid_unknown_fields=True):
     limit: Limit = 50
 
 
+class RevisionQuery(msgspec.Struct, forbid_unknown_fields=True):
+    revision: (
+        Annotated[str, Meta(description="The revision that tests alone are run with; the active one if missing.")]
+        | None
+    ) = None
+
+
 # --- answers ----------------------------------------------------------------------------------------------------
 
 

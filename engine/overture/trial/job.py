@@ -1,0 +1,140 @@
+"""What a scratch process is asked and answers, so that nothing an author writes can stop the server that asks.
+
+It loads and compiles a set of rulesets as it would become active, and runs their tests.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from overture.decide import Plan
+from overture.model import Diagnostic, Refused
+from overture.plugin.manager import PluginManager
+from overture.rules import Ruleset, RulesetInvalid, link, load
+from overture.rules.report import Report
+from overture.rules.yamltext import Mapping, read
+from overture.trial.document import Trial
+from overture.trial.reading import inspect, inspect_tests
+from overture.trial.results import Result
+from overture.trial.suite import run
+
+
+class Prove(msgspec.Struct, frozen=True, tag=True):
+    """Load, link and compile ``rulesets`` (name → document), and run the tests in those that ``tested`` names.
+
+    ``channels``: those installed; None leaves it unchecked whether those that are required are there.
+    """
+
+    rulesets: dict[str, str]
+    tested: list[str]
+    channels: list[str] | None = None
+
+
+class Try(msgspec.Struct, frozen=True, tag=True):
+    """Run the tests of ``document`` among ``rulesets``: a ruleset with tests, or tests alone of the ruleset ``name``.
+
+    In the second case they are run with what ``stored`` says, empty where there is nothing.
+    """
+
+    rulesets: dict[str, str]
+    name: str
+    document: str
+    stored: str = ""
+    channels: list[str] | None = None
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A `Refused` that travels; with ``diagnostics`` it is a `RulesetInvalid`."""
+
+    code: str
+    message: str
+    hint: str
+    pointer: str
+    status: int
+    diagnostics: list[Diagnostic] = []
+
+    @classmethod
+    def of(cls, error: Refused) -> Refusal:
+        diagnostics = error.diagnostics if isinstance(error, RulesetInvalid) else []
+        return cls(error.code, error.message, error.hint, error.pointer, error.status, diagnostics)
+
+    def error(self) -> Refused:
+        if self.diagnostics:
+            return RulesetInvalid(self.diagnostics)
+        return Refused(self.code, self.message, self.hint, self.pointer, self.status)
+
+
+class Proof(msgspec.Struct, frozen=True):
+    results: list[Result] = []
+    refusal: Refusal | None = None
+
+
+def work(job: Prove | Try) -> Proof:
+    """Do what is asked; what is refused is part of the answer."""
+    try:
+        return Proof(_prove(job) if isinstance(job, Prove) else [_try(job)])
+    except Refused as error:
+        return Proof(refusal=Refusal.of(error))
+
+
+def _prove(job: Prove) -> list[Result]:
+    library: dict[str, Ruleset] = {}
+    trials: dict[str, tuple[Trial, ...]] = {}
+    for name, text in job.rulesets.items():
+        if name in job.tested:
+            library[name], trials[name] = _with_tests(text)
+        else:
+            library[name] = load(text)
+    Plan(link(list(library.values()), 1, job.channels))
+    return [_run(library[name], trials[name], library, job.channels) for name in job.tested if trials[name]]
+
+
+def _try(job: Try) -> Result:
+    if _is_ruleset(job.document):
+        ruleset, trials = _with_tests(job.document)
+        if ruleset.name != job.name:
+            raise name_differs(ruleset.name, job.name)
+    else:
+        trials, findings = inspect_tests(job.document)
+        if any(finding.severity == "error" for finding in findings):
+            raise RulesetInvalid(findings)
+        if not job.stored:
+            raise Refused("ruleset.unknown", f"There is no such revision of {job.name}.", "Put it first.", status=404)
+        ruleset = load(job.stored)
+    library = {name: load(text) for name, text in job.rulesets.items() if name != ruleset.name}
+    return _run(ruleset, trials, {**library, ruleset.name: ruleset}, job.channels)
+
+
+def _run(
+    ruleset: Ruleset, trials: tuple[Trial, ...], library: dict[str, Ruleset], channels: list[str] | None
+) -> Result:
+    plugins = PluginManager()
+    plugins.load()
+    addresses = {name: channel.address_of for name, channel in plugins.channels.items()}
+    result = run(ruleset, trials, library, addresses, channels)
+    if result.invalid:
+        raise RulesetInvalid(result.findings)
+    return result
+
+
+def _with_tests(text: str) -> tuple[Ruleset, tuple[Trial, ...]]:
+    ruleset, trials, findings = inspect(text)
+    if ruleset is None:
+        raise RulesetInvalid(findings)
+    return ruleset, trials
+
+
+def _is_ruleset(text: str) -> bool:
+    """Whether the document says what it is; tests alone do not."""
+    root = read(text, Report())
+    return isinstance(root, Mapping) and not root.items.keys() <= {"tests"}
+
+
+def name_differs(said: str, asked: str) -> Refused:
+    return Refused(
+        "ruleset.name_differs",
+        f"The document says name: {said}, the address says {asked}.",
+        "Make them equal.",
+        "/name",
+        422,
+    )
