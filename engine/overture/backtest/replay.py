@@ -1,0 +1,239 @@
+"""Recorded facts decided twice, side by side: by the baseline and by the candidate, through the one pure step.
+
+Each contact's facts are taken in their recorded order. Contacts do not depend on each other, with one exception: a
+contact that became known took in what another was (``$link`` there, ``$merge`` here). What is taken in has to be what
+each side made of the other contact, so a contact waits where that one has not been reached yet.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from overture.backtest.period import Period
+from overture.backtest.report import Report
+from overture.backtest.scratch import Backlog, Scratch, Shelf
+from overture.backtest.sides import Sides
+from overture.backtest.tally import BASELINE, CANDIDATE, SIDES, Tally, compare, given
+from overture.decide import Plan, step
+from overture.model import Contact, Fact, Step
+
+FAILURES = 5  # facts that could not be decided, told by name
+AT_ONCE = 256  # facts taken from the backlog at once
+
+_pack = msgspec.msgpack.Encoder().encode
+_fact = msgspec.msgpack.Decoder(Fact).decode
+
+
+class Pair(msgspec.Struct, array_like=True):
+    """One contact on both sides. ``candidate`` is None until the period begins for it; ``over``: it has ended."""
+
+    baseline: Contact
+    candidate: Contact | None = None
+    tally: Tally | None = None
+    over: bool = False
+
+
+class Moved(msgspec.Struct, array_like=True):
+    """A contact on its way into another: its state as ``$merge`` carries it, by side, and what it was given."""
+
+    baseline: Any
+    candidate: Any = None
+    tally: Tally | None = None
+
+
+class Replay:
+    """Feed it every partition's facts in order, call `end_partition` after each, then `finish`.
+
+    ``recorded``: the baseline is what was active at each fact's place, instead of what is active now.
+    """
+
+    def __init__(self, sides: Sides, period: Period, scratch: Scratch, report: Report, *, recorded: bool) -> None:
+        self.report = report
+        self.before = self.compared = self.after = 0  # facts
+        self.failed = [0, 0]
+        self.failures: list[dict[str, str]] = []
+        self.rolled_back = [0, 0]
+        self._sides = sides
+        self._recorded = recorded
+        self._now = sides.baseline(sides.version)
+        self._period = period
+        self._pairs = Shelf(scratch, "pairs", Pair)
+        self._waiting = Shelf(scratch, "waiting", Pair)
+        self._moved = Shelf(scratch, "moved", Moved)
+        self._backlog = Backlog(scratch)
+        self._version = sides.version  # at the place of the last fact
+        self._awaited: dict[str, str] = {}  # contact → the one it takes in, which has not been reached yet
+        self._patient = True
+
+    def feed(self, fact: Fact, version: int) -> None:
+        """Decide one fact, or put it where it waits for another contact."""
+        name = fact.contact
+        if name in self._awaited:
+            self._backlog.add(name, version, _pack(fact))
+            return
+        pair = self._pairs.get(name)
+        if pair is None:
+            pair = Pair(Contact(name))
+            self._pairs.put(name, pair)
+        if not self._decide(pair, fact, version):
+            self._pairs.pop(name)
+            self._waiting.put(name, pair)
+            self._awaited[name] = fact.properties["from"]
+            self._backlog.add(name, version, _pack(fact))
+
+    def end_partition(self) -> None:
+        """No more facts of these contacts."""
+        for name, pair in self._pairs.drain():
+            self._end(name, pair)
+
+    def finish(self) -> None:
+        """Decide what waited, then end what is left. Of a contact whose `$link` is not in the record, both sides take
+        what was recorded."""
+        while self._awaited:
+            ready = [name for name, source in self._awaited.items() if self._moved.get(source) is not None]
+            self._patient = bool(ready)
+            for name in ready or [next(iter(self._awaited))]:
+                self._resume(name)
+        for name, moved in self._moved.drain():
+            # It was on its way when the period ended.
+            states = [msgspec.convert(s, Contact) for s in (moved.baseline, moved.candidate) if s is not None]
+            self._end(name, Pair(states[0], states[1] if len(states) > 1 else None, moved.tally))
+
+    def _resume(self, name: str) -> None:
+        pair = self._waiting.pop(name)
+        assert pair is not None
+        del self._awaited[name]
+        while rows := self._backlog.first(name, AT_ONCE):
+            for n, version, blob in rows:
+                fact = _fact(blob)
+                if not self._decide(pair, fact, version):
+                    self._backlog.done(name, n - 1)
+                    self._waiting.put(name, pair)
+                    self._awaited[name] = fact.properties["from"]
+                    return
+                self._patient = True
+            self._backlog.done(name, rows[-1][0])
+        self._end(name, pair)
+
+    # --- one fact -----------------------------------------------------------------------------------------------
+
+    def _decide(self, pair: Pair, fact: Fact, version: int) -> bool:
+        """False where the fact has to wait."""
+        at = max(pair.baseline.clock, fact.instant)
+        if pair.over or at >= self._period.until:
+            pair.over = True
+            self.after += 1
+            return True
+        self._version = version
+        facts = (fact, fact)
+        if fact.type == "$merge" and not pair.baseline.merged_into:  # or it is handed on, to be found there
+            moved = self._moved.pop(fact.properties["from"])
+            if moved is None and self._patient:
+                return False
+            if moved is not None:
+                facts = self._take_in(pair, fact, moved)
+        if pair.candidate is None and at >= self._period.since:
+            self._begin(pair)
+        if pair.candidate is None:
+            self.before += 1
+            done = self._step(BASELINE, pair.baseline, facts[BASELINE], self._plan())
+            if done is not None:
+                pair.baseline = done.contact
+                self._leave(pair, fact, done, None)
+        else:
+            self.compared += 1
+            self._both(pair, facts, at)
+        return True
+
+    def _both(self, pair: Pair, facts: tuple[Fact, Fact], at: int) -> None:
+        fact, tally, firings = facts[BASELINE], pair.tally, self.report.firings
+        assert pair.candidate is not None
+        assert tally is not None
+        baseline = self._step(BASELINE, pair.baseline, fact, self._plan())
+        candidate = None
+        # What became of a message that only the baseline sent did not happen to the candidate.
+        if not (tally.lost and fact.type.startswith("message.") and fact.properties.get("message") in tally.lost):
+            candidate = self._step(CANDIDATE, pair.candidate, facts[CANDIDATE], self._sides.candidate)
+        if baseline is not None:
+            pair.baseline = baseline.contact
+        if candidate is not None:
+            pair.candidate = candidate.contact
+        gave = (
+            given(baseline, firings, BASELINE) if baseline is not None else [],
+            given(candidate, firings, CANDIDATE) if candidate is not None else [],
+        )
+        if gave[BASELINE] or gave[CANDIDATE]:
+            compare(tally, at, fact.id, *gave)
+        if baseline is not None:
+            self._leave(pair, fact, baseline, candidate)
+
+    def _step(self, side: int, contact: Contact, fact: Fact, plan: Plan) -> Step | None:
+        """As a worker does: a fact that cannot be decided is set aside and changes nothing."""
+        try:
+            done = step(contact, fact, plan, fact.accepted_at)
+        except Exception as error:
+            self.failed[side] += 1
+            if len(self.failures) < FAILURES:
+                told = {"side": SIDES[side], "contact": fact.contact, "fact": fact.id, "error": type(error).__name__}
+                self.failures.append(told)
+            return None
+        if done.trace.error:
+            self.rolled_back[side] += 1
+        return done
+
+    def _plan(self) -> Plan:
+        return self._sides.baseline(self._version) if self._recorded else self._now
+
+    def _begin(self, pair: Pair) -> None:
+        """The period begins for a contact: from here on there are two of it."""
+        if tick := _tick(pair.baseline, self._period.since - 1):
+            done = self._step(BASELINE, pair.baseline, tick, self._plan())
+            pair.baseline = done.contact if done is not None else pair.baseline
+        pair.candidate = pair.baseline
+        pair.tally = Tally()
+
+    # --- links --------------------------------------------------------------------------------------------------
+
+    def _leave(self, pair: Pair, fact: Fact, baseline: Step, candidate: Step | None) -> None:
+        """After ``$link``: keep what the known contact takes in. Other facts handed on are in its own record."""
+        if fact.type != "$link" or not baseline.forwards:
+            return
+        states = [done.forwards[0].properties["state"] for done in (baseline, candidate) if done and done.forwards]
+        self._moved.put(fact.contact, Moved(states[0], states[1] if len(states) > 1 else None, pair.tally))
+        if pair.tally is not None:
+            pair.tally = Tally()
+
+    def _take_in(self, pair: Pair, fact: Fact, moved: Moved) -> tuple[Fact, Fact]:
+        """``$merge`` with what each side made of the other contact."""
+        if moved.candidate is not None and pair.candidate is None:
+            self._begin(pair)
+        if moved.tally is not None and pair.tally is not None:
+            pair.tally.absorb(moved.tally)
+        sides = (moved.baseline, moved.candidate if moved.candidate is not None else moved.baseline)
+        baseline, candidate = (
+            msgspec.structs.replace(fact, properties={**fact.properties, "state": state}) for state in sides
+        )
+        return baseline, candidate
+
+    def _end(self, name: str, pair: Pair) -> None:
+        """The period ends for a contact; one that became part of another is told as that."""
+        if pair.baseline.merged_into:
+            return
+        last = self._period.until - 1
+        tick = _tick(pair.baseline, last) or _tick(pair.candidate or pair.baseline, last)
+        if tick is not None:
+            if pair.candidate is None:
+                self._begin(pair)
+            self._both(pair, (tick, tick), last)
+        if pair.candidate is None:
+            self.report.same(pair.baseline)
+        else:
+            assert pair.tally is not None
+            self.report.add(pair.baseline, pair.candidate, pair.tally)
+
+
+def _tick(contact: Contact, at: int) -> Fact | None:
+    """What has the contact decide all that is due up to an instant; None where nothing is."""
+    return Fact(f"tick:{at}", "$tick", contact.id, at, at) if 0 < contact.due <= at else None

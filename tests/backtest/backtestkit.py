@@ -1,0 +1,203 @@
+"""A past to test backtests on: facts decided here as workers decide them, recorded as they record them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from overture.backtest.job import Job
+from overture.backtest.run import Spec, backtest
+from overture.decide import Plan, step
+from overture.model import Contact, Fact, Message, Step
+from overture.model.ids import partition_of
+from overture.rules import link, load
+from overture.state import keys
+from overture.state.archive import ArchiveWriter
+from overture.state.log import pack_entry
+from overture.state.registry import Registry
+from overture.state.wire import Wire
+
+PARTITIONS = 4
+DAY = 86_400_000
+START = 1_767_225_600_000  # 2026-01-01
+
+SCORING = """\
+apiVersion: overture/v1
+kind: Ruleset
+name: scoring
+requires: {channels: [email]}
+facts:
+  bought: {total: number, item: string}
+  looked: {path: string}
+  asked: {}
+traits: {tier: "string?"}
+scores:
+  spend: {}
+  interest: {per: item}
+lists:
+  news: {}
+segments:
+  big:
+    when: contact.scores.spend >= 100
+    on_enter: [{send: {channel: email, template: hello, purpose: transactional}}]
+rules:
+  spend:
+    when: fact.type == "bought"
+    then:
+      - score: {name: spend, add: = fact.total}
+      - score: {name: interest, add: 1}
+  tier:
+    when: fact.type == "bought" and fact.total >= 50
+    then:
+      - set: {tier: gold}
+      - list: {add: news}
+      - issue: {kind: voucher}
+  ask:
+    when: fact.type == "asked"
+    then:
+      - send: {channel: email, template: hello, purpose: marketing}
+templates:
+  hello: {subject: Hello, text: Hello}
+"""
+
+
+def plan_of(*texts: str, version: int = 1) -> Plan:
+    return Plan(link([load(text) for text in texts], version), "reference")
+
+
+class Live:
+    """Decides facts in the order posted; what is handed on is decided at once. ``plan_for`` chooses by contact and
+    instant."""
+
+    def __init__(self, plan_for: Callable[[str, int], Plan]) -> None:
+        self.logs: dict[int, list[list[Fact]]] = defaultdict(list)
+        self.order: list[tuple[int, list[Fact]]] = []  # (partition, entry) as they came
+        self.states: dict[str, Contact] = {}
+        self.steps: list[Step] = []
+        self._plan_for = plan_for
+
+    def post(self, *facts: Fact) -> None:
+        for fact in facts:
+            self._post(fact)
+
+    def link(self, weaker: str, into: str, at: int) -> None:
+        """What a fact that presents both identifiers sets off."""
+        self._post(Fact(f"$link:{weaker}:{into}", "$link", weaker, at, at, {"into": into}))
+
+    def activate(self, version: int, at: int) -> None:
+        for p in range(PARTITIONS):
+            self.order.append((p, [Fact(f"$activate:{version}", "$activate", "", at, at, {"version": version})]))
+
+    def _post(self, fact: Fact) -> None:
+        self.order.append((partition_of(fact.contact, PARTITIONS), [fact]))
+        contact = self.states.get(fact.contact) or Contact(fact.contact)
+        at = max(contact.clock, fact.instant)
+        done = step(contact, fact, self._plan_for(fact.contact, at), at)
+        self.states[fact.contact] = done.contact
+        self.steps.append(done)
+        for onward in done.forwards:
+            self._post(onward)
+
+    @property
+    def messages(self) -> list[Message]:
+        return [message for done in self.steps for message in done.messages]
+
+    @property
+    def contacts(self) -> dict[str, Contact]:
+        return {name: state for name, state in self.states.items() if not state.merged_into}
+
+
+class Past:
+    """The record of a `Live` in a store and an archive, and backtests of it."""
+
+    def __init__(self, store_url: str, directory: Path) -> None:
+        self.url = store_url
+        self.directory = directory
+        self._jobs = 0
+
+    def record(self, live: Live, *sets: tuple[str, ...]) -> None:
+        """``sets``: the documents of version 1, 2, …; the last is active now."""
+        asyncio.run(self._record(live, sets))
+
+    async def _record(self, live: Live, sets: tuple[tuple[str, ...], ...]) -> None:
+        wire = await Wire.connect(self.url)
+        try:
+            registry = Registry(wire, PARTITIONS)
+            for version, texts in enumerate(sets):
+                revisions = {}
+                for text in texts:
+                    ruleset = load(text)
+                    await registry.put(ruleset.name, ruleset.revision, text, START)
+                    revisions[ruleset.name] = ruleset.revision
+                await registry.activate(version, revisions, START)
+            for p in range(PARTITIONS):
+                await wire.call("DEL", keys.log(p))
+                entries = [(f"{n}-0", pack_entry(facts)) for n, (q, facts) in enumerate(live.order, 1) if q == p]
+                if entries:
+                    writer = ArchiveWriter(self.directory / "archive", p, 1)
+                    writer.append(entries)
+                    writer.close()
+                    await wire.call("SET", keys.checkpoint(p), f"{entries[-1][0]}/0/{len(sets)}")
+        finally:
+            await wire.close()
+
+    def job(self) -> Job:
+        self._jobs += 1
+        job = Job(self.directory / "backtests" / f"bt-{self._jobs:08x}")
+        job.directory.mkdir(parents=True)
+        return job
+
+    def spec(self, job: Job, *candidates: str, version: int = 1, **period: Any) -> Spec:
+        return Spec(
+            directory=str(job.directory),
+            store=self.url,
+            archive=str(self.directory / "archive"),
+            partitions=PARTITIONS,
+            version=version,
+            candidates={load(text).name: text for text in candidates},
+            **period,
+        )
+
+    def backtest(self, *candidates: str, **period: Any) -> Answer:
+        job = self.job()
+        backtest(self.spec(job, *candidates, **period))
+        return Answer(job)
+
+
+class Answer:
+    """What a backtest left in its directory."""
+
+    def __init__(self, job: Job) -> None:
+        self.files = {path.name: path.read_bytes() for path in job.directory.iterdir()}
+        self.summary: dict[str, Any] = json.loads(self.files["summary.json"])
+        lines = self.files["contacts.ndjson"].splitlines()
+        self.contacts: dict[str, Any] = {d["contact"]: d for d in map(json.loads, lines)}
+        self.order = [json.loads(line)["contact"] for line in lines]
+
+
+def bought(id: str, contact: str, total: float, at: int, item: str = "tea", **more: Any) -> Fact:
+    return Fact(id, "bought", contact, at, at, {"total": total, "item": item}, **more)
+
+
+def by_side(baseline: Any, candidate: Any) -> dict[str, Any]:
+    return {"baseline": baseline, "candidate": candidate}
+
+
+def flat(scores: Mapping[str, Any]) -> dict[str, float]:
+    """``interest:tea`` for a key of a score."""
+    found: dict[str, float] = {}
+    for name, score in scores.items():
+        found.update({f"{name}:{k}": v for k, v in score.items()} if isinstance(score, dict) else {name: score})
+    return found
+
+
+def replaced(text: str, *pairs: tuple[str, str]) -> str:
+    """A document with some of its words changed, each of them there."""
+    for old, new in pairs:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
