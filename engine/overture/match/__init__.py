@@ -10,12 +10,21 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Literal, Protocol
 
-from overture.match.closures import compile_condition, compile_value, holds
+from overture.match.closures import compile_condition, compile_relation, compile_value, holds
 from overture.match.reference import Reference
 from overture.model import Contact, Fact
 from overture.rules.ruleset import Rule
 
-__all__ = ["Matcher", "Reference", "available", "build", "compile_condition", "compile_value", "holds"]
+__all__ = [
+    "Matcher",
+    "Reference",
+    "available",
+    "build",
+    "compile_condition",
+    "compile_relation",
+    "compile_value",
+    "holds",
+]
 
 
 class Matcher(Protocol):

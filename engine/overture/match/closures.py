@@ -6,15 +6,16 @@ a literal) have closures of their own, because this is what a fact's cost is mad
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar, cast
 
 from overture.match.functions import FUNCTIONS, age, pattern
 from overture.match.history import compile_decaying, compile_history
 from overture.match.values import ARITHMETIC, COMPARISONS
 from overture.match.zone import local_field
-from overture.model import Contact, Fact, Refused
+from overture.model import Candidate, Contact, Fact, Refused
 from overture.rules.tree import (
+    ORDINALS,
     And,
     Arithmetic,
     Call,
@@ -95,6 +96,11 @@ def compile_value(node: Node) -> Get:
             return compile_condition(node)
 
 
+def compile_relation(node: Node) -> Callable[[Sequence[Fact | Candidate], Contact], bool]:
+    """How the facts of a join stand to each other, as a test over them in the order of its parts."""
+    return cast(Any, compile_condition(node))
+
+
 def comparison(node: Node) -> tuple[str, Field, Node] | None:
     """``(op, field, other side)`` of a comparison that has a field on one side, turned so that it stands left."""
     if isinstance(node, Compare):
@@ -157,6 +163,9 @@ def _any(tests: list[Test]) -> Test:
 def _field(field: Field) -> Get:
     path = field.path
     name = path[0]
+    if field.root in ORDINALS:
+        i, get = ORDINALS.index(field.root), _field(Field("fact", path))
+        return lambda f, c: get(cast(Sequence[Fact], f)[i], c)  # see `compile_relation`
     if field.root == "fact":
         if path == ("type",):
             return lambda f, c: f.type

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 TYPE_NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*")
-RESERVED_TYPES = ("$", "message.", "score.", "segment.", "trait.")  # made by Overture itself, never from outside
+# Made by Overture itself, never from outside; beginnings of names.
+RESERVED_TYPES = ("$", "message.", "score.", "segment.", "session.ended", "trait.")
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from overture.rules.actions import Actions
-from overture.rules.condition import check_rule, check_segment, check_value, expression
+from overture.rules.condition import check_followed, check_rule, check_value, expression
 from overture.rules.durations import duration
+from overture.rules.joins import Joins, condition_of
 from overture.rules.reading import Reading
-from overture.rules.ruleset import Once, Rule, Segment
+from overture.rules.ruleset import Holdable, Join, ListAction, Once, Rule, ScoreAction, Segment, SetAction, While
 from overture.rules.scope import Scope
 from overture.rules.tree import Node
 from overture.rules.yamltext import Mapping, Scalar, YamlNode
@@ -25,40 +26,75 @@ class Behaviour(Reading):
         self.ruleset = ruleset
         self.revision = revision
 
-    def rules(self, node: YamlNode | None) -> tuple[Rule, ...]:
+    def rules(self, node: YamlNode | None) -> tuple[tuple[Rule, ...], tuple[While, ...]]:
         if isinstance(node, Mapping) and len(node.items) > RULES_LIMIT:
             hint = "Split the ruleset."
             self.report.add("document.too_large", f"A ruleset has at most {RULES_LIMIT} rules", node, hint)
-            return ()
-        found = [self.rule(name, value, key) for name, value, key in self.entries(node, "rules")]
-        return tuple(rule for rule in found if rule is not None)
+            return (), ()
+        rules: list[Rule] = []
+        whiles: list[While] = []
+        for name, value, key in self.entries(node, "rules"):
+            body = self.body(value, f"The rule {name!r}")
+            if body is None:
+                continue
+            if "while" in body.items:
+                if held := self.held(name, body, key):
+                    whiles.append(held)
+            elif rule := self.rule(name, body, key):
+                rules.append(rule)
+        return tuple(rules), tuple(whiles)
 
-    def rule(self, name: str, node: YamlNode, key: Scalar) -> Rule | None:
-        body = self.body(node, f"The rule {name!r}")
-        if body is None:
-            return None
-        if "while" in body.items:
-            self.not_yet("`while`", body.keys["while"])
-        known = ("description", "when", "while", "priority", "once_per", "then")
-        self.keys(body, known, ("then",) if "while" in body.items else ("when", "then"))
+    def rule(self, name: str, body: Mapping, key: Scalar) -> Rule | None:
+        self.keys(body, ("description", "when", "while", "priority", "once_per", "then"), ("when", "then"))
         self.text(body.items.get("description"), "description")
-        when, types = self.when(body.items.get("when"))
+        when, types, join = self.when(body.items.get("when"))
         then = self.actions.read(body.items.get("then"), types)
         once = self.once(body.items.get("once_per"), types)
         priority = self.priority(body.items.get("priority"))
         if when is None or not types:
             return None
-        return Rule(name, self.ruleset, self.revision, when, types, then, priority, once, key.place)
+        return Rule(name, self.ruleset, self.revision, when, types, then, priority, once, key.place, join)
 
-    def when(self, node: YamlNode | None) -> tuple[Node | None, frozenset[str]]:
-        if isinstance(node, Mapping) and node.keys:
-            self.not_yet("join of several facts", next(iter(node.keys.values())))
-            return None, frozenset()
+    def when(self, node: YamlNode | None) -> tuple[Node | None, frozenset[str], Join | None]:
+        if isinstance(node, Mapping) and node.items:
+            join = Joins(self, self.scope).read(node)
+            if join is None:
+                return None, frozenset(), None
+            return condition_of(join, node.place), frozenset[str]().union(*(p.types for p in join.parts)), join
         scalar = self.text(node, "A condition")
         when = expression(scalar, 0, self.scope, self.report) if scalar else None
         if scalar is None or when is None:
-            return None, frozenset()
-        return when, check_rule(when, self.scope, self.report, scalar.pointer, scalar.locator()(0))
+            return None, frozenset(), None
+        return when, check_rule(when, self.scope, self.report, scalar.pointer, scalar.locator()(0)), None
+
+    def held(self, name: str, body: Mapping, key: Scalar) -> While | None:
+        """A rule with ``while``."""
+        self.keys(body, ("description", "while", "priority", "then"), ("then",))
+        self.text(body.items.get("description"), "description")
+        when = self.followed(body.items["while"], "a `while`")
+        then = self.actions.read(body.items.get("then"), None)
+        held: list[Holdable] = []
+        for action in then:
+            match action:
+                case ScoreAction(add=add) if add is not None and action.name not in self.scope.half_lives:
+                    held.append(action)
+                case SetAction() | ListAction(add=True):
+                    held.append(action)
+                case _:
+                    hint = "Score (add, of a score that does not decay), set, list (add)."
+                    self.report.add("while.action", "A `while` only does what can be taken back", key, hint)
+        priority = self.priority(body.items.get("priority"))
+        if when is None:
+            return None
+        return While(name, self.ruleset, self.revision, when, tuple(held), priority, key.place)
+
+    def followed(self, node: YamlNode | None, what: str) -> Node | None:
+        """A condition over the contact that is followed without any fact."""
+        scalar = self.text(node, "A condition")
+        when = expression(scalar, 0, self.scope, self.report) if scalar else None
+        if scalar is not None and when is not None:
+            check_followed(when, what, self.scope, self.report, scalar.pointer)
+        return when
 
     def once(self, node: YamlNode | None, types: frozenset[str]) -> Once | None:
         if node is None:
@@ -101,10 +137,7 @@ class Behaviour(Reading):
             if body is not None:
                 self.keys(body, ("description", "when", "on_enter", "on_leave"))
                 self.text(body.items.get("description"), "description")
-                scalar = self.text(body.items.get("when"), "A condition")
-                when = expression(scalar, 0, self.scope, self.report) if scalar else None
-                if scalar is not None and when is not None:
-                    check_segment(when, self.scope, self.report, scalar.pointer)
+                when = self.followed(body.items.get("when"), "a segment")
                 enter = self.actions.read(body.items.get("on_enter"), None)
                 leave = self.actions.read(body.items.get("on_leave"), None)
             found[name] = Segment(name, self.ruleset, self.revision, when, enter, leave, key.place)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from overture.rules.reach import children, walk
 from overture.rules.report import Report
+from overture.rules.rewrite import rewrite
 from overture.rules.ruleset import (
     Action,
     AssertAction,
@@ -24,7 +25,7 @@ from overture.rules.ruleset import (
     While,
 )
 from overture.rules.spelling import spell
-from overture.rules.tree import And, Arithmetic, Call, Compare, Decaying, Field, History, Items, Literal, Node, Not, Or
+from overture.rules.tree import And, Arithmetic, Call, Compare, Decaying, Field, History, Literal, Node, Not, Or
 
 STILL, STEPS, FLOWS = 0, 1, 2
 ORDERS = ("==", "!=", "<", "<=", ">", ">=")
@@ -118,21 +119,14 @@ class Decay:
         self.half_lives = half_lives
 
     def node(self, node: Node) -> Node:
+        return rewrite(node, self._read)
+
+    def _read(self, node: Node) -> Node | None:
         match node:
             case Field("contact", ("scores", name, *_)) if name in self.half_lives:
                 return Decaying(node, self.half_lives[name], node.place)
-            case Items(items):
-                return replace(node, items=tuple(map(self.node, items)))
-            case And(terms) | Or(terms):
-                return replace(node, terms=tuple(map(self.node, terms)))
-            case Not(term):
-                return replace(node, term=self.node(term))
-            case Compare(_, left, right) | Arithmetic(_, left, right):
-                return replace(node, left=self.node(left), right=self.node(right))
-            case Call(_, arguments):
-                return replace(node, arguments=tuple(map(self.node, arguments)))
             case _:
-                return node
+                return None
 
     def maybe(self, node: Node | None) -> Node | None:
         return None if node is None else self.node(node)

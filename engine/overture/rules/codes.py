@@ -54,7 +54,7 @@ CODES: dict[str, Code] = {
     "ruleset.shape": Code("The wrong kind of value", "A mapping, a list, a text or a number was expected here.", "rules: [a, b]"),
     "ruleset.not_yet": Code(
         "Not in this version",
-        "The language has a place for it, this version of Overture does not do it yet: journeys, sessions, scripts, forms, `while`, "
+        "The language has a place for it, this version of Overture does not do it yet: journeys, scripts, forms, "
         "and the actions start, stop, run, task, call.",
         "journeys: {…}",
     ),
@@ -89,13 +89,13 @@ CODES: dict[str, Code] = {
     "segment.unknown": Code("An unknown segment", "Declare it under `segments`, or name it under `requires.segments`.", '"vpi" in contact.segments'),
     "segment.computed": Code("The segment follows its condition", "A segment with `when` is not entered or left by an action.", "segment: {enter: hot}"),
     "segment.reads_fact": Code(
-        "A segment reads only the contact",
-        "Membership is a state of the contact, so that it can be computed again at any time; a fact is gone after its step.",
+        "A segment or a `while` reads only the contact",
+        "It is a state of the contact, so that it can be computed again at any time; a fact is gone after its step.",
         'when: fact.type == "a"',
     ),
     "segment.reads_all": Code(
         "Name the segment or list",
-        "A segment's condition may ask for named segments and lists only; otherwise it would depend on every other one.",
+        "The condition of a segment or a `while` may ask for named segments and lists only; otherwise it would depend on every other one.",
         "when: len(contact.segments) > 2",
     ),
     "segment.cycle": Code(
@@ -175,6 +175,16 @@ CODES: dict[str, Code] = {
         "Two rules write the same trait",
         "Both can fire on the same fact with the same priority and set different values. Give one a higher priority or make their conditions exclude each other.",
         "set: {tier: gold} / set: {tier: silver}",
+    ),
+    "join.parts": Code(
+        "The parts of a join",
+        "Two to four, each with one name, in this order: first, second, third, fourth. A later part may read the fields of earlier ones: `first.path`.",
+        "when: {all: [{first: …}], within: 7d}",
+    ),
+    "while.action": Code(
+        "What a `while` can do",
+        "Only what can be taken back when its condition ends: `score` with `add` (not of a score that decays), `set`, and `list` with `add`.",
+        "while: contact.city == \"New York\", then: [{send: …}]",
     ),
     "rule.once_per": Code("Not a once_per", "`contact`, a duration such as `30m` `12h` `1d`, or an expression such as `fact.order_id`.", "once_per: often"),
     "action.unknown": Code("An unknown action", "Actions: score, set, unset, list, segment, assert, issue, send.", "then: [{scor: …}]"),

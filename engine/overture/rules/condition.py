@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 from overture.model.errors import Diagnostic
 from overture.rules.clocked import Decay, check_clock
 from overture.rules.infer import Checker, Types
@@ -9,7 +11,7 @@ from overture.rules.reach import fact_types, walk
 from overture.rules.report import Report
 from overture.rules.satisfy import satisfiable
 from overture.rules.scope import Scope
-from overture.rules.syntax import parse_syntax
+from overture.rules.syntax import ROOTS, parse_syntax
 from overture.rules.tree import Compare, Field, Literal, Node, Place
 from overture.rules.types import Type
 from overture.rules.yamltext import Locate, Scalar
@@ -35,14 +37,27 @@ def parse_condition(
 
 def check_rule(node: Node, scope: Scope, report: Report, pointer: str, place: Place) -> frozenset[str]:
     """Check the condition of a rule; the fact types on which it can fire (empty after an error)."""
-    types = fact_types(node)
+    return check_part(node, node, {}, scope, report, pointer, place)
+
+
+def check_part(
+    whole: Node,
+    own: Node,
+    before: Mapping[str, frozenset[str]],
+    scope: Scope,
+    report: Report,
+    pointer: str,
+    place: Place,
+) -> frozenset[str]:
+    """`check_rule` for a part of a join: ``own`` are those of its terms that say nothing of the parts ``before``."""
+    types = fact_types(own)
     if types is None:
         hint = 'Begin with fact.type == "…" and …'
         report.at("condition.no_fact_type", "The condition does not say on which facts", place, pointer, hint)
-        _check_types_only(node, scope, report, pointer)
+        _check_types_only(own, scope, report, pointer)
         return frozenset()
-    Checker(scope, report, pointer).condition(node, types)
-    if not types or not satisfiable(node):
+    Checker(scope, report, pointer, before).condition(whole, types)
+    if not types or not satisfiable(own):
         message = "No fact can meet all parts of the condition"
         report.at("rule.never_fires", message, place, pointer, "Two parts exclude each other; did you mean `or`?")
         return frozenset()
@@ -57,12 +72,16 @@ def _check_types_only(node: Node, scope: Scope, report: Report, pointer: str) ->
             checker.fact_types(part)
 
 
-def check_segment(node: Node, scope: Scope, report: Report, pointer: str) -> None:
-    """Check the condition of a segment: it reads the contact only, and names the segments and lists it asks for."""
+def check_followed(node: Node, what: str, scope: Scope, report: Report, pointer: str) -> None:
+    """Check the condition of a segment or a ``while``: it reads the contact only, names the segments and lists it asks
+    for, and it can be told when time alone changes it. ``what`` it is the condition of, for messages.
+    """
     for part in walk(node):
         if isinstance(part, Field) and part.root == "fact":
             hint = "Set a trait or a score in a rule, and read that."
-            report.at("segment.reads_fact", "A segment's condition reads only the contact", part.place, pointer, hint)
+            report.at(
+                "segment.reads_fact", f"The condition of {what} reads only the contact", part.place, pointer, hint
+            )
             return
     named = {
         id(part.right)
@@ -71,18 +90,18 @@ def check_segment(node: Node, scope: Scope, report: Report, pointer: str) -> Non
     }
     for part in walk(node):
         if isinstance(part, Field) and part.path in (("segments",), ("lists",)) and id(part) not in named:
-            message = f"A segment asks `contact.{part.path[0]}` for one name"
+            message = f"The condition of {what} asks `contact.{part.path[0]}` for one name"
             report.at("segment.reads_all", message, part.place, pointer, f'Write "name" in contact.{part.path[0]}.')
     Checker(scope, report, pointer).condition(node, None)
     check_clock(Decay(scope.half_lives).node(node), report, pointer)
     if not satisfiable(node):
-        report.at("rule.never_fires", "Nobody can ever be in this segment", node.place, pointer)
+        report.at("rule.never_fires", "This holds for nobody, ever", node.place, pointer)
 
 
-def expression(scalar: Scalar, skip: int, scope: Scope, report: Report) -> Node | None:
-    """The unchecked tree of the text of a scalar from its character ``skip`` on."""
+def expression(scalar: Scalar, skip: int, scope: Scope, report: Report, roots: Collection[str] = ROOTS) -> Node | None:
+    """The unchecked tree of the text of a scalar from its character ``skip`` on. Fields begin at ``roots``."""
     locate = scalar.locator()
-    return parse_syntax(scalar.text[skip:], lambda i: locate(i + skip), scope.consts, report, scalar.pointer)
+    return parse_syntax(scalar.text[skip:], lambda i: locate(i + skip), scope.consts, report, scalar.pointer, roots)
 
 
 def check_value(node: Node, types: Types, scope: Scope, report: Report, pointer: str) -> Type:

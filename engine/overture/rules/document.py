@@ -16,10 +16,10 @@ from overture.rules.scope import Scope
 from overture.rules.sections import Sections
 from overture.rules.yamltext import Mapping, YamlNode, normalise, read
 
-LATER = ("journeys", "sessions", "scripts", "forms")
+LATER = ("journeys", "scripts", "forms")
 KEYS = (
     "apiVersion", "kind", "name", "description", "requires", "facts", "traits", "consts", "scores", "lists", "segments",
-    "rules", "templates", "tests", *LATER,
+    "rules", "sessions", "templates", "tests", *LATER,
 )  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def _ruleset(root: YamlNode, text: str, report: Report) -> Ruleset | None:
         _declare_segments(root.items.get("segments"), scope, report),
     )
     behaviour = Behaviour(reading, scope, Actions(reading, scope, declared), name, revision)
-    rules = behaviour.rules(root.items.get("rules"))
+    rules, whiles = behaviour.rules(root.items.get("rules"))
     segments = behaviour.segments(root.items.get("segments"))
     segment_order(segments, report)
     check_derived(rules, segments.values(), report)
@@ -91,6 +91,8 @@ def _ruleset(root: YamlNode, text: str, report: Report) -> Ruleset | None:
         rules,
         sections.templates,
         sections.requires,
+        whiles,
+        sections.sessions,
     )
 
 

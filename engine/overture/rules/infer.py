@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from overture.rules.patterns import pattern_problem
 from overture.rules.reach import children, conjuncts, fact_types, walk
 from overture.rules.report import Report, did_you_mean
@@ -43,12 +45,18 @@ _HISTORY = {
 
 
 class Checker:
-    """Checks the expressions of one place in a document; findings go to the report."""
+    """Checks the expressions of one place in a document; findings go to the report.
 
-    def __init__(self, scope: Scope, report: Report, pointer: str = "") -> None:
+    ``parts``: in a part of a join, the types of the parts before it.
+    """
+
+    def __init__(
+        self, scope: Scope, report: Report, pointer: str = "", parts: Mapping[str, frozenset[str]] | None = None
+    ) -> None:
         self.scope = scope
         self.report = report
         self.pointer = pointer
+        self.parts = parts or {}
 
     def condition(self, node: Node, types: Types) -> None:
         """Check what must be true or false as a whole."""
@@ -167,7 +175,9 @@ class Checker:
     # --- fields ---------------------------------------------------------------------------------------------
 
     def field(self, node: Field, types: Types) -> Type:
-        return self.fact_field(node, types) if node.root == "fact" else self.contact_field(node)
+        if node.root == "contact":
+            return self.contact_field(node)
+        return self.fact_field(node, self.parts.get(node.root, types))
 
     def fact_field(self, node: Field, types: Types) -> Type:
         name = node.path[0]
@@ -175,7 +185,7 @@ class Checker:
         if name in FACT_FIELDS:
             found = [FACT_FIELDS[name]]
         elif types is None:
-            message = f"Nothing says on which facts `fact.{name}` is read here"
+            message = f"Nothing says on which facts `{node.root}.{name}` is read here"
             self.error("condition.unknown_field", message, node.place, "Here a fact has only type, id and occurred_at.")
             return MAYBE
         else:

@@ -16,6 +16,7 @@ from overture.rules.ruleset import (
     ListDecl,
     Rule,
     Ruleset,
+    ScoreAction,
     ScoreDecl,
     Segment,
     SegmentAction,
@@ -74,6 +75,7 @@ def link(rulesets: Sequence[Ruleset], version: int, channels: Collection[str] | 
     scores: dict[str, ScoreDecl] = {}
     lists: dict[str, ListDecl] = {}
     segments: dict[str, Segment] = {}
+    sessions: dict[str, Sessions] = {}
     in_order: list[Segment] = []
     rules = sorted((r for s in ordered for r in s.rules), key=_firing_order)
     whiles = sorted((w for s in ordered for w in s.whiles), key=_firing_order)
@@ -85,6 +87,8 @@ def link(rulesets: Sequence[Ruleset], version: int, channels: Collection[str] | 
             _merge(report, ruleset, "scores", ruleset.scores, scores)
             _merge(report, ruleset, "lists", ruleset.lists, lists)
             _merge_segments(report, ruleset, segments)
+            if ruleset.sessions is not None:
+                _merge(report, ruleset, "sessions", {"sessions": ruleset.sessions}, sessions)
         _requirements(report, ordered, {"scores": scores, "segments": segments, "lists": lists, "channels": channels})
         _types(report, ordered)
         _moves(report, ordered, segments)
@@ -98,6 +102,7 @@ def link(rulesets: Sequence[Ruleset], version: int, channels: Collection[str] | 
             for item in followed:
                 if item.when is not None:
                     check_clock(item.when, report, f"{item.ruleset}#/{section}/{item.name}")
+        _held(report, whiles, decay)
     if report.failed:
         raise RulesetInvalid(report.diagnostics)
     series = series_of(_expressions(rules, whiles, in_order))
@@ -118,7 +123,7 @@ def link(rulesets: Sequence[Ruleset], version: int, channels: Collection[str] | 
         tuple(whiles),
         MappingProxyType({w.id: reads(w.when) for w in whiles}),
         MappingProxyType(series),
-        next((r.sessions for r in ordered if r.sessions is not None), None),
+        sessions.get("sessions"),
     )
 
 
@@ -196,6 +201,15 @@ def _types(report: Report, rulesets: Sequence[Ruleset]) -> None:
             if ours and theirs and not ours.fits(theirs):
                 message = f"{path} is {ours} in {ruleset.name!r} and {theirs} in {by!r}"
                 report.at("link.type_conflict", message, NOWHERE, f"{ruleset.name}#/{path}", "Agree on one type.")
+
+
+def _held(report: Report, whiles: Sequence[While], decay: Decay) -> None:
+    """A required score turns out to decay only here: then no ``while`` may hold points in it."""
+    for rule in whiles:
+        for action in rule.then:
+            if isinstance(action, ScoreAction) and action.name in decay.half_lives:
+                message = f"The score {action.name!r} decays, so a `while` cannot hold points in it"
+                report.at("while.action", message, rule.place, f"{rule.ruleset}#/rules/{rule.name}")
 
 
 def _moves(report: Report, rulesets: Sequence[Ruleset], segments: Mapping[str, Segment]) -> None:

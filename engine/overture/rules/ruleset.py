@@ -165,6 +165,9 @@ class Rule:
         return f"{self.ruleset}/{self.name}"
 
 
+Holdable = ScoreAction | SetAction | ListAction
+
+
 @dataclass(frozen=True, slots=True)
 class While:
     """A rule with ``while``: what it does holds as long as the condition over the contact holds."""
@@ -173,7 +176,7 @@ class While:
     ruleset: str
     revision: str
     when: Node
-    then: tuple[ScoreAction | SetAction | ListAction, ...]
+    then: tuple[Holdable, ...]
     priority: int = 0
     place: Place = NOWHERE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from overture.rules.tree import Node
-from overture.rules.types import DATETIME, NUMBER, STRING, Type
+from overture.rules.types import DATETIME, INT, NUMBER, STRING, Type
 
 FACT_FIELDS = {"type": STRING, "id": STRING, "occurred_at": DATETIME}  # every fact has them
 CONTACT_FIELDS = frozenset({"id", "scores", "segments", "lists"})  # no trait can have these names
@@ -30,7 +30,11 @@ BUILT_IN: dict[str, dict[str, Type]] = {
     "message.failed": {**_MESSAGE, "permanent": Type("bool", optional=True)},
     "message.bounced": {**_MESSAGE, "permanent": Type("bool", optional=True)},
     "message.complained": _MESSAGE,
-}
+    "session.ended": {
+        "session": STRING, "started_at": DATETIME, "duration": NUMBER, "pages": INT, "dwell": Type("object"),
+        "longest": _TEXT,
+    },
+}  # fmt: skip
 """Fact types that are always known, with their fields."""
 
 KEYED, PLAIN, EITHER = "keyed", "plain", "either"

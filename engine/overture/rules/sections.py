@@ -1,11 +1,11 @@
-"""The declaring sections of a ruleset: requires, facts, traits, consts, scores, lists, templates."""
+"""The declaring sections of a ruleset: requires, facts, traits, consts, scores, lists, sessions, templates."""
 
 from __future__ import annotations
 
 from overture.model.fact import RESERVED_TYPES, TYPE_NAME
 from overture.rules.reading import FIELD_NAME, NAME, Reading, literal
 from overture.rules.report import did_you_mean
-from overture.rules.ruleset import ListDecl, ScoreDecl, TemplateDecl
+from overture.rules.ruleset import ListDecl, ScoreDecl, Sessions, TemplateDecl
 from overture.rules.scope import BUILT_IN, CONTACT_FIELDS, EITHER, FACT_FIELDS, KEYED, PLAIN, Scope
 from overture.rules.template import check_template
 from overture.rules.types import DECLARABLE, Type, parse_type
@@ -27,6 +27,7 @@ class Sections(Reading):
         self._consts(root.items.get("consts"))
         self.scores = self._scores(root.items.get("scores"))
         self.lists = self._lists(root.items.get("lists"))
+        self.sessions = self._sessions(root.items.get("sessions"))
         self.templates: dict[str, TemplateDecl] = {}
 
     def _requires(self, node: YamlNode | None) -> dict[str, tuple[str, ...]]:
@@ -146,6 +147,20 @@ class Sections(Reading):
             self.scope.lists.add(name)
             found[name] = decl
         return found
+
+    def _sessions(self, node: YamlNode | None) -> Sessions | None:
+        mapping = self.mapping(node, "sessions")
+        if mapping is None or not self.keys(mapping, ("idle", "types"), ("idle",)):
+            return None
+        text = self.text(mapping.items["idle"], "idle")
+        idle = self.duration(text, "condition.duration") if text else 0
+        types = self.texts(mapping.items.get("types"), "Each of sessions.types", TYPE_NAME)
+        known = self.scope.facts.keys() - BUILT_IN.keys()
+        for name in types:
+            if name.text not in known:
+                hint = did_you_mean(name.text, known, "Declare it under facts.")
+                self.report.add("fact.unknown", f"There is no fact type {name.text!r} that apps send", name, hint)
+        return Sessions(idle, frozenset(name.text for name in types)) if idle else None
 
     def read_templates(self) -> None:
         """After the traits: templates may name them."""

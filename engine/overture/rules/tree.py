@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal as OneOf
+from typing import get_args
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,9 @@ class Literal:
     place: Place = Place()
 
 
-Root = OneOf["fact", "contact", "first", "second", "third", "fourth"]
+Ordinal = OneOf["first", "second", "third", "fourth"]
+ORDINALS: tuple[Ordinal, ...] = get_args(Ordinal)
+Root = OneOf["fact", "contact"] | Ordinal
 
 
 @dataclass(frozen=True, slots=True)
