@@ -14,7 +14,7 @@ from overture.match.explain import Verdict, explain, first_failing
 from overture.model import Contact, Effect, Fact, Trace
 from overture.model.clock import to_text
 from overture.rules.program import Program
-from overture.rules.ruleset import Rule
+from overture.rules.ruleset import Rule, Segment, While
 from overture.rules.tree import Node
 from overture.web.explained import ChangeView, Explanation, NodeView, OnceView, Outcome
 from overture.web.shapes import EffectView, FactView
@@ -147,23 +147,80 @@ def _once(rule: Rule, scene: Scene) -> OnceView | None:
     return OnceView("key", None if last is None else to_text(last), key)
 
 
-def standing(asked: Contact, name: str, when: Node | None, is_in: bool, state: Contact) -> tuple[Account, str]:
-    """Where a contact stands to a condition over it alone: whether it holds, and one sentence."""
-    account = Account() if when is None else Account.of(when, Fact("", "", asked.id, 0, 0), state)
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """What holds for a contact as long as a condition over it does: being in a segment, the effects of a ``while``."""
+
+    id: str  # of the rule, or the segment's name
+    is_rule: bool
+    ruleset: str
+    revision: str
+    when: Node | None
+
+    @classmethod
+    def of(cls, item: Segment | While) -> Lasting:
+        is_rule = isinstance(item, While)
+        return cls(item.id if is_rule else item.name, is_rule, item.ruleset, item.revision, item.when)
+
+    def since(self, state: Contact) -> int | None:
+        """When it began; None where it does not hold."""
+        if not self.is_rule:
+            return state.segments.get(self.id)
+        held = state.held.get(self.id)
+        return None if held is None else held[0].at if held else state.clock
+
+    def moves(self, trace: Trace) -> list[Effect]:
+        """What one moment had to do with it: that it began or ended, and what that set off."""
+        own = [e for f in trace.firings if f.rule in self._firings for e in f.effects]
+        if self.is_rule:
+            return own
+        others = [e for f in trace.firings if f.rule not in self._firings for e in f.effects]
+        return [e for e in (*trace.effects, *others) if (e.kind, e.name) == ("segment", self.id)] + own
+
+    @property
+    def _firings(self) -> tuple[str, ...]:
+        edges = (f"{self.ruleset}/{self.id}.on_enter", f"{self.ruleset}/{self.id}.on_leave")
+        return (self.id,) if self.is_rule else edges
+
+
+def of_lasting(
+    asked: Contact, what: Lasting, scene: Scene | None, moved: Trace | None, active_revision: str | None
+) -> Explanation:
+    """Where the contact stands: after what ``scene`` shows, or at present. ``moved``: the moment that told of it."""
+    state = asked if scene is None else scene.after
+    since = what.since(state)
+    account = Account() if what.when is None else Account.of(what.when, Fact("", "", asked.id, 0, 0), state)
+    trace = scene.trace if scene is not None else moved
+    outcomes: tuple[Outcome, Outcome] = ("held", "not_held") if what.is_rule else ("in", "out")
+    return Explanation(
+        contact=asked.id,
+        decided_for=asked.id if scene is None else scene.decided_for,
+        rule=what.id if what.is_rule else "",
+        segment="" if what.is_rule else what.id,
+        outcome=outcomes[since is None],
+        sentence=_standing(what, since is not None, account),
+        state="now" if scene is None or scene.note else "then",
+        note="" if scene is None else scene.note,
+        fact=None if trace is None else FactView.of(trace.fact),
+        seq=None if trace is None else trace.seq,
+        revision=what.revision,
+        active_revision=active_revision,
+        since=None if since is None else to_text(since),
+        effects=[] if trace is None else [EffectView.of(e) for e in what.moves(trace)],
+        error="" if trace is None else trace.error,
+        **account.parts,
+    )
+
+
+def _standing(what: Lasting, is_so: bool, account: Account) -> str:
     if account.verdict is None:
-        return account, f"{name} has no condition: actions enter and leave it."
-    if account.verdict.holds == is_in:
-        return account, "The condition holds." if is_in else account.failure
-    held = "holds, but the contact is not in it" if account.verdict.holds else "does not hold, but the contact is in it"
-    return account, f"The condition {held} yet: the next fact brings it up to date."
-
-
-def moves(trace: Trace, ruleset: str, segment: str) -> list[Effect]:
-    """What one moment had to do with a segment: entering, leaving, and what that set off."""
-    edges = (f"{ruleset}/{segment}.on_enter", f"{ruleset}/{segment}.on_leave")
-    own = [e for f in trace.firings if f.rule in edges for e in f.effects]
-    others = [e for f in trace.firings if f.rule not in edges for e in f.effects]
-    return [e for e in (*trace.effects, *others) if (e.kind, e.name) == ("segment", segment)] + own
+        return f"{what.id} has no condition: actions enter and leave it."
+    if account.verdict.holds == is_so:
+        return "The condition holds." if is_so else account.failure
+    so = "its effects hold" if what.is_rule else "the contact is in it"
+    so_not = "its effects do not hold" if what.is_rule else "the contact is not in it"
+    held = f"holds, but {so_not}" if account.verdict.holds else f"does not hold, but {so}"
+    return f"The condition {held} yet: the next fact brings it up to date."
 
 
 def with_messages(explanation: Explanation, messages: list[dict[str, Any]]) -> Explanation:

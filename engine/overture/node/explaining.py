@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from overture.model import Contact, Effect, Refused, Trace
-from overture.model.clock import to_text
+from overture.model import Contact, Refused, Trace
 from overture.node import account
-from overture.node.account import Scene
+from overture.node.account import Lasting, Scene
 from overture.node.reading import shown
 from overture.records import Found, Moment, Past, Sight
 from overture.rules.program import Program
 from overture.rules.report import did_you_mean
-from overture.rules.ruleset import Rule, Segment
+from overture.rules.ruleset import Rule
 from overture.state.contacts import TIMELINE, Contacts
 from overture.state.outbox import Outbox
 from overture.state.registry import Registry
 from overture.web.explained import ExplainQuery, Explanation
-from overture.web.shapes import EffectView, FactView
+from overture.web.shapes import FactView
 from overture.worker.plans import Plans
 
 Types = Callable[[Program], frozenset[str]]
+Find = Callable[[Program], Lasting | None]
 
 GONE = "What this contact was at that moment is no longer recorded; shown is the contact as it is now."
 DIFFERS = "What is recorded does not lead to what was decided then; shown is the contact as it is now."
@@ -42,7 +42,7 @@ class ExplainService:
             raise Refused("explain.question", "The question is about one rule or one segment.", "Pass rule or segment.")
         active = await self._plans.program(await self._registry.version())
         if query.segment:
-            explanation = await self._segment(contact, query, active)
+            explanation = await self._lasting(contact, query, active, _segment_in(query))
         else:
             explanation = await self._rule(contact, query, active)
         ids = [e.key for e in explanation.effects if e.kind == "send" and not e.reason]
@@ -53,6 +53,8 @@ class ExplainService:
 
     async def _rule(self, contact: Contact, query: ExplainQuery, active: Program) -> Explanation:
         id = _rule_id(query, active)
+        if _while_in(id)(active) is not None:
+            return await self._lasting(contact, query, active, _while_in(id))
         now = _rule_of(active, id)
         if now is None and not query.fact:
             raise _unknown_rule(id, active)
@@ -95,64 +97,49 @@ class ExplainService:
         program = await self._plans.program(trace.program)
         return Scene(trace.fact, contact, contact, trace, program, found.contact, note)
 
-    # --- segments --------------------------------------------------------------------------------------------------
+    # --- segments, and rules with `while` --------------------------------------------------------------------------
 
-    async def _segment(self, contact: Contact, query: ExplainQuery, active: Program) -> Explanation:
+    async def _lasting(self, contact: Contact, query: ExplainQuery, active: Program, find: Find) -> Explanation:
         scene: Scene | None = None
-        program, state = active, contact
+        program = active
         if query.fact:
             found = await self._past.of_fact(contact.id, query.fact)
             scene = await self._scene(contact, query.fact, found, _none)
             if scene is None:
                 raise _unknown_fact(query.fact, found)
-            program, state = scene.program, scene.after
-        segment = _segment_of(program, query) or _segment_of(active, query)
-        if segment is None:
-            names = sorted(s.name for s in (*program.segments, *active.segments))
-            hint = did_you_mean(query.segment, names)
-            raise Refused(
-                "segment.unknown", f"No active ruleset declares the segment {query.segment}.", hint, status=404
-            )
-        is_in = segment.name in state.segments
-        known, sentence = account.standing(contact, segment.name, segment.when, is_in, state)
-        trace = scene.trace if scene is not None else await self._last_move(contact, segment)
-        effects = account.moves(trace, segment.ruleset, segment.name) if trace is not None else []
-        return Explanation(
-            contact=contact.id,
-            decided_for=scene.decided_for if scene is not None else contact.id,
-            rule="",
-            segment=segment.name,
-            outcome="in" if is_in else "out",
-            sentence=sentence,
-            state="then" if scene is not None and not scene.note else "now",
-            note=scene.note if scene is not None else "",
-            fact=None if trace is None else FactView.of(trace.fact),
-            seq=None if trace is None else trace.seq,
-            revision=segment.revision,
-            active_revision=next((s.revision for s in active.segments if s.name == segment.name), None),
-            since=to_text(state.segments[segment.name]) if is_in else None,
-            effects=[EffectView.of(e) for e in effects],
-            error="" if trace is None else trace.error,
-            **known.parts,
-        )
+            program = scene.program
+        now = find(active)
+        what = find(program) or now
+        if what is None:
+            names = sorted({s.name for s in (*program.segments, *active.segments)})
+            message = f"No active ruleset declares the segment {query.segment}."
+            raise Refused("segment.unknown", message, did_you_mean(query.segment, names), status=404)
+        moved = None if scene is not None else await self._last_move(contact, what)
+        return account.of_lasting(contact, what, scene, moved, None if now is None else now.revision)
 
-    async def _last_move(self, contact: Contact, segment: Segment) -> Trace | None:
-        for trace in await self._contacts.timeline(contact.id, None, TIMELINE):
-            if any(_moves(e, segment.name) for e in (*trace.effects, *(e for f in trace.firings for e in f.effects))):
-                return trace
-        return None
+    async def _last_move(self, contact: Contact, what: Lasting) -> Trace | None:
+        traces = await self._contacts.timeline(contact.id, None, TIMELINE)
+        return next((trace for trace in traces if what.moves(trace)), None)
+
+
+def _segment_in(query: ExplainQuery) -> Find:
+    def find(program: Program) -> Lasting | None:
+        found = [s for s in program.segments if s.name == query.segment and query.ruleset in ("", s.ruleset)]
+        return Lasting.of(found[0]) if found else None
+
+    return find
+
+
+def _while_in(id: str) -> Find:
+    def find(program: Program) -> Lasting | None:
+        found = [rule for rule in program.whiles if rule.id == id]
+        return Lasting.of(found[0]) if found else None
+
+    return find
 
 
 def _none(_: Program) -> frozenset[str]:
     return frozenset()
-
-
-def _moves(effect: Effect, segment: str) -> bool:
-    return (effect.kind, effect.name) == ("segment", segment)
-
-
-def _segment_of(program: Program, query: ExplainQuery) -> Segment | None:
-    return next((s for s in program.segments if s.name == query.segment and query.ruleset in ("", s.ruleset)), None)
 
 
 def _rule_of(program: Program, id: str) -> Rule | None:
@@ -165,7 +152,7 @@ def _rule_id(query: ExplainQuery, active: Program) -> str:
         return query.rule
     if query.ruleset:
         return f"{query.ruleset}/{query.rule}"
-    ids = [rule.id for rule in active.rules if rule.name == query.rule]
+    ids = [rule.id for rule in (*active.rules, *active.whiles) if rule.name == query.rule]
     if not ids:
         raise _unknown_rule(query.rule, active)
     if len(ids) > 1:
@@ -175,7 +162,7 @@ def _rule_id(query: ExplainQuery, active: Program) -> str:
 
 
 def _unknown_rule(name: str, active: Program) -> Refused:
-    ids = sorted(rule.id for rule in active.rules)
+    ids = sorted(rule.id for rule in (*active.rules, *active.whiles))
     return Refused("rule.unknown", f"No active ruleset has the rule {name}.", did_you_mean(name, ids), status=404)
 
 
