@@ -89,9 +89,7 @@ def _score(action: r.ScoreAction, decl: r.ScoreDecl) -> Act:
         n = amount(fact, work.contact)
         if not is_number(n):
             return [Effect("score", decl.name, key, reason="value.not_a_number")]
-        if adds:
-            n += work.score(decl.name, key)
-        effect = work.set_score(decl.name, key, n)
+        effect = work.add_score(decl.name, key, n, fact.occurred_at) if adds else work.set_score(decl.name, key, n)
         return [effect] if effect else []
 
     return act

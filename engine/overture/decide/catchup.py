@@ -6,6 +6,7 @@ from overture.decide.history import drop_unneeded
 from overture.decide.plan import Plan
 from overture.decide.work import Work
 from overture.model import Effect
+from overture.model.decay import tidy
 
 
 def catch_up(work: Work, plan: Plan) -> list[Effect]:
@@ -19,7 +20,31 @@ def catch_up(work: Work, plan: Plan) -> list[Effect]:
     for effect in effects:
         del contact.segments[effect.name]
         work.segments.add(effect.name)
+    _restamp(work, plan)
     return effects + settle(work, plan, "deploy")
+
+
+def _restamp(work: Work, plan: Plan) -> None:
+    """Scores begin to decay, or no longer do: from now on, and with another place in the ranking."""
+    contact = work.contact
+    for name, score in contact.scores.items():
+        keys = list(score) if type(score) is dict else []
+        if name in plan.half_lives:
+            stamps = contact.stamps.get(name)
+            if type(score) is dict:
+                known = stamps if type(stamps) is dict else {}
+                contact.stamps[name] = {key: known.get(key, contact.clock) for key in keys}
+            elif type(stamps) is not int:
+                contact.stamps[name] = contact.clock
+        elif name in contact.stamps:
+            del contact.stamps[name]
+            if isinstance(score, dict):
+                contact.scores[name] = {key: tidy(value) for key, value in score.items()}
+            else:
+                contact.scores[name] = tidy(score)
+        else:
+            continue
+        work.scores.update([f"{name}:{key}" for key in keys] or [name])
 
 
 def settle(work: Work, plan: Plan, why: str) -> list[Effect]:

@@ -17,7 +17,8 @@ from overture.decide.clockwork import begin
 from overture.decide.history import joined
 from overture.decide.work import Work
 from overture.model import Contact, Effect, Fact, Step, Trace
-from overture.model.contact import Number
+from overture.model.contact import Score
+from overture.model.decay import raw
 
 
 def link(contact: Contact, fact: Fact, now: int) -> Step:
@@ -59,7 +60,7 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
         if name not in mine.traits and holdings.keep_trait(mine, name, value):
             left_out["traits"] += 1
     for name, score in theirs.scores.items():
-        left_out["scores"] += _add_score(work, name, score)
+        left_out["scores"] += _add_score(work, theirs, name, score)
     for name, at in theirs.segments.items():
         if name not in mine.segments:
             # Joined silently: what entering sets off has been done for the weaker contact.
@@ -109,11 +110,13 @@ def ranked(contact: Contact) -> list[str]:
     return names
 
 
-def _add_score(work: Work, name: str, score: Number | dict[str, Number]) -> int:
+def _add_score(work: Work, theirs: Contact, name: str, score: Score) -> int:
     """Answers how many there was no room for."""
     refused = 0
-    for key, value in score.items() if type(score) is dict else [("", score)]:
-        effect = work.set_score(name, key, work.score(name, key) + value)  # type: ignore[operator]
+    clock, half_life = work.contact.clock, work.half_lives.get(name, 0)
+    for key in score if type(score) is dict else [""]:
+        both = raw(work.contact, name, key, clock, half_life) + raw(theirs, name, key, clock, half_life)
+        effect = work.set_score(name, key, both)
         refused += effect is not None and bool(effect.reason)
     return refused
 

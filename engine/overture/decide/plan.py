@@ -28,6 +28,7 @@ class Plan:
         self.kind: Literal["durable", "reference"] = kind
         self.version = program.version
         self.types = program.types
+        self.half_lives = {name: decl.half_life for name, decl in program.scores.items() if decl.half_life}
         self.recorders = recorders(program.series)
         self.matcher: Matcher = build(kind, program.rules)
         self.actions: dict[str, tuple[Act, ...]] = {

@@ -99,7 +99,7 @@ def _guarded(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
 
 def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -> Step:
     contact = begin(before, fact)
-    work = Work(contact, fact, plan.program)
+    work = Work(contact, fact, plan.program, plan.half_lives)
     trace = Trace(contact.seq, told(fact) if fact.type == "$merge" else fact, plan.version, now)
     if not contact.created_at:
         contact.created_at = contact.clock

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from overture.decide import holdings, limits
 from overture.decide.limits import shown
 from overture.model import Contact, Effect, Fact, Issued, Message
+from overture.model.decay import place_of, raw, remaining, tidy
 from overture.model.ids import digest, issued_code
 from overture.rules.program import Program
 
@@ -26,6 +28,7 @@ class Work:
         "declared",
         "derived",
         "edges",
+        "half_lives",
         "listened",
         "messages",
         "queue",
@@ -35,11 +38,12 @@ class Work:
         "touched",
     )
 
-    def __init__(self, contact: Contact, root: Fact, program: Program) -> None:
+    def __init__(self, contact: Contact, root: Fact, program: Program, half_lives: Mapping[str, int]) -> None:
         self.contact = contact
         self.root = root
         self.listened = program.types
         self.declared = program.scores
+        self.half_lives = half_lives  # of the scores that decay, in ms
         self.current = root  # the fact being shown to the rules: the cause of what is derived
         self.edges: list[tuple[str, bool]] = []  # segments entered or left by actions, not yet followed up
         self.changed: set[str] = set()
@@ -92,11 +96,14 @@ class Work:
     # --- scores and segments ------------------------------------------------------------------------------------
 
     def set_score(self, name: str, key: str, value: float) -> Effect | None:
-        """Set a score, held within its declared bounds and kept to a millionth; None if nothing changes.
+        """Set a score as of the clock, held within its declared bounds; None if nothing changes that anyone can see.
 
-        One that would leave ±2^53, or has no room for its key, stays as it is, and the effect says why.
+        One that would leave ±2^53, or has no room for its key, stays as it is, and the effect says why. Scores are kept
+        to a millionth, those that decay without rounding.
         """
-        before = self.score(name, key)
+        contact = self.contact
+        half_life = self.half_lives.get(name, 0)
+        before = raw(contact, name, key, contact.clock, half_life)
         after = value
         if decl := self.declared.get(name):
             if decl.maximum is not None:
@@ -105,12 +112,10 @@ class Work:
                 after = max(after, decl.minimum)
         if not is_number(after) or abs(after) > limits.LARGEST:
             return Effect("score", name, shown(key), reason="value.too_large")
-        after = round(after, 6)
-        if after == int(after):
-            after = int(after)
+        if not half_life:
+            after = tidy(after)
         if after == before:
             return None
-        contact = self.contact
         kept = contact.scores.get(name)
         if key:
             keyed = kept if type(kept) is dict else {}
@@ -122,24 +127,39 @@ class Work:
             contact.scores[name] = after
             if type(kept) is dict:  # it was kept per key before a deploy
                 contact.weight = holdings.weigh(contact)
+        if half_life:
+            self._stamp(name, key)
         self.scores.add(f"{name}:{key}" if key else name)
         self.changed.add(f"scores.{name}")
+        if half_life:
+            before, after = tidy(before), tidy(after)
+            if before == after:
+                return None
         self.derive_change("score.changed", {"name": name, "key": key or None, "before": before, "after": after})
         return Effect("score", name, key, before, after)
 
+    def add_score(self, name: str, key: str, amount: float, since: int) -> Effect | None:
+        """`set_score` to what it is and ``amount`` more. Where it decays, what was earned earlier has decayed too."""
+        if abs(amount) > limits.LARGEST:
+            return Effect("score", name, shown(key), reason="value.too_large")
+        clock, half_life = self.contact.clock, self.half_lives.get(name, 0)
+        if half_life:
+            amount = remaining(amount, since, clock, half_life)
+        return self.set_score(name, key, raw(self.contact, name, key, clock, half_life) + amount)
+
+    def _stamp(self, name: str, key: str) -> None:
+        stamps, clock = self.contact.stamps, self.contact.clock
+        if not key:
+            stamps[name] = clock
+            return
+        keyed = stamps.get(name)
+        if type(keyed) is not dict:
+            keyed = stamps[name] = {}
+        keyed[key] = clock
+
     def places(self) -> dict[str, float | None]:
         """Where the contact stands from now on in the rankings that changed."""
-        found: dict[str, float | None] = {}
-        for ranking in self.scores:
-            name, _, key = ranking.partition(":")
-            found[ranking] = -self.score(name, key)
-        return found
-
-    def score(self, name: str, key: str) -> float:
-        value = self.contact.scores.get(name, 0)
-        if type(value) is dict:
-            return value.get(key, 0) if key else 0
-        return 0 if key else value  # type: ignore[return-value]
+        return {ranking: place_of(self.contact, ranking, self.half_lives) for ranking in self.scores}
 
     def move_segment(self, name: str, enter: bool) -> Effect | None:
         segments = self.contact.segments

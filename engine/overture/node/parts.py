@@ -98,7 +98,7 @@ async def assemble(
     asked = Plans(registry, "reference")  # of the past: versions that the worker has long left behind
     services = Services(
         facts=FactService(log, identity, replies, gauges, settings.max_lag),
-        contacts=ContactService(contacts, identity),
+        contacts=ContactService(contacts, identity, registry, asked),
         rankings=RankingService(pages, rulesets),
         messages=MessageService(pages, outbox),
         rulesets=rulesets,

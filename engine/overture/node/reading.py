@@ -6,26 +6,40 @@ from typing import Any
 
 from overture.deploy.rulesets import Rulesets
 from overture.model import Contact, Delivery, Refused, Trace, clock
+from overture.model.decay import all_scores, tidy, value_at
 from overture.state import keys
 from overture.state.contacts import Contacts
 from overture.state.identity import Identity
 from overture.state.outbox import STATES, Outbox
 from overture.state.pages import Pages
+from overture.state.registry import Registry
 from overture.web.services import Page, RulesetState, StoredRevision
+from overture.worker.plans import Plans
 
 
 class ContactService:
     """Implements `overture.web.services.Contacts`."""
 
-    def __init__(self, contacts: Contacts, identity: Identity) -> None:
+    def __init__(self, contacts: Contacts, identity: Identity, registry: Registry, plans: Plans) -> None:
         self._contacts = contacts
         self._identity = identity
+        self._registry = registry
+        self._plans = plans
 
     async def find(self, id_or_alias: str) -> Contact | None:
-        """By contact id, or by an identifier written as ``email:…``, ``external:name:…``, ``anonymous_id:…``."""
+        """By contact id, or by an identifier written as ``email:…``, ``external:name:…``, ``anonymous_id:…``.
+
+        Its scores are as of now.
+        """
         name = id_or_alias.lower() if id_or_alias.startswith("email:") else id_or_alias
         contact = await self._contacts.get(await self._identity.find(name))
-        return None if contact is None or contact.merged_into else contact
+        if contact is None or contact.merged_into:
+            return None
+        if contact.stamps:
+            program = await self._plans.program(await self._registry.version())
+            half_lives = {name: decl.half_life for name, decl in program.scores.items()}
+            contact.scores = all_scores(contact, half_lives, clock.now())
+        return contact
 
     async def timeline(self, contact_id: str, before: int | None, limit: int) -> list[Trace]:
         """Newest first; what was decided for contacts that were merged into this one is part of it."""
@@ -41,7 +55,7 @@ class RankingService:
 
     async def top(self, score: str, key: str, cursor: str | None, limit: int) -> Page:
         """Contacts by score, highest first; equal ones by contact id. 404 where no active ruleset declares it."""
-        declared = (await self._rulesets.program()).scores
+        now, declared = clock.now(), (await self._rulesets.program()).scores
         if score not in declared:
             raise Refused("score.unknown", f"No active ruleset declares the score {score}.", status=404)
         if bool(declared[score].per) != bool(key):
@@ -53,7 +67,9 @@ class RankingService:
         rows, after = await self._pages.page(
             [keys.score(p, name) for p in range(self._pages.partitions)], cursor, limit
         )
-        return Page([{"contact": contact, "score": tidy(-minus)} for minus, contact in rows], after)
+        half_life = declared[score].half_life
+        items = [{"contact": contact, "score": tidy(value_at(place, now, half_life))} for place, contact in rows]
+        return Page(items, after)
 
     async def members(self, segment: str, cursor: str | None, limit: int) -> Page:
         """Contacts in a segment by contact id. 404 for a segment that no active ruleset declares."""
@@ -106,11 +122,6 @@ class RulesetService(Rulesets):
     async def _state(self, name: str, active: str | None) -> RulesetState:
         revisions = await self.registry.revisions(name)
         return RulesetState(name, active, [StoredRevision(r, clock.to_text(at)) for r, at in reversed(revisions)])
-
-
-def tidy(number: float) -> int | float:
-    """A whole number without ``.0``."""
-    return int(number) if number == int(number) else number
 
 
 def shown(delivery: Delivery) -> dict[str, Any]:

@@ -72,7 +72,8 @@ class Committer:
 
 def _answers(batch: Batch) -> list[tuple[str, dict[str, Any]]]:
     """(token, decision) for who waits; a fact that is handed on is answered where it is decided."""
-    told = [(s.trace.fact.reply, decision(s)) for s in batch.steps if s.trace.fact.reply and not s.forwards]
+    half_lives = batch.part.plan.half_lives
+    told = [(s.trace.fact.reply, decision(s, half_lives)) for s in batch.steps if s.trace.fact.reply and not s.forwards]
     return told + [(f.reply, {"contact": f.contact, "error": reason}) for f, reason in batch.dead if f.reply]
 
 

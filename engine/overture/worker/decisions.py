@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from overture.model import Effect, Firing, Score, Step, Trace
 from overture.model.clock import to_text
+from overture.model.decay import all_scores
 
 KEYS_SHOWN = 50  # of a score that is kept per key
 
 
-def decision(step: Step) -> dict[str, Any]:
-    """What the fact set off, and where the contact stands after it."""
+def decision(step: Step, half_lives: Mapping[str, int]) -> dict[str, Any]:
+    """What the fact set off, and where the contact stands after it. ``half_lives``: of the scores that decay, in ms."""
     contact = step.contact
+    scores = all_scores(contact, half_lives, contact.clock)
     return {
         "contact": contact.id,
         **outcome(step.trace),
-        "scores": {name: _shown(name, score, step.scores) for name, score in contact.scores.items()},
+        "scores": {name: _shown(name, score, step.scores) for name, score in scores.items()},
         "segments": sorted(contact.segments),
     }
 
