@@ -108,6 +108,19 @@ def test_one_line_labelled_ndjson_is_a_batch_of_one():
     assert read(ONE, content_type="application/json").single
 
 
+@pytest.mark.parametrize("first", [b"[1, 2]", b"[]", b"[", b"[oops", b"[" + ONE, b"[" + ONE + b"],"])
+def test_lines_labelled_ndjson_may_begin_with_a_bracket(first: bytes):
+    parsed = read(b" \n" + first + b"\n" + ONE + b"\r\n[3]\n" + ONE, content_type="application/x-ndjson")
+    assert parsed.indexes == [1, 3]
+    assert [r.index for r in parsed.rejected] == [0, 2]
+    assert {r.code for r in parsed.rejected} <= {"fact.not_object", "fact.malformed"}
+
+
+def test_an_array_stays_one_whatever_its_label():
+    for body in (BATCHES["array"], BATCHES["pretty array"]):
+        assert read(body, content_type="application/x-ndjson").drafts == [DRAFT] * 3
+
+
 def test_a_malformed_pretty_object_is_one_bad_fact_and_not_many_lines():
     parsed = read(b'{\n  "type": "a",\n  "contact": {"user_id": "ada"},\n}')
     assert parsed.single
@@ -147,6 +160,24 @@ def test_a_fact_at_its_caps_is_taken():
         b"\n".join([TINY] * CAPS.facts),
     ):
         assert not read(body).rejected
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"),
+    [
+        ("2016-12-31T23:59:60Z", 1483228799999),
+        ("2016-12-31T23:59:60.000Z", 1483228799999),
+        ("2016-12-31T23:59:60.75Z", 1483228799999),
+        ("2016-12-31T15:59:60-08:00", 1483228799999),
+        ("2017-01-01T05:29:60+05:30", 1483228799999),
+        ("1972-06-30T23:59:60+00:00", 78796799999),
+    ],
+)
+def test_a_leap_second_is_the_last_millisecond_before_it(text: str, ms: int):
+    fact = {"type": "a", "contact": "b", "occurred_at": text}
+    for body in (json.dumps(fact).encode(), msgpack.packb(fact), json.dumps([fact]).encode()):
+        (draft,) = read(body).drafts
+        assert draft.occurred_at == ms
 
 
 def test_consent_with_all_it_needs_is_taken():

@@ -57,7 +57,7 @@ styles = st.sampled_from(
 SCRAPS = r"""
 {"type":"a"   ,"contact":"b"   ,"properties":{   "x":   "x" :   "\":"   "a":1,"a":2   }   [   ]   ,   {   {}   "   \
 9007199254740993   NaN   1e999   1.0   -0   null   "\ud800"   "\u0000"   "é"   "contact":{"email":"A@b"}   "id":"i"
-"occurred_at":"2026-03-27T10:00:00"
+"occurred_at":"2026-03-27T10:00:00"   "occurred_at":"2016-12-31T23:59:60Z"
 """
 scraps = st.sampled_from([*re.split(r"\n|   ", SCRAPS.strip()), " ", "\n", "\t"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, cast
@@ -22,6 +23,8 @@ _SAID_ELSEWHERE = {  # what other trackers call it
     "anonymousid": "contact", "email": "contact", "timestamp": "occurred_at", "time": "occurred_at",
     "traits": "properties", "data": "properties", "messageid": "id", "uuid": "id",
 }  # fmt: skip
+
+_LEAP = re.compile(r"(.{17})60(?:\.[0-9]+)?(.*)", re.DOTALL)  # 23:59:60
 
 
 def read_json(raw: bytes, now: int, caps: Caps) -> Draft:
@@ -79,12 +82,11 @@ def _object(fact: dict[str, Any], key: str) -> dict[str, Any]:
 
 def _occurred_at(value: Any, now: int, caps: Caps) -> int:
     at = "/occurred_at"
+    leap = _LEAP.fullmatch(value) if isinstance(value, str) else None
     try:
-        moment = msgspec.convert(value, datetime) if isinstance(value, str) else None
+        moment = msgspec.convert(f"{leap[1]}59.999{leap[2]}" if leap else value, datetime)
     except msgspec.ValidationError:
-        moment = None
-    if moment is None:
-        raise refused("fact.time_invalid", f"{clip(value)} is not an RFC 3339 time.", at)
+        raise _no_time(value) from None
     if moment.tzinfo is None:
         raise refused("fact.time_without_offset", pointer=at)
     occurred_at = fields.milliseconds(moment)
@@ -92,7 +94,13 @@ def _occurred_at(value: Any, now: int, caps: Caps) -> int:
         raise refused("fact.past", pointer=at)
     if occurred_at > now + caps.future:
         raise refused("fact.future", pointer=at)
+    if leap and not fields.ends_month(occurred_at):
+        raise _no_time(value)
     return occurred_at
+
+
+def _no_time(value: object) -> Refused:
+    return refused("fact.time_invalid", f"{clip(value)} is not an RFC 3339 time.", "/occurred_at")
 
 
 def _ids(fact: dict[str, Any]) -> dict[str, Any]:

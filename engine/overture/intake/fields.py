@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from overture.model.fact import RESERVED_TYPES, TYPE_NAME
@@ -48,3 +48,9 @@ def milliseconds(moment: datetime) -> int:
     """Milliseconds since the epoch of a time that knows its offset; in integers, so that nothing is rounded up."""
     span = moment - _EPOCH
     return (span.days * 86_400 + span.seconds) * 1000 + span.microseconds // 1000
+
+
+def ends_month(ms: int) -> bool:
+    """Whether a month ends in UTC with this millisecond, which is where leap seconds are."""
+    days, rest = divmod(ms + 1, 86_400_000)
+    return rest == 0 and (_EPOCH + timedelta(days)).day == 1

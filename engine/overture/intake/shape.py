@@ -35,9 +35,10 @@ def shape(body: bytes, content_type: str, caps: Caps) -> Shape:
     body = body.removeprefix(_BOM).strip(_SPACE)
     if not body:
         raise refused("body.empty")
-    if body[:1] == b"[":
+    lines = says_lines(content_type)
+    if body[:1] == b"[" and not (lines and not _decodes(body)):
         return Shape(False, False, _array(body, caps))
-    if not says_lines(content_type) and (b"\n" not in body or _is_one(body)):
+    if not lines and (b"\n" not in body or _is_one(body)):
         return Shape(True, False, [body])
     return Shape(False, False, _lines(body, caps))
 
@@ -52,11 +53,16 @@ def _is_one(body: bytes) -> bool:
 
     Lines of NDJSON are objects: some line must begin one and end one, unless the whole text reads as one value.
     """
+    return _decodes(body) or re.search(rb"(?m)^[ \t]*\{.*\}[ \t\r]*$", body) is None
+
+
+def _decodes(body: bytes) -> bool:
+    """Whether a text as a whole is one JSON value."""
     try:
         _one(body)
         return True
     except (msgspec.DecodeError, ValueError, RecursionError):
-        return re.search(rb"(?m)^[ \t]*\{.*\}[ \t\r]*$", body) is None
+        return False
 
 
 def _lines(body: bytes, caps: Caps) -> list[bytes]:
