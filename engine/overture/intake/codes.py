@@ -55,7 +55,7 @@ CODES: dict[str, Code] = {
     "fact.id_invalid": Code("The id is not text of 1 to 200 printable characters.", "A UUID serves well."),
     "fact.time_invalid": Code(
         "occurred_at is not an RFC 3339 time.",
-        "Write 2026-03-27T10:00:00Z. A second 60 can only end a month in UTC; it counts as the last millisecond before.",
+        "Write 2026-03-27T10:00:00Z. A second 60 only ends a month in UTC; it counts as the last millisecond before.",
     ),
     "fact.time_without_offset": Code("occurred_at has no offset from UTC.", "End it in Z or in +01:00."),
     "fact.future": Code("occurred_at lies more than 24 hours ahead.", "Check the sender's clock."),
