@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from overture.rules.condition import check_value, expression
 from overture.rules.infer import Types
+from overture.rules.presence import Present, certain
 from overture.rules.reading import FIELD_NAME, NAME, Reading, literal
 from overture.rules.report import did_you_mean
 from overture.rules.ruleset import (
@@ -46,6 +47,7 @@ class Actions(Reading):
         super().__init__(reading.report)
         self.scope = scope
         self.declared = declared
+        self.present: Present = frozenset()  # of the actions that are being read
         self.readers = {
             "score": self.score,
             "set": self.set,
@@ -57,8 +59,12 @@ class Actions(Reading):
             "send": self.send,
         }
 
-    def read(self, node: YamlNode | None, types: Types) -> tuple[Action, ...]:
-        """The actions under ``then``, ``on_enter`` or ``on_leave``; ``types``: the facts they run on, None: unknown."""
+    def read(self, node: YamlNode | None, types: Types, when: Node | None = None) -> tuple[Action, ...]:
+        """The actions under ``then``, ``on_enter`` or ``on_leave``.
+
+        ``types``: the facts they run on, None: unknown. ``when``: a condition that holds where they run.
+        """
+        self.present = certain(when) if when is not None else frozenset()
         if node is None:
             return ()
         if not isinstance(node, Sequence):
@@ -288,7 +294,7 @@ class Actions(Reading):
         if value is None:
             return None
         before = len(self.report.diagnostics)
-        kind = check_value(value, types, self.scope, self.report, node.pointer)
+        kind = check_value(value, types, self.scope, self.report, node.pointer, self.present)
         if len(self.report.diagnostics) > before or not self.fits(kind, expected, node):
             return None
         if kind.optional and not expected.optional and expected is not ANY:

@@ -48,7 +48,7 @@ class Behaviour(Reading):
         self.keys(body, ("description", "when", "while", "priority", "once_per", "then"), ("when", "then"))
         self.text(body.items.get("description"), "description")
         when, types, join = self.when(body.items.get("when"))
-        then = self.actions.read(body.items.get("then"), types)
+        then = self.actions.read(body.items.get("then"), types, when)
         once = self.once(body.items.get("once_per"), types)
         priority = self.priority(body.items.get("priority"))
         if when is None or not types:
@@ -72,7 +72,7 @@ class Behaviour(Reading):
         self.keys(body, ("description", "while", "priority", "then"), ("then",))
         self.text(body.items.get("description"), "description")
         when = self.followed(body.items["while"], "a `while`")
-        then = self.actions.read(body.items.get("then"), None)
+        then = self.actions.read(body.items.get("then"), None, when)
         held: list[Holdable] = []
         for action in then:
             match action:
@@ -138,7 +138,7 @@ class Behaviour(Reading):
                 self.keys(body, ("description", "when", "on_enter", "on_leave"))
                 self.text(body.items.get("description"), "description")
                 when = self.followed(body.items.get("when"), "a segment")
-                enter = self.actions.read(body.items.get("on_enter"), None)
+                enter = self.actions.read(body.items.get("on_enter"), None, when)
                 leave = self.actions.read(body.items.get("on_leave"), None)
             found[name] = Segment(name, self.ruleset, self.revision, when, enter, leave, key.place)
         return found

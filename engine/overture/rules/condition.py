@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from overture.model.errors import Diagnostic
 from overture.rules.clocked import Decay, check_clock
 from overture.rules.infer import Checker, Types
+from overture.rules.presence import Present
 from overture.rules.reach import fact_types, walk
 from overture.rules.report import Report
 from overture.rules.satisfy import satisfiable
@@ -104,9 +105,11 @@ def expression(scalar: Scalar, skip: int, scope: Scope, report: Report, roots: C
     return parse_syntax(scalar.text[skip:], lambda i: locate(i + skip), scope.consts, report, scalar.pointer, roots)
 
 
-def check_value(node: Node, types: Types, scope: Scope, report: Report, pointer: str) -> Type:
-    """Check an expression in an action; its type."""
-    return Checker(scope, report, pointer).value(node, types)
+def check_value(
+    node: Node, types: Types, scope: Scope, report: Report, pointer: str, present: Present = frozenset()
+) -> Type:
+    """Check an expression in an action; its type. ``present``: what is certainly there where the action runs."""
+    return Checker(scope, report, pointer).value(node, types, present)
 
 
 def _from(source: str, place: Place) -> Locate:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from overture.rules.patterns import pattern_problem
-from overture.rules.reach import children, conjuncts, fact_types, walk
+from overture.rules.presence import Present, key_of, placeless, vouched
+from overture.rules.reach import children, fact_types, walk
 from overture.rules.report import Report, did_you_mean
 from overture.rules.scope import EITHER, FACT_FIELDS, KEYED, PLAIN, Scope
 from overture.rules.spelling import spell
@@ -28,9 +30,6 @@ from overture.rules.types import ANY, BOOL, DATETIME, INT, LIST, MAYBE, NAMES, N
 
 Types = frozenset[str] | None
 """The fact types that can get here; None: any fact at all."""
-
-Present = frozenset[object]
-"""What is certainly there at some place in a condition: fields, and the ids of series that have a fact."""
 
 _ARITY = {
     "has": (1, 1), "matches": (2, 2), "startswith": (2, 2), "endswith": (2, 2), "contains": (2, 2), "lower": (1, 1),
@@ -62,9 +61,10 @@ class Checker:
         """Check what must be true or false as a whole."""
         self.truth(node, types, frozenset(), False)
 
-    def value(self, node: Node, types: Types) -> Type:
-        """The type of an action's value."""
-        return self.type_of(node, types, frozenset(), False)
+    def value(self, node: Node, types: Types, present: Present = frozenset()) -> Type:
+        """The type of an action's value; ``present``: what is certainly there where the action runs."""
+        kind = self.type_of(node, types, present, False)
+        return replace(kind, optional=False) if isinstance(node, Field | History) and key_of(node) in present else kind
 
     # --- truth ----------------------------------------------------------------------------------------------
 
@@ -86,7 +86,7 @@ class Checker:
                 return LIST
             case And():
                 types = _narrowed(types, fact_types(node))
-                present |= _vouched(node)
+                present |= vouched(node)
                 for term in node.terms:
                     self.truth(term, types, present, negated)
                 return BOOL
@@ -149,7 +149,7 @@ class Checker:
 
     def fact_types(self, node: Compare) -> None:
         """Every type that the document's conditions name must be declared."""
-        if Field("fact", ("type",), Place()) not in (_placeless(node.left), _placeless(node.right)):
+        if Field("fact", ("type",), Place()) not in (placeless(node.left), placeless(node.right)):
             return
         for part in (*children(node), *(node.right.items if isinstance(node.right, Items) else ())):
             if isinstance(part, Literal) and isinstance(part.value, str) and part.value not in self.scope.facts:
@@ -162,7 +162,7 @@ class Checker:
             return
         for side, kind in zip(children(node), kinds, strict=True):
             part = side.arguments[0] if isinstance(side, Call) and side.name in ("age", "local") else side
-            if not kind.optional or not isinstance(part, Field | History) or _key(part) in present:
+            if not kind.optional or not isinstance(part, Field | History) or key_of(part) in present:
                 continue
             if isinstance(part, Field):
                 text = spell(part)
@@ -371,27 +371,3 @@ def _narrowed(types: Types, said: Types) -> Types:
     if said is None:
         return types
     return said if types is None else types & said
-
-
-def _vouched(node: And) -> Present:
-    """What ``has`` and ``seen`` ask for beside the other terms."""
-    found: set[object] = set()
-    for term in conjuncts(node):
-        match term:
-            case Call("has", (Field() as field,)):
-                found.add(_key(field))
-            case History("seen"):
-                found.add(_key(term))
-            case _:
-                pass
-    return frozenset(found)
-
-
-def _key(node: Field | History) -> object:
-    """The same for a field, or a series, wherever it is written."""
-    return _placeless(node) if isinstance(node, Field) else node.series.id
-
-
-def _placeless(node: Node) -> Field:
-    """The field without its place, for comparison; anything else stands for no field."""
-    return Field(node.root, node.path) if isinstance(node, Field) else Field("fact", ())
