@@ -165,6 +165,7 @@ def test_put_activate_and_roll_back(server: Server) -> None:
     assert (again.status, again.json["revision"]) == (200, first)
     assert server.get(f"/v1/rulesets/{name}")["active"] is None
     assert seen() is None  # kept is not active
+    assert server.activate(name, first, **{"If-Match": "*"}).status == 412
     assert server.activate(name, first).status == 200
     assert seen() == 1
     second = server.put(name, two)
@@ -173,7 +174,7 @@ def test_put_activate_and_roll_back(server: Server) -> None:
     refused = server.activate(name, second, **{"If-Match": f'"{second}"'})
     assert (refused.status, refused.json["code"]) == (412, "ruleset.changed")
     assert seen() == 3
-    assert server.activate(name, second, **{"If-Match": f'"{first}"'}).status == 200
+    assert server.activate(name, second, **{"If-Match": f'"0", "{first}"'}).status == 200
     assert seen() == 13
     state = server.get(f"/v1/rulesets/{name}")
     assert (state["active"], {r["revision"] for r in state["revisions"]}) == (second, {first, second})

@@ -120,7 +120,7 @@ async def test_a_ruleset_from_draft_to_rollback(admin: ClientSession):
     assert (await get(admin, path, "PUT", data=b"\xef\xbb\xbfname: scoring"))[0] == 200
     status, problem = await get(admin, f"{path}/revisions/r13/activate", "POST", headers={"If-Match": '"r1"'})
     assert (status, problem["code"]) == (412, "ruleset.changed")
-    status, active = await get(admin, f"{path}/revisions/r13/activate", "POST", headers={"If-Match": "*"})
+    status, active = await get(admin, f"{path}/revisions/r13/activate", "POST")
     assert (status, active) == (200, {"name": "scoring", "revision": "r13", "version": 7})
     async with admin.get(path) as response:
         assert response.headers["ETag"] == '"r13"'
@@ -128,6 +128,45 @@ async def test_a_ruleset_from_draft_to_rollback(admin: ClientSession):
     assert (await get(admin, "/v1/rulesets"))[1] == [{"name": "scoring", "active": "r13", "revisions": []}]
     assert (await get(admin, f"{path}/rollback", "POST"))[1]["revision"] == "r0"
     assert (await get(admin, "/v1/rulesets/nothing"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("given", "holds"),
+    [
+        (['"r13"'], True),
+        (['"r1", "r13"'], True),
+        (['"r1"', '"r13"'], True),
+        ([' ,"a,b" ,, "r13",'], True),
+        (["*"], True),
+        (['"r1"'], False),
+        (['"r1", "r2"'], False),
+        (['""'], False),
+        (['W/"r13"'], False),  # weak tags match nothing here (RFC 9110, 13.1.1)
+        (['W/"r13", "r13"'], True),
+    ],
+)
+async def test_if_match_names_what_may_be_active(admin: ClientSession, given: list[str], holds: bool):
+    path = "/v1/rulesets/scoring"
+    await get(admin, path, "PUT", data=b"name: scoring")
+    headers = [("If-Match", value) for value in given]
+    for route in (f"{path}/revisions/r13/activate", f"{path}/rollback"):
+        assert (await get(admin, f"{path}/revisions/r13/activate", "POST"))[0] == 200
+        status, answer = await get(admin, route, "POST", headers=headers)
+        assert (status, answer.get("code", "")) == ((200, "") if holds else (412, "ruleset.changed"))
+
+
+async def test_if_match_where_nothing_is_active(admin: ClientSession):
+    await get(admin, "/v1/rulesets/scoring", "PUT", data=b"name: scoring")
+    status, problem = await get(admin, "/v1/rulesets/scoring/revisions/r13/activate", "POST", headers={"If-Match": "*"})
+    assert (status, problem["code"]) == (412, "ruleset.changed")
+
+
+@pytest.mark.parametrize("given", ["", "r13", '"r13', '"r13" "r1"', '*, "r13"', "W/r13", ","])
+async def test_if_match_that_is_no_list_of_tags(admin: ClientSession, given: str):
+    await get(admin, "/v1/rulesets/scoring", "PUT", data=b"name: scoring")
+    for route in ("revisions/r13/activate", "rollback"):
+        status, problem = await get(admin, f"/v1/rulesets/scoring/{route}", "POST", headers={"If-Match": given})
+        assert (status, problem["code"]) == (400, "request.if_match")
 
 
 async def test_a_ruleset_with_errors_names_each(admin: ClientSession):

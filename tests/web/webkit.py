@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -130,15 +130,20 @@ class MemoryRulesets:
     async def test(self, name: str, document: str, revision: str | None = None) -> Result:
         return Result(name, "fails" not in document, [], [FINDING] if revision else [], Coverage(2, ["rule r"]))
 
-    async def activate(self, name: str, revision: str, if_match: str | None = None) -> int:
+    async def activate(self, name: str, revision: str, if_match: Collection[str] | None = None) -> int:
         if (name, revision) not in self.memory.documents:
             raise Refused("ruleset.unknown", "There is no such revision.", status=404)
-        if if_match and self.memory.active.get(name) != if_match:
-            raise Refused("ruleset.changed", "Another revision is active.", status=412)
+        self._hold(name, if_match)
         self.memory.active[name] = revision
         return 7
 
-    async def rollback(self, name: str, if_match: str | None = None) -> tuple[str, int]:
+    def _hold(self, name: str, if_match: Collection[str] | None) -> None:
+        active = self.memory.active.get(name)
+        if if_match is not None and (active is None or not {active, "*"} & set(if_match)):
+            raise Refused("ruleset.changed", "Another revision is active.", status=412)
+
+    async def rollback(self, name: str, if_match: Collection[str] | None = None) -> tuple[str, int]:
+        self._hold(name, if_match)
         return "r0", 8
 
     async def list(self) -> list[RulesetState]:

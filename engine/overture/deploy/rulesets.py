@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from overture.deploy.scratch import Scratch
@@ -63,24 +63,25 @@ class Rulesets:
         (result,) = await self._scratch.run(job)
         return result
 
-    async def activate(self, name: str, revision: str, if_match: str | None = None) -> int:
+    async def activate(self, name: str, revision: str, if_match: Collection[str] | None = None) -> int:
         """Make a revision the active one; answers the new version of the active set.
 
         The whole set that would be active is linked and compiled first, and the revision's tests are run. ``if_match``:
-        the revision that must be active now. Raises RulesetInvalid (the set does not fit together), TrialsFailed,
-        Refused ``ruleset.unknown``, ``ruleset.changed``, ``ruleset.too_costly``; Overloaded.
+        revisions of which one must be active now; ``*`` stands for any. Raises RulesetInvalid (the set does not fit
+        together), TrialsFailed, Refused ``ruleset.unknown``, ``ruleset.changed``, ``ruleset.too_costly``; Overloaded.
         """
-        return await self.activate_all({name: revision}, {name: if_match} if if_match else {})
+        return await self.activate_all({name: revision}, {} if if_match is None else {name: if_match})
 
-    async def activate_all(self, wanted: ActiveSet, if_match: ActiveSet | None = None) -> int:
+    async def activate_all(self, wanted: ActiveSet, if_match: Mapping[str, Collection[str]] | None = None) -> int:
         """Activate several revisions in one move: rulesets that need each other become active together."""
         version = await self.registry.version()
         active = await self.registry.active(version)
         for name, expected in (if_match or {}).items():
-            if active.get(name) != expected:
+            revision = active.get(name)
+            if revision is None or not {revision, "*"} & set(expected):
                 raise Refused(
                     "ruleset.changed",
-                    f"Active is {active.get(name) or 'nothing'} of {name}, not {expected}.",
+                    f"Active is {revision or 'nothing'} of {name}, which If-Match does not name.",
                     "Look at what is active now and decide again.",
                     status=412,
                 )
@@ -92,7 +93,7 @@ class Rulesets:
             raise TrialsFailed(results)
         return await self.registry.activate(version, new, clock.now())
 
-    async def rollback(self, name: str, if_match: str | None = None) -> tuple[str, int]:
+    async def rollback(self, name: str, if_match: Collection[str] | None = None) -> tuple[str, int]:
         """Activate what was active of this ruleset before its present revision; answers (revision, version)."""
         version = await self.registry.version()
         now_active = (await self.registry.active(version)).get(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from aiohttp import web
@@ -15,7 +16,9 @@ from overture.web.services import RulesetState
 
 _CAP = 1024 * 1024
 _DOCUMENT = {"application/yaml": str, "application/json": dict[str, Any]}
-_IF_MATCH = {"If-Match": "The revision that must be active now; 412 if it is another."}
+_IF_MATCH = {"If-Match": "The revisions of which one must be active now (`*`: any); 412 if it is another."}
+_TAG = r'(?:W/)?"[!#-~\x80-\xff]*"'
+_TAGS = re.compile(rf"[\s,]*{_TAG}(?:\s*,[\s,]*{_TAG})*[\s,]*")
 
 
 @route(
@@ -121,6 +124,14 @@ def _etag(revision: str) -> dict[str, str]:
     return {"ETag": f'"{revision}"'}
 
 
-def _if_match(call: Call) -> str | None:
-    given = call.request.headers.get("If-Match", "").strip().removeprefix("W/").strip('"')
-    return given if given not in ("", "*") else None
+def _if_match(call: Call) -> list[str] | None:
+    """The tags given, `*` among them; a weak one as it stands, because it matches nothing (RFC 9110, 13.1.1)."""
+    lines = call.request.headers.getall("If-Match", None)
+    if lines is None:
+        return None
+    given = ", ".join(lines)
+    if given.strip() == "*":
+        return ["*"]
+    if _TAGS.fullmatch(given):
+        return [tag.strip('"') for tag in re.findall(_TAG, given)]
+    raise Refused("request.if_match", "If-Match is neither * nor a list of tags.", 'Write If-Match: "<revision>".')
