@@ -6,7 +6,7 @@ from overture.decide.history import drop_unneeded
 from overture.decide.plan import Plan
 from overture.decide.work import Work
 from overture.model import Effect
-from overture.model.decay import tidy
+from overture.model.decay import place, tidy
 
 
 def catch_up(work: Work, plan: Plan) -> list[Effect]:
@@ -28,23 +28,19 @@ def _restamp(work: Work, plan: Plan) -> None:
     """Scores begin to decay, or no longer do: from now on, and with another place in the ranking."""
     contact = work.contact
     for name, score in contact.scores.items():
-        keys = list(score) if type(score) is dict else []
-        if name in plan.half_lives:
-            stamps = contact.stamps.get(name)
-            if type(score) is dict:
-                known = stamps if type(stamps) is dict else {}
-                contact.stamps[name] = {key: known.get(key, contact.clock) for key in keys}
-            elif type(stamps) is not int:
-                contact.stamps[name] = contact.clock
-        elif name in contact.stamps:
-            del contact.stamps[name]
-            if isinstance(score, dict):
-                contact.scores[name] = {key: tidy(value) for key, value in score.items()}
-            else:
-                contact.scores[name] = tidy(score)
-        else:
+        if name not in plan.half_lives and name not in contact.stamps:
             continue
-        work.scores.update([f"{name}:{key}" for key in keys] or [name])
+        half_life, stamps = plan.half_lives.get(name, 0), contact.stamps.pop(name, {})
+        keyed = score if isinstance(score, dict) else {"": score}
+        since = stamps if isinstance(stamps, dict) else {"": stamps}
+        if half_life:
+            since = {key: since.get(key, contact.clock) for key in keyed}
+            contact.stamps[name] = since if isinstance(score, dict) else since[""]
+        else:
+            keyed = {key: tidy(value) for key, value in keyed.items()}
+            contact.scores[name] = keyed if isinstance(score, dict) else keyed[""]
+        for key, value in keyed.items():
+            work.scores[f"{name}:{key}" if key else name] = place(value, since.get(key, 0), half_life)
 
 
 def settle(work: Work, plan: Plan, why: str) -> list[Effect]:

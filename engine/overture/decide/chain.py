@@ -26,8 +26,9 @@ def chain(work: Work, plan: Plan, firings: list[Firing]) -> None:
             if depth > DEPTH_LIMIT or i > DERIVED_LIMIT:
                 raise ChainTooDeep(f"Derived facts do not come to rest: {_path(fact, queue)}.")
         if fact.type in plan.types:
-            for recorder in plan.recorders.get(fact.type, ()):
-                recorder.record(work, fact)
+            if plan.recorders:
+                for recorder in plan.recorders.get(fact.type, ()):
+                    recorder.record(work, fact)
             _fire(work, plan, fact, firings, fired if i else None)
         if work.changed:
             _follow(work, plan, fact, firings)

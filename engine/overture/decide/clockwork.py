@@ -12,9 +12,14 @@ def begin(before: Contact, fact: Fact) -> Contact:
     """A working copy for one more fact, its clock at the instant at which the fact is decided."""
     contact = before.copy()
     contact.seq += 1
-    contact.clock = contact.updated_at = max(before.clock, fact.instant)
-    if fact.backfill and before.clock <= before.backfilled:
-        contact.backfilled = max(before.backfilled, fact.accepted_at)
+    instant = fact.accepted_at
+    if fact.backfill:
+        if before.clock <= before.backfilled:
+            contact.backfilled = max(before.backfilled, instant)
+        instant = fact.occurred_at
+    if instant > before.clock:
+        contact.clock = instant
+    contact.updated_at = contact.clock
     return contact
 
 

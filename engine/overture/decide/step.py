@@ -34,15 +34,16 @@ def step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
     If derived facts do not come to rest, everything that rules did is rolled back: the trace carries the error, and
     only what the fact itself says is kept, and the segments that follow from it.
     """
-    at = max(contact.clock, fact.instant)
-    if not 0 < contact.due <= at:
-        if fact.type == "$tick":
-            return Step(contact, Trace(contact.seq, fact, contact.program, now), kept=False)
-        outcome = _step(contact, fact, plan, now)
-    else:
+    if contact.due and contact.due <= (at := max(contact.clock, fact.instant)):
         passed = _ticks(contact, at, fact, plan, now)
-        outcome = _joined(passed, _step(passed[-1].contact, fact, plan, now))
-    outcome.wakes = outcome.contact.wake != contact.wake
+        then = _arrive if fact.type == "$tick" else _step
+        outcome = _joined(passed, then(passed[-1].contact, fact, plan, now))
+    elif fact.type == "$tick":
+        return Step(contact, Trace(contact.seq, fact, contact.program, now), kept=False)
+    else:
+        outcome = _step(contact, fact, plan, now)
+    if contact.due or outcome.contact.due:
+        outcome.wakes = outcome.contact.wake != contact.wake
     return outcome
 
 
@@ -53,7 +54,7 @@ def _ticks(contact: Contact, at: int, root: Fact, plan: Plan, now: int) -> list[
     passed: list[Step] = []
     while 0 < contact.due <= at:
         full = len(passed) == TICKS
-        outcome = _guarded(contact, tick(contact, at if full else contact.due, root), plan, now)
+        outcome = _step(contact, tick(contact, at if full else contact.due, root), plan, now)
         if full:
             outcome.trace.effects.append(Effect("tick", "passed_over", reason="ticks.too_many"))
         contact = outcome.contact
@@ -76,19 +77,17 @@ def _joined(passed: list[Step], outcome: Step) -> Step:
     return outcome
 
 
+def _arrive(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
+    """A ``$tick`` after what was due: nothing else is until then, so the clock may go there."""
+    contact.clock = max(contact.clock, fact.instant)
+    return Step(contact, Trace(contact.seq, fact, plan.version, now))
+
+
 def _step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
-    if fact.type == "$tick":
-        # Nothing else is due until then: the clock may go there, and what is due next stays due.
-        contact.clock = max(contact.clock, fact.instant)
-        return Step(contact, Trace(contact.seq, fact, plan.version, now))
     if fact.type == "$link":
         return link(contact, fact, now)
     if contact.merged_into:
         return forward(contact, fact, now)
-    return _guarded(contact, fact, plan, now)
-
-
-def _guarded(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
     try:
         return _decide(contact, fact, plan, now, rules=True)
     except ChainTooDeep as error:
@@ -121,7 +120,8 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
         for recorder in plan.recorders.get(fact.type, ()):
             recorder.record(work, fact)
         trace.effects += settle(work, plan, "rolled_back")
-    reschedule(work, plan)
+    if plan.timed or contact.due:
+        reschedule(work, plan)
     if work.messages:
         seen = context_of(contact, plan.program.scores)
         for message in work.messages:
@@ -130,7 +130,7 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
                 message.context.update(named(seen, template))
             else:
                 message.context.update(seen)
-    return Step(contact, trace, messages=work.messages, scores=work.places(), segments=work.segments)
+    return Step(contact, trace, [], work.messages, [], work.scores, work.segments)
 
 
 def _catch_up(before: Contact, work: Work, plan: Plan) -> list[Effect]:

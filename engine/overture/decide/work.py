@@ -9,7 +9,7 @@ from typing import Any
 from overture.decide import holdings, limits
 from overture.decide.limits import shown
 from overture.model import Contact, Effect, Fact, Issued, Message
-from overture.model.decay import place_of, raw, remaining, tidy
+from overture.model.decay import place, raw, remaining, tidy
 from overture.model.ids import digest, issued_code
 from overture.rules.program import Program
 
@@ -48,7 +48,7 @@ class Work:
         self.edges: list[tuple[str, bool]] = []  # segments entered or left by actions, not yet followed up
         self.changed: set[str] = set()
         self.touched: set[str] = set()  # all that was in `changed`, where something follows the clock
-        self.scores: set[str] = set()
+        self.scores: dict[str, float | None] = {}  # the contact's new places in rankings
         self.segments: set[str] = set()
         self.messages: list[Message] = []
         self.queue: list[Fact] = []
@@ -102,8 +102,8 @@ class Work:
         to a millionth, those that decay without rounding.
         """
         contact = self.contact
-        half_life = self.half_lives.get(name, 0)
-        before = raw(contact, name, key, contact.clock, half_life)
+        decays = name in self.half_lives
+        before = self.score(name, key)
         after = value
         if decl := self.declared.get(name):
             if decl.maximum is not None:
@@ -112,8 +112,10 @@ class Work:
                 after = max(after, decl.minimum)
         if not is_number(after) or abs(after) > limits.LARGEST:
             return Effect("score", name, shown(key), reason="value.too_large")
-        if not half_life:
-            after = tidy(after)
+        if not decays:
+            after = round(after, 6)
+            if after == int(after):
+                after = int(after)
         if after == before:
             return None
         kept = contact.scores.get(name)
@@ -127,11 +129,12 @@ class Work:
             contact.scores[name] = after
             if type(kept) is dict:  # it was kept per key before a deploy
                 contact.weight = holdings.weigh(contact)
-        if half_life:
-            self._stamp(name, key)
-        self.scores.add(f"{name}:{key}" if key else name)
+        ranking = f"{name}:{key}" if key else name
+        self.scores[ranking] = -after
         self.changed.add(f"scores.{name}")
-        if half_life:
+        if decays:
+            self._stamp(name, key)
+            self.scores[ranking] = place(after, contact.clock, self.half_lives[name])
             before, after = tidy(before), tidy(after)
             if before == after:
                 return None
@@ -142,10 +145,18 @@ class Work:
         """`set_score` to what it is and ``amount`` more. Where it decays, what was earned earlier has decayed too."""
         if abs(amount) > limits.LARGEST:
             return Effect("score", name, shown(key), reason="value.too_large")
-        clock, half_life = self.contact.clock, self.half_lives.get(name, 0)
-        if half_life:
-            amount = remaining(amount, since, clock, half_life)
-        return self.set_score(name, key, raw(self.contact, name, key, clock, half_life) + amount)
+        if name in self.half_lives:
+            amount = remaining(amount, since, self.contact.clock, self.half_lives[name])
+        return self.set_score(name, key, self.score(name, key) + amount)
+
+    def score(self, name: str, key: str) -> float:
+        """As of the clock, not rounded."""
+        if name in self.half_lives:
+            return raw(self.contact, name, key, self.contact.clock, self.half_lives[name])
+        value = self.contact.scores.get(name, 0)
+        if type(value) is dict:
+            return value.get(key, 0) if key else 0
+        return 0 if key else value  # type: ignore[return-value]
 
     def _stamp(self, name: str, key: str) -> None:
         stamps, clock = self.contact.stamps, self.contact.clock
@@ -156,10 +167,6 @@ class Work:
         if type(keyed) is not dict:
             keyed = stamps[name] = {}
         keyed[key] = clock
-
-    def places(self) -> dict[str, float | None]:
-        """Where the contact stands from now on in the rankings that changed."""
-        return {ranking: place_of(self.contact, ranking, self.half_lives) for ranking in self.scores}
 
     def move_segment(self, name: str, enter: bool) -> Effect | None:
         segments = self.contact.segments

@@ -78,22 +78,6 @@ def place(value: float, since: int, half_life: int) -> float:
     return -power if value > 0 else (power + _TINY) * _BELOW
 
 
-def place_of(contact: Contact, ranking: str, half_lives: Mapping[str, int]) -> float | None:
-    """The place of a contact's score in a ranking (``lead``, or ``interest:seo`` for a key); None where it has none."""
-    name, _, key = ranking.partition(":")
-    half_life = half_lives.get(name, 0)
-    value, since = contact.scores.get(name), contact.stamps.get(name, 0) if half_life else 0
-    if type(value) is dict:
-        value = value.get(key)
-    elif key:
-        value = None
-    if type(since) is dict:
-        since = since.get(key, 0)
-    if value is None:
-        return None
-    return place(value, since, half_life)  # type: ignore[arg-type]
-
-
 def value_at(place: float, at: int, half_life: int) -> float:
     """The score behind a place at ``at``. Not rounded."""
     if not half_life:
