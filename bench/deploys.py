@@ -151,7 +151,9 @@ async def main() -> int:
         await bed.start(smtp_port=1)
         async with aiohttp.ClientSession(timeout=timeout) as http:
             client, server = Client(http, bed), Server(http, bed.url, bed.admin_key)
+            starting = time.monotonic()
             await server.until_ready(30)
+            bed.set_pace(time.monotonic() - starting)
             await client.deploy(1)
             stop = asyncio.Event()
             numbers = itertools.count()

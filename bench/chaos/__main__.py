@@ -72,7 +72,9 @@ async def _run(options: argparse.Namespace, console: Console, bed: Bed, receiver
     timeout = aiohttp.ClientTimeout(total=15)
     async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as http:
         server = Server(http, bed.url, bed.admin_key)
+        starting = time.monotonic()
         await server.until_ready(30)
+        bed.set_pace(time.monotonic() - starting)
         await server.deploy(rules.NAME, rules.document(receivers.hook_port))
         stop = asyncio.Event()
         fresh_ids = options.weaken == "dedupe"
@@ -88,7 +90,7 @@ async def _run(options: argparse.Namespace, console: Console, bed: Bed, receiver
         stop.set()
         await asyncio.wait_for(writing, 60)
         telling.cancel()
-        console.print(f"{sum(bed.faults.values())} faults in {under_load:.0f} s; draining …")
+        console.print(f"{sum(bed.faults.values())} faults in {under_load:.0f} s (pauses × {bed.pace:.1f}); draining …")
         await server.until_ready(30)
         # Without a protection the counters themselves may be wrong: what is not done soon will not be.
         drained = await server.drained(DRAIN_SECONDS if not options.weaken else DRAIN_SECONDS / 6)

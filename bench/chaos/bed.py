@@ -17,6 +17,7 @@ from pathlib import Path
 from bench.chaos.store import Store
 
 TURN = ("web", "worker", "store", "delivery", "worker", "freeze", "store", "web", "delivery", "store")
+START_SECONDS = 2.0  # of the server, on a machine on which the faults follow each other as they stand here
 GAVE_UP = (2, 3)  # exit codes of a start that ends with one sentence, here because the store is down at that moment
 
 
@@ -79,6 +80,7 @@ class Bed:
         self.admin_key = "chaos-admin-key-0123456789abcdef"
         self.write_key = "chaos-write-key-0123456789abcdef"
         self.faults: Counter[str] = Counter()
+        self.pace = 1.0  # see `set_pace`
         self._lease = lease_seconds
         self._folder = folder
         self._busy: set[asyncio.Task[None]] = set()
@@ -105,6 +107,10 @@ class Bed:
         for name in ("web", "worker-1", "worker-2", "delivery"):
             self._roles.append(Role(name, name.split("-")[0], self._env, self._folder))
 
+    def set_pace(self, seconds: float) -> None:
+        """``seconds``: what a start takes here. Killed faster than it can start, a server is never tested at all."""
+        self.pace = max(1.0, seconds / START_SECONDS)
+
     async def torment(self, seconds: float, seed: int) -> None:
         """Faults in turn at random pauses for so long; afterwards everything is up and thawed."""
         dice = random.Random(seed)
@@ -112,7 +118,7 @@ class Bed:
         until = time.monotonic() + seconds
         turn = itertools.cycle(TURN)
         while time.monotonic() < until:
-            await asyncio.sleep(dice.uniform(0.2, 1.0))
+            await asyncio.sleep(dice.uniform(0.2, 1.0) * self.pace)
             await self._revive()
             fault = next(turn)
             # While one worker is frozen the other must live, or nobody takes over and the fence is not tested.
