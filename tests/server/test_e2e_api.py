@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
@@ -191,12 +192,20 @@ def test_every_fact_is_decided_by_the_set_active_at_its_place(server: Server) ->
     name, ada = fresh("demo"), fresh("ada")
     revisions = [server.put(name, DOCUMENT.format(name=name, points=p, many=9999)) for p in (1, 1000)]
     server.activate(name, revisions[0])
-    facts = [fact(f"{name}.seen", ada, n=1) for _ in range(120)]
-    with ThreadPoolExecutor(2) as pool:
-        posting = pool.submit(lambda: [server.facts(f, wait=False) for f in facts])
-        while not posting.done():
-            for revision in revisions:
+    done = threading.Event()
+
+    def post() -> None:
+        while not done.wait(0.01):
+            server.facts(fact(f"{name}.seen", ada, n=1), wait=False)
+
+    with ThreadPoolExecutor(1) as pool:
+        posting = pool.submit(post)
+        try:
+            for revision in (*revisions, *revisions):
                 assert server.activate(name, revision).status == 200
+        finally:
+            done.set()
+        posting.result()
     moments = server.timeline(ada)
     points = {
         m["program"]: {

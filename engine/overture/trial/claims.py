@@ -8,8 +8,8 @@ from typing import Any
 from overture.rules.reading import Reading
 from overture.rules.report import Report
 from overture.rules.yamltext import Mapping, Scalar, Sequence, YamlNode
-from overture.trial.document import Claim, Kind
-from overture.trial.values import plain
+from overture.trial.document import Claim, Kind, Named
+from overture.trial.values import named, plain
 
 MESSAGE_KEYS = ("channel", "template", "purpose", "to", "rule", "subject", "text", "html")
 """What can be said of a message: ``to`` is where it went; ``text`` and ``html`` are a part of its body."""
@@ -20,16 +20,13 @@ class Claims(Reading):
 
     def __init__(self, report: Report) -> None:
         super().__init__(report)
-        self.readers: dict[str, Callable[[YamlNode], Iterator[Claim]]] = {
-            "scores": self.scores,
-            "traits": lambda node: self.each("traits", node, plain),
-            "segments": lambda node: self.each("segments", node, self.flag),
-            "lists": lambda node: self.each("lists", node, self.flag),
-            "sent": self.sent,
-            "facts": lambda node: self.each("facts", node, self.occurrences),
-            "issued": lambda node: self.each("issued", node, self.occurrences),
-            "suppressed": lambda node: self.each("suppressed", node, self.code),
-            "error": lambda node: iter([_claim("error", (), self.code(node), node)]),
+        self.values: dict[str, tuple[Kind, Callable[[YamlNode], Any]]] = {
+            "traits": ("traits", plain),
+            "segments": ("segments", self.flag),
+            "lists": ("lists", self.flag),
+            "facts": ("facts", self.occurrences),
+            "issued": ("issued", self.occurrences),
+            "suppressed": ("suppressed", self.code),
         }
 
     def read(self, node: YamlNode) -> tuple[Claim, ...] | None:
@@ -41,25 +38,36 @@ class Claims(Reading):
             return None
         if "journey" in body.keys:
             self.not_yet("journeys", body.keys["journey"])
-        self.keys(body, (*self.readers, "journey"))
-        found = (
-            claim for kind, reader in self.readers.items() if kind in body.items for claim in reader(body.items[kind])
-        )
-        return tuple(sorted(found, key=lambda claim: (claim.place.line, claim.place.column)))
+        self.keys(body, (*self.values, "scores", "sent", "error", "journey"))
+        return tuple(claim for name, value in body.items.items() for claim in self.about(name, value, body.keys[name]))
 
-    def each(self, kind: Kind, node: YamlNode, value: Callable[[YamlNode], Any]) -> Iterator[Claim]:
-        body = self.body(node, kind)
-        for name, item in body.items.items() if body else ():
-            yield _claim(kind, (name,), value(item), item)
+    def about(self, what: str, node: YamlNode, key: Scalar) -> Iterator[Claim]:
+        if what in self.values:
+            kind, value = self.values[what]
+            for name, item, about in self.pairs(node, what):
+                yield Claim(kind, (name,), value(item), item.place, about)
+        elif what == "scores":
+            yield from self.scores(node)
+        elif what == "sent":
+            expected = self.sent(node)
+            if expected is not None:
+                yield Claim("sent", (), expected, node.place, named(key))
+        elif what == "error":
+            yield Claim("error", (), self.code(node), node.place, named(key))
+
+    def pairs(self, node: YamlNode, what: str) -> Iterator[tuple[str, YamlNode, Named]]:
+        body = self.body(node, what)
+        if body is not None:
+            for name, item in body.items.items():
+                yield name, item, named(body.keys[name])
 
     def scores(self, node: YamlNode) -> Iterator[Claim]:
-        body = self.body(node, "scores")
-        for name, item in body.items.items() if body else ():
+        for name, item, about in self.pairs(node, "scores"):
             if isinstance(item, Mapping):
                 for key, number in item.items.items():
-                    yield _claim("scores", (name, key), self.a_number(number), number)
+                    yield Claim("scores", (name, key), self.a_number(number), number.place, about)
             else:
-                yield _claim("scores", (name,), self.a_number(item), item)
+                yield Claim("scores", (name,), self.a_number(item), item.place, about)
 
     def a_number(self, node: YamlNode) -> float:
         return self.number(node, "A score") or 0
@@ -84,10 +92,10 @@ class Claims(Reading):
         self.report.add("ruleset.shape", "This is a code such as consent.missing, or null for none", node)
         return None
 
-    def sent(self, node: YamlNode) -> Iterator[Claim]:
+    def sent(self, node: YamlNode) -> list[dict[str, str]] | None:
         if not isinstance(node, Sequence):
             self.report.add("ruleset.shape", "sent is a list", node, "Write [{template: …}], or [] for nothing.")
-            return
+            return None
         expected: list[dict[str, str]] = []
         for item in node.items:
             message = self.body(item, "A message")
@@ -95,8 +103,4 @@ class Claims(Reading):
                 self.keys(message, MESSAGE_KEYS)
                 texts = {name: self.text(value, name) for name, value in message.items.items()}
                 expected.append({name: text.text for name, text in texts.items() if text is not None})
-        yield _claim("sent", (), expected, node)
-
-
-def _claim(kind: Kind, path: tuple[str, ...], expected: Any, node: YamlNode) -> Claim:
-    return Claim(kind, path, expected, node.place, node.pointer)
+        return expected

@@ -47,13 +47,14 @@ class Claim:
     ``path``: the name, or name and key, of what it is about; empty for ``sent`` and ``error``. ``expected``: a number
     (``scores``), any value (``traits``), whether the contact is in it (``segments``, ``lists``), how many or the
     properties of each (``facts``, ``issued``), the messages (``sent``), a code or None (``suppressed``, ``error``).
+    ``place`` is where that is written, ``name`` what it is about.
     """
 
     kind: Kind
     path: tuple[str, ...]
     expected: Any
     place: Place
-    pointer: str
+    name: Named
 
     @property
     def what(self) -> str:

@@ -102,25 +102,24 @@ class Names:
             case "suppressed":
                 _known(claim, self.suppressible, "test.unknown", report)
             case "sent":
-                for said in claim.expected:
-                    for key, known in self.sent.items():
-                        if key in said and said[key] not in known:
-                            hint = did_you_mean(said[key], known, "Nothing is sent so.")
-                            report.add(
-                                "test.unknown", f"No action sends with the {key} {said[key][:80]!r}", claim, hint
-                            )
+                self._sent(claim, report)
             case "error":
                 pass
+
+    def _sent(self, claim: Claim, report: Report) -> None:
+        for said in claim.expected:
+            for key, known in self.sent.items():
+                if key in said and said[key] not in known:
+                    message = f"No action sends with the {key} {said[key][:80]!r}"
+                    report.add("test.unknown", message, claim.name, did_you_mean(said[key], known))
 
     def _score(self, claim: Claim, report: Report) -> None:
         name, *key = claim.path
         if _known(claim, self.program.scores, "score.unknown", report):
             keyed = bool(self.program.scores[name].per)
             if keyed != bool(key):
-                hint = f"Write {name}: {{key: number}}." if keyed else f"Write {name}: number."
-                report.add(
-                    "score.key", f"The score {name!r} is {'kept per key' if keyed else 'one number'}", claim, hint
-                )
+                kept, hint = ("kept per key", "{key: number}") if keyed else ("one number", "number")
+                report.add("score.key", f"The score {name!r} is {kept}", claim.name, f"Write {name}: {hint}.")
 
 
 def _known(claim: Claim, known: Collection[str], code: str, report: Report) -> bool:
@@ -128,7 +127,7 @@ def _known(claim: Claim, known: Collection[str], code: str, report: Report) -> b
     if name not in known:
         what = {"facts": "rule derives", "issued": "rule issues", "suppressed": "action or rule is named"}
         said = what.get(claim.kind, f"ruleset of this test declares, under {claim.kind},")
-        report.add(code, f"No {said} {name[:80]!r}", claim, did_you_mean(name, known))
+        report.add(code, f"No {said} {name[:80]!r}", claim.name, did_you_mean(name, known))
         return False
     return True
 
