@@ -326,6 +326,31 @@ segments:
         assert left["fact"]["cause"] == why["fact"]["id"]
 
 
+def test_where_to_look(server: Server, rules: str) -> None:
+    ada, bob, eve = fresh("ada"), fresh("bob"), fresh("eve")
+    server.facts(visit(ada), visit(ada), bought(ada), bought(ada, id="again"), bought(bob, 20))
+
+    def told(outcome: str) -> list[Any]:
+        server.drained()
+        return server.get(f"/v1/rulesets/shop/rules/offer/traces?outcome={outcome}&limit=5")["items"]
+
+    assert (told("held_back")[0]["contact"], told("held_back")[0]["fact"]) == (ada, "again")
+    assert ada in [sample["contact"] for sample in told("fired")]
+
+    def nearly() -> Any:
+        """Facts are looked at now and then, so it takes some."""
+        server.facts(bought(eve, 70))
+        return next((sample for sample in told("near_miss") if sample["contact"] == eve), None)
+
+    sample = eventually(nearly, "a near miss is noted")
+    assert sample["failed"] == "contact.scores.warmth >= 20"
+    why = ask(server, eve, rule="offer", fact=sample["fact"])
+    assert (why["outcome"], failing(why["condition"])) == ("no_match", [sample["failed"]])
+    for name, status in (("shop/rules/nothing", 404), ("nothing/rules/offer", 404)):
+        assert server.call("GET", f"/v1/rulesets/{name}/traces").status == status
+    assert server.call("GET", "/v1/rulesets/shop/rules/offer/traces?outcome=lost").status == 400
+
+
 # --- the command line ---------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from overture.model import Contact, Diagnostic, Draft, Fact, Refused, Trace
 from overture.rules import RulesetInvalid
 from overture.trial.results import Coverage, Result
 from overture.web import Page, Receipt, RulesetState, Services, StoredRevision
-from overture.web.explained import ExplainQuery, Explanation
+from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery, SampleView
 
 KEYS = {
     "writer-key": frozenset({"facts:write"}),
@@ -91,6 +91,9 @@ class Memory:
             sentence=f"Nothing about {query.fact}.",
             state="now",
         )
+
+    async def samples(self, rule: str, query: SamplesQuery) -> Samples:
+        return Samples([SampleView("ada", "f1", "2026-03-27T10:00:00.000Z", f"{query.outcome} of {rule}")])
 
     async def top(self, score: str, key: str, cursor: str | None, limit: int) -> Page:
         if score != "lead":

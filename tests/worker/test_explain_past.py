@@ -15,6 +15,7 @@ from overture.records import Past
 from overture.rules import load
 from overture.state import keys
 from overture.state.outbox import Outbox
+from overture.state.samples import RuleSamples
 from overture.web.explained import ExplainQuery, Explanation
 from overture.worker.plans import Plans
 
@@ -41,7 +42,9 @@ class Asking:
         plans = Plans(bed.registry, "reference")
         past = Past(bed.wire, bed.archive, PARTITIONS, plans.program)
         self._bed = bed
-        self._service = ExplainService(bed.contacts, Outbox(bed.wire, PARTITIONS), bed.registry, plans, past)
+        self._service = ExplainService(
+            bed.contacts, Outbox(bed.wire, PARTITIONS), bed.registry, plans, past, RuleSamples(bed.wire, PARTITIONS)
+        )
 
     async def __call__(self, contact: str, **query: str) -> Explanation:
         state = await self._bed.contacts.get(await self._bed.identity.find(contact))

@@ -10,6 +10,7 @@ from overture.decide.history import recorders
 from overture.decide.work import Work
 from overture.match import Matcher, build, compile_condition, compile_value
 from overture.match.clock import compile_next_change
+from overture.match.nearly import NearMisses
 from overture.model import Contact, Fact
 from overture.rules.program import Program
 from overture.rules.ruleset import Rule, Segment
@@ -31,6 +32,7 @@ class Plan:
         self.half_lives = {name: decl.half_life for name, decl in program.scores.items() if decl.half_life}
         self.recorders = recorders(program.series)
         self.matcher: Matcher = build(kind, program.rules)
+        self.near_misses = NearMisses(program.rules_by_type)
         self.actions: dict[str, tuple[Act, ...]] = {
             rule.id: tuple(compile_action(a, program) for a in rule.then) for rule in program.rules
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from overture.model import Contact, Refused, Trace
+from overture.model.clock import to_text
 from overture.node import account
 from overture.node.account import Lasting, Scene
 from overture.node.reading import shown
@@ -15,7 +16,8 @@ from overture.rules.ruleset import Rule
 from overture.state.contacts import TIMELINE, Contacts
 from overture.state.outbox import Outbox
 from overture.state.registry import Registry
-from overture.web.explained import ExplainQuery, Explanation
+from overture.state.samples import RuleSamples
+from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery, SampleView
 from overture.web.shapes import FactView
 from overture.worker.plans import Plans
 
@@ -29,12 +31,15 @@ DIFFERS = "What is recorded does not lead to what was decided then; shown is the
 class ExplainService:
     """Implements `overture.web.services.Explanations`."""
 
-    def __init__(self, contacts: Contacts, outbox: Outbox, registry: Registry, plans: Plans, past: Past) -> None:
+    def __init__(
+        self, contacts: Contacts, outbox: Outbox, registry: Registry, plans: Plans, past: Past, samples: RuleSamples
+    ) -> None:
         self._contacts = contacts
         self._outbox = outbox
         self._registry = registry
         self._plans = plans
         self._past = past
+        self._samples = samples
 
     async def explain(self, contact: Contact, query: ExplainQuery) -> Explanation:
         """Raises Refused ``explain.question``; 404 ``rule.unknown``, ``segment.unknown``, ``fact.unknown``."""
@@ -48,6 +53,14 @@ class ExplainService:
         ids = [e.key for e in explanation.effects if e.kind == "send" and not e.reason]
         found = {d.message.id: shown(d) for d in await self._outbox.find_all(ids)} if ids else {}
         return account.with_messages(explanation, [found[id] for id in ids if id in found])
+
+    async def samples(self, rule: str, query: SamplesQuery) -> Samples:
+        """Some of the last decisions of a rule. Raises Refused 404 ``rule.unknown``."""
+        active = await self._plans.program(await self._registry.version())
+        if all(known.id != rule for known in (*active.rules, *active.whiles)):
+            raise _unknown_rule(rule, active)
+        found = await self._samples.newest(rule, query.outcome, query.limit)
+        return Samples([SampleView(s.contact, s.fact, to_text(s.at), s.failed) for s in found])
 
     # --- rules -----------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from overture.state.outbox import Outbox
 from overture.state.pages import Pages
 from overture.state.probe import StoreFacts
 from overture.state.registry import Registry
+from overture.state.samples import RuleSamples
 from overture.state.wire import Wire
 from overture.web.services import Services
 from overture.worker.loop import Worker
@@ -96,6 +97,7 @@ async def assemble(
             worker.tell_of_messages(deliverer.wake)
     tell_failures(plugins)
     asked = Plans(registry, "reference")  # of the past: versions that the worker has long left behind
+    past = Past(wire, settings.data_dir / "archive", n, asked.program)
     services = Services(
         facts=FactService(log, identity, replies, gauges, settings.max_lag),
         contacts=ContactService(contacts, identity, registry, asked),
@@ -103,9 +105,7 @@ async def assemble(
         messages=MessageService(pages, outbox),
         rulesets=rulesets,
         keys=keys,
-        explanations=ExplainService(
-            contacts, outbox, registry, asked, Past(wire, settings.data_dir / "archive", n, asked.program)
-        ),
+        explanations=ExplainService(contacts, outbox, registry, asked, past, RuleSamples(wire, n)),
         health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels),
     )
     return Parts(wire, reader, replies, gauges, keys, services, plugins, channels, worker, deliverer)

@@ -112,6 +112,11 @@ def dead(p: int) -> str:
     return f"ov:{{{p}}}:dl"
 
 
+def samples(p: int, rule: str, kind: str) -> str:
+    """list, newest first, capped: msgpack Sample, of one rule and kind (fired, held_back, near_miss)."""
+    return f"ov:{{{p}}}:rs:{rule}:{kind}"
+
+
 def tries(p: int) -> str:
     """hash: a field for each lease under which the fact after the checkpoint was begun, while recovering."""
     return f"ov:{{{p}}}:try"

@@ -40,6 +40,7 @@ ROUTES: tuple[Route, ...] = (
     rulesets.test,
     rulesets.activate,
     rulesets.rollback,
+    rulesets.traces,
     health.alive,
     health.ready,
     health.metrics,

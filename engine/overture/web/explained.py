@@ -26,6 +26,29 @@ class ExplainQuery(msgspec.Struct, forbid_unknown_fields=True):
     fact: Annotated[str, Meta(description="The id of a fact of the contact; without it, the newest that counts.")] = ""
 
 
+class SamplesQuery(msgspec.Struct, forbid_unknown_fields=True):
+    outcome: Annotated[
+        Literal["fired", "held_back", "near_miss"],
+        Meta(description="near_miss: one part of several did not hold."),
+    ] = "fired"
+    limit: Annotated[int, Meta(ge=1, le=100, description="How many at most.")] = 20
+
+
+class SampleView(msgspec.Struct, frozen=True):
+    """One decision of a rule, to be asked about with `explain`; ``failed`` is the part by which a near miss missed."""
+
+    contact: str
+    fact: str
+    at: str
+    failed: str
+
+
+class Samples(msgspec.Struct, frozen=True):
+    """Some of the last decisions of a rule, newest first."""
+
+    items: list[SampleView]
+
+
 class OperandView(msgspec.Struct, frozen=True):
     """Something a test read and its value; ``missing`` where there was none. ``said`` is the value for a person."""
 

@@ -10,7 +10,7 @@ from aiohttp import web
 from overture.model import Refused
 from overture.rules import RulesetInvalid
 from overture.trial.results import Result
-from overture.web import shapes
+from overture.web import explained, shapes
 from overture.web.routing import Call, answer, route
 from overture.web.services import RulesetState
 
@@ -108,6 +108,18 @@ async def one(call: Call) -> web.Response:
     if state is None:
         raise Refused("ruleset.unknown", "There is no such ruleset.", "GET /v1/rulesets lists them.", status=404)
     return answer(state, headers=_etag(state.active) if state.active else None)
+
+
+@route(
+    "GET",
+    "/v1/rulesets/{name}/rules/{rule}/traces",
+    scope="contacts:read",
+    answers={200: explained.Samples},
+    query=explained.SamplesQuery,
+)
+async def traces(call: Call) -> web.Response:
+    """Some of the last decisions of a rule: of contacts for which it fired, was held back, or missed by one part."""
+    return answer(await call.services.explanations.samples(f"{call.path('name')}/{call.path('rule')}", call.query))
 
 
 async def _document(call: Call) -> str:

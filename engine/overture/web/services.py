@@ -10,7 +10,7 @@ import msgspec
 
 from overture.model import Contact, Diagnostic, Draft, Trace
 from overture.trial.results import Result
-from overture.web.explained import ExplainQuery, Explanation
+from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery
 
 
 class Grant(Protocol):
@@ -87,6 +87,10 @@ class Contacts(Protocol):
 class Explanations(Protocol):
     async def explain(self, contact: Contact, query: ExplainQuery) -> Explanation:
         """Why or why not. Raises Refused: ``explain.question``, and 404 for what is not there."""
+        ...
+
+    async def samples(self, rule: str, query: SamplesQuery) -> Samples:
+        """``rule`` is ``ruleset/rule``. Raises Refused 404 where no active ruleset has it."""
         ...
 
 

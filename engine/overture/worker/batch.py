@@ -6,16 +6,20 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
-from overture.decide import step
+from overture.decide import Plan, step
 from overture.model import Contact, Fact, Step, clock
 from overture.state.checkpoint import Checkpoint
 from overture.state.contacts import encode
+from overture.state.samples import Near, Sample
 from overture.worker.partition import RECOVERED, Partition
 from overture.worker.plans import Plans
 
 log = logging.getLogger("overture.worker")
 
+SAMPLED_MS = 1_000  # between two facts of a partition that are looked at for near misses
+NEAR = 20  # near misses noted at once
 SLICE = 64  # facts decided before other tasks of this process get a turn
 COMMIT_BYTES = 8 << 20  # of states, effects and messages in one commit, about
 EFFECT_BYTES = 256  # of one effect in a timeline, about
@@ -30,6 +34,7 @@ class Batch:
     after: Checkpoint
     steps: list[Step] = field(default_factory=list[Step])
     dead: list[tuple[Fact, str]] = field(default_factory=list[tuple[Fact, str]])
+    near: list[Near] = field(default_factory=list[Near])  # near misses, of a sample of the facts
 
     @property
     def facts(self) -> Iterator[Fact]:
@@ -57,6 +62,9 @@ async def decide(part: Partition, facts: list[Fact], plans: Plans) -> Batch:
             log.exception("Fact %s cannot be decided", fact.id)
             batch.dead.append((fact, describe(error)))
             continue
+        if now - part.sampled >= SAMPLED_MS:
+            part.sampled = now
+            batch.near = _near_misses(contact, outcome, part.plan)
         part.cache[fact.contact] = outcome.contact
         batch.steps.append(outcome)
         if held > COMMIT_BYTES:
@@ -66,6 +74,15 @@ async def decide(part: Partition, facts: list[Fact], plans: Plans) -> Batch:
     part.limit = taken if taken < len(facts) else min(2 * part.limit, RECOVERED)
     batch.after = part.advance(taken, version)
     return batch
+
+
+def _near_misses(before: Contact, step: Step, plan: Plan) -> list[Near]:
+    """As far as the contact tells as it was before the fact: what exactly the rules saw, the record knows."""
+    fact, contact = step.trace.fact, before.copy()
+    contact.clock = step.contact.clock
+    fired = {firing.rule for firing in step.trace.firings}
+    missed = ((r.id, failed) for r, failed in plan.near_misses.find(fact, contact) if r.id not in fired)
+    return [(id, Sample(contact.id, fact.id, contact.clock, failed)) for id, failed in islice(missed, NEAR)]
 
 
 def _bytes(step: Step) -> int:

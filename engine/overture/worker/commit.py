@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from overture.model import Fact, clock
-from overture.state import contacts, keys, outbox
+from overture.state import contacts, keys, outbox, samples
 from overture.state.identity import forward_entries, namesake_entries
 from overture.state.lease import Command, Lease, Leases
 from overture.state.log import Log, Taken
@@ -37,6 +37,7 @@ class Committer:
         messages = [message for step in batch.steps for message in step.messages]
         if messages:
             commands += outbox.enqueue(p, messages, clock.now())
+        commands += samples.write(p, batch.steps, batch.near)
         commands += (_dead_letter(p, fact, reason) for fact, reason in batch.dead)
         if part.recovering:
             commands.append(("DEL", keys.tries(p)))

@@ -28,6 +28,7 @@ class Partition:
     recovering: int = 0  # facts still to be decided one by one, by the reference matcher
     read: str = ""  # last entry read
     unarchived: int = 0  # bytes read since the last archiving
+    sampled: int = 0  # when a fact was last looked at for near misses, ms
     limit: int = RECOVERED  # facts of the next batch, at most
     ticks: int = 0  # put into the log by this worker and not decided yet
     look_at: float = 0.0  # when to look next who is due, in the loop's time
