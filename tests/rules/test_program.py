@@ -97,6 +97,40 @@ def test_requirements_must_be_met() -> None:
     assert link([needy, giving], 1, ["email"]).version == 1
 
 
+def test_what_does_not_fit_together_has_a_place() -> None:
+    one = "facts:\n  f: {x: int}\ntraits: {n: int}\nscores:\n  lead: {max: 10}\nlists: {l: {}}\nsessions: {idle: 30m}\n"
+    two = """\
+requires:
+  scores: [mine, other]
+  lists: news
+  channels:
+    - email
+facts:
+  g: {}
+  f:
+    x: string
+traits: {m: int, n: string}
+scores: {s: {}, lead: {}}
+lists:
+  l: {channel: c, purpose: p}
+sessions: {idle: 1h}
+"""
+    with pytest.raises(RulesetInvalid) as caught:
+        link([ruleset("one", one), ruleset("two", two)], 1, ["webhook"])
+    head = ruleset("two", "").source.count("\n")
+    assert sorted((d.line - head, d.column, d.code) for d in caught.value.diagnostics) == [
+        (2, 12, "link.unmet"),
+        (2, 18, "link.unmet"),
+        (3, 10, "link.unmet"),
+        (5, 7, "link.unmet"),
+        (9, 5, "link.type_conflict"),
+        (10, 18, "link.type_conflict"),
+        (11, 17, "link.duplicate"),
+        (13, 3, "link.duplicate"),
+        (14, 1, "link.duplicate"),
+    ]
+
+
 def test_facts_that_derive_each_other_across_rulesets() -> None:
     facts = "facts: {a: {}, b: {}}\nrules:\n"
     one = ruleset("one", facts + '  x: {when: fact.type == "a", then: [{assert: {type: b}}]}\n')

@@ -93,6 +93,7 @@ def _ruleset(root: YamlNode, text: str, report: Report) -> Ruleset | None:
         sections.requires,
         whiles,
         sections.sessions,
+        sections.places,
     )
 
 

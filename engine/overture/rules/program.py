@@ -88,7 +88,7 @@ def link(rulesets: Sequence[Ruleset], version: int, channels: Collection[str] | 
             _merge(report, ruleset, "lists", ruleset.lists, lists)
             _merge_segments(report, ruleset, segments)
             if ruleset.sessions is not None:
-                _merge(report, ruleset, "sessions", {"sessions": ruleset.sessions}, sessions)
+                _merge(report, ruleset, "", {"sessions": ruleset.sessions}, sessions)
         _requirements(report, ordered, {"scores": scores, "segments": segments, "lists": lists, "channels": channels})
         _types(report, ordered)
         _moves(report, ordered, segments)
@@ -163,8 +163,9 @@ def _merge(report: Report, ruleset: Ruleset, section: str, declared: Mapping[str
     """The same declaration in two rulesets is one; different ones are a conflict."""
     for name, decl in declared.items():
         if into.setdefault(name, decl) != decl:
-            message = f"{section}: {name!r} is declared differently in another active ruleset"
-            _conflict(report, ruleset, f"#/{section}/{name}", message)
+            path = f"{section}/{name}" if section else name
+            message = f"{path} is declared differently in another active ruleset"
+            _conflict(report, ruleset, f"#/{path}", message, ruleset.place(path))
 
 
 def _merge_segments(report: Report, ruleset: Ruleset, into: dict[str, Segment]) -> None:
@@ -184,7 +185,8 @@ def _requirements(report: Report, rulesets: Sequence[Ruleset], provided: Mapping
                 if there is not None and name not in there:
                     hint = "Install the channel." if section == "channels" else "Activate the ruleset that declares it."
                     message = f"{ruleset.name!r} requires {section}: {name!r}, and no active ruleset provides it"
-                    report.at("link.unmet", message, NOWHERE, f"{ruleset.name}#/requires/{section}", hint)
+                    place = ruleset.place(f"requires/{section}/{name}")
+                    report.at("link.unmet", message, place, f"{ruleset.name}#/requires/{section}", hint)
 
 
 def _types(report: Report, rulesets: Sequence[Ruleset]) -> None:
@@ -200,7 +202,9 @@ def _types(report: Report, rulesets: Sequence[Ruleset]) -> None:
             ours, theirs = parse_type(written), parse_type(other)
             if ours and theirs and not ours.fits(theirs):
                 message = f"{path} is {ours} in {ruleset.name!r} and {theirs} in {by!r}"
-                report.at("link.type_conflict", message, NOWHERE, f"{ruleset.name}#/{path}", "Agree on one type.")
+                report.at(
+                    "link.type_conflict", message, ruleset.place(path), f"{ruleset.name}#/{path}", "Agree on one type."
+                )
 
 
 def _held(report: Report, whiles: Sequence[While], decay: Decay) -> None:

@@ -208,7 +208,11 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """One checked document. ``revision`` is its content hash, ``source`` the text as deployed."""
+    """One checked document. ``revision`` is its content hash, ``source`` the text as deployed.
+
+    ``places`` says where what other rulesets may contradict is written: ``requires/scores/lead``, ``scores/lead``,
+    ``lists/news``, ``traits/plan``, ``facts/order_completed/total``, ``sessions``.
+    """
 
     name: str
     revision: str
@@ -223,6 +227,10 @@ class Ruleset:
     requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     whiles: tuple[While, ...] = ()
     sessions: Sessions | None = None
+    places: Mapping[str, Place] = field(default_factory=dict[str, Place])
+
+    def place(self, path: str) -> Place:
+        return self.places.get(path, NOWHERE)
 
 
 def values_of(action: Action) -> Iterator[Node]:

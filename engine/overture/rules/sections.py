@@ -8,6 +8,7 @@ from overture.rules.report import did_you_mean
 from overture.rules.ruleset import ListDecl, ScoreDecl, Sessions, TemplateDecl
 from overture.rules.scope import BUILT_IN, CONTACT_FIELDS, EITHER, FACT_FIELDS, KEYED, PLAIN, Scope
 from overture.rules.template import check_template
+from overture.rules.tree import Place
 from overture.rules.types import DECLARABLE, Type, parse_type
 from overture.rules.yamltext import Mapping, Scalar, YamlNode
 
@@ -21,6 +22,7 @@ class Sections(Reading):
         super().__init__(reading.report)
         self.scope = scope
         self.root = root
+        self.places: dict[str, Place] = {}  # see `Ruleset`
         self.requires = self._requires(root.items.get("requires"))
         self.facts = self._facts(root.items.get("facts"))
         self.traits = self._traits(root.items.get("traits"))
@@ -35,11 +37,12 @@ class Sections(Reading):
         if mapping is None:
             return {}
         self.keys(mapping, REQUIRABLE)
-        found = {
-            k: tuple(s.text for s in self.texts(v, f"Each of requires.{k}"))
-            for k, v in mapping.items.items()
-            if k in REQUIRABLE
-        }
+        found: dict[str, tuple[str, ...]] = {}
+        for section, names in mapping.items.items():
+            if section in REQUIRABLE:
+                texts = self.texts(names, f"Each of requires.{section}")
+                found[section] = tuple(text.text for text in texts)
+                self.places.update({f"requires/{section}/{text.text}": text.place for text in texts})
         self.scope.scores.update(dict.fromkeys(found.get("scores", ()), EITHER))
         self.scope.segments.update(found.get("segments", ()))
         self.scope.lists.update(found.get("lists", ()))
@@ -74,6 +77,7 @@ class Sections(Reading):
                     self.report.add("field.reserved", f"Every fact has {field!r} by itself", field_key, "Remove it.")
                 else:
                     types[field] = self._type(kind_node) or Type("any", optional=True)
+                    self.places[f"facts/{name}/{field}"] = field_key.place
             self.scope.facts[name] = types
             found[name] = {field: _written(kind) for field, kind in types.items()}
         return found
@@ -84,6 +88,7 @@ class Sections(Reading):
                 self.report.add("field.reserved", f"A contact has {name!r} by itself", key, "Choose another name.")
             else:
                 self.scope.traits[name] = self._type(kind_node) or Type("any", optional=True)
+                self.places[f"traits/{name}"] = key.place
         return {name: _written(kind) for name, kind in self.scope.traits.items()}
 
     def _consts(self, node: YamlNode | None) -> None:
@@ -118,6 +123,7 @@ class Sections(Reading):
             if decl.half_life:
                 self.scope.half_lives[name] = decl.half_life
             found[name] = decl
+            self.places[f"scores/{name}"] = key.place
         return found
 
     def _half_life(self, score: Mapping, low: float | None, high: float | None) -> int:
@@ -146,12 +152,14 @@ class Sections(Reading):
                 )
             self.scope.lists.add(name)
             found[name] = decl
+            self.places[f"lists/{name}"] = key.place
         return found
 
     def _sessions(self, node: YamlNode | None) -> Sessions | None:
         mapping = self.mapping(node, "sessions")
         if mapping is None or not self.keys(mapping, ("idle", "types"), ("idle",)):
             return None
+        self.places["sessions"] = self.root.keys["sessions"].place
         text = self.text(mapping.items["idle"], "idle")
         idle = self.duration(text, "condition.duration") if text else 0
         types = self.texts(mapping.items.get("types"), "Each of sessions.types", TYPE_NAME)
