@@ -18,7 +18,7 @@ class Covered:
         self.edges: set[tuple[str, bool]] = set()
 
     def note(self, step: Step) -> None:
-        for firing in step.trace.firings:
+        for firing in (firing for trace in (*step.ticks, step.trace) for firing in trace.firings):
             if any(effect.kind != "once_per" for effect in firing.effects) or not firing.effects:
                 self.rules.add(firing.rule)
             for effect in firing.effects:
@@ -26,10 +26,11 @@ class Covered:
                     self.edges.add((effect.name, bool(effect.after)))
 
     def of(self, ruleset: Ruleset, program: Program) -> Coverage:
-        never = [f"rule {rule.name}" for rule in ruleset.rules if rule.id not in self.rules]
+        rules = (*ruleset.rules, *ruleset.whiles)
+        never = [f"rule {rule.name}" for rule in rules if rule.id not in self.rules]
         edges = list(_edges(ruleset, program))
         never += [f"segment {name} {'entered' if on else 'left'}" for name, on in edges if (name, on) not in self.edges]
-        return Coverage(len(ruleset.rules) + len(edges), never)
+        return Coverage(len(rules) + len(edges), never)
 
 
 def _edges(ruleset: Ruleset, program: Program) -> Iterator[tuple[str, bool]]:

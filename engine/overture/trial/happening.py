@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from overture.model import Effect, Step
+from overture.model import Effect, Fact, Step, Trace
+from overture.model.clock import to_text
 from overture.trial.text import shown
 
 
@@ -13,19 +14,23 @@ class Happening:
     """Everything that the steps since the last ``expect`` did."""
 
     def __init__(self) -> None:
-        self.steps: list[Step] = []
+        self.traces: list[Trace] = []
         self.sent: list[dict[str, str]] = []
         self.dropped: list[tuple[str, str]] = []  # template, reason
+
+    def add(self, step: Step) -> None:
+        """What became due before the fact, and what the fact set off."""
+        self.traces += (*step.ticks, step.trace)
 
     @property
     def errors(self) -> list[str]:
         """Why steps were rolled back: ``code: message``."""
-        return [step.trace.error for step in self.steps if step.trace.error]
+        return [trace.error for trace in self.traces if trace.error]
 
     def effects(self) -> Iterator[Effect]:
-        for step in self.steps:
-            yield from step.trace.effects
-            for firing in step.trace.firings:
+        for trace in self.traces:
+            yield from trace.effects
+            for firing in trace.firings:
                 yield from firing.effects
 
     def done(self, kind: str, name: str) -> list[dict[str, Any]]:
@@ -40,15 +45,18 @@ class Happening:
     def told(self) -> list[str]:
         """A line for each fact, and for each rule that fired on it."""
         lines: list[str] = []
-        for step in self.steps:
-            trace = step.trace
+        for trace in self.traces:
             done = f": {_told(trace.effects)}" if trace.effects else ""
-            lines.append(f"{trace.fact.type} {shown(trace.fact.properties)}{done}")
+            lines.append(f"{_named(trace.fact)}{done}")
             lines += [f"  {firing.rule}: {_told(firing.effects)}" for firing in trace.firings]
             if trace.error:
                 lines.append(f"  rolled back: {trace.error}")
         lines += [f"dropped: {template} ({reason})" for template, reason in self.dropped]
         return lines
+
+
+def _named(fact: Fact) -> str:
+    return to_text(fact.occurred_at) if fact.type == "$tick" else f"{fact.type} {shown(fact.properties)}"
 
 
 def _told(effects: list[Effect]) -> str:

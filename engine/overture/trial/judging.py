@@ -9,6 +9,7 @@ from overture.decide import Plan
 from overture.match.explain import Verdict, explain
 from overture.match.values import same
 from overture.model import Contact, Fact
+from overture.model.decay import read
 from overture.trial.document import Claim
 from overture.trial.happening import Happening
 from overture.trial.results import Failure
@@ -19,13 +20,14 @@ _NO_FACT = Fact("", "", "", 0, 0)  # a segment's condition reads none
 _PARTIAL = ("text", "html")  # of a message's body a part is said
 
 
-def judge(claim: Claim, contact: Contact, since: Happening, plan: Plan) -> Failure | None:
-    """None where the claim holds of the contact and of what happened since the last ``expect``."""
+def judge(claim: Claim, contact: Contact, since: Happening, plan: Plan, at: int) -> Failure | None:
+    """None where the claim holds: at ``at``, of the contact, and of what happened since the last ``expect``."""
     expected = claim.expected
     values: list[str] = []
     match claim.kind:
         case "scores":
-            found = _score(contact, *claim.path)
+            name, *key = claim.path
+            found = read(contact, name, key[0] if key else "", at, plan.half_lives.get(name, 0))
             holds = found == expected
         case "traits":
             found = contact.traits.get(claim.path[0])
@@ -56,13 +58,6 @@ def judge(claim: Claim, contact: Contact, since: Happening, plan: Plan) -> Failu
     if holds:
         return None
     return Failure(claim.place.line, claim.place.column, claim.what, shown(expected), shown(found), values)
-
-
-def _score(contact: Contact, name: str, key: str = "") -> Any:
-    value = contact.scores.get(name, 0)
-    if key:
-        return value.get(key, 0) if isinstance(value, dict) else 0
-    return value
 
 
 def _all(expected: list[Any], found: list[Any], fits: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from overture.rules import Program
 from overture.rules.report import Report, did_you_mean
-from overture.rules.ruleset import AssertAction, IssueAction, SendAction
+from overture.rules.ruleset import Action, AssertAction, IssueAction, SendAction
 from overture.rules.scope import BUILT_IN
 from overture.rules.types import Type, parse_type
 from overture.trial.document import Claim, Expect, Given, Named, Show, Trial
@@ -28,10 +28,10 @@ class Names:
             self.traits |= _types(ruleset.traits)
             for name, fields in ruleset.facts.items():
                 self.facts.setdefault(name, {}).update(_types(fields))
-        self.rules = {rule.name: rule.id for rule in program.rules}
+        self.rules = {rule.name: rule.id for rule in (*program.rules, *program.whiles)}
         self.segments = {segment.name for segment in program.segments}
         edges = [(s.ruleset, f"{s.name}.{e}") for s in program.segments for e in ("on_enter", "on_leave")]
-        actions = [a for r in program.rules for a in r.then]
+        actions: list[Action] = [a for r in (*program.rules, *program.whiles) for a in r.then]
         actions += [a for s in program.segments for a in (*s.on_enter, *s.on_leave)]
         sends = [action for action in actions if isinstance(action, SendAction)]
         self.derived = {action.type for action in actions if isinstance(action, AssertAction)}

@@ -88,7 +88,7 @@ class Run:
         if not outcome.kept:
             return
         self.contact = outcome.contact
-        self.since.steps.append(outcome)
+        self.since.add(outcome)
         self.covered.note(outcome)
         for message in outcome.messages:
             self._hand_over(message)
@@ -122,7 +122,7 @@ class Run:
         )
 
     def _failures(self, expect: Expect) -> list[Failure]:
-        found = [judge(claim, self.contact, self.since, self.plan) for claim in expect.claims]
+        found = [judge(claim, self.contact, self.since, self.plan, self.clock) for claim in expect.claims]
         failures = [failure for failure in found if failure is not None]
         if self.since.errors and all(claim.kind != "error" for claim in expect.claims):
             failures.append(self._rolled_back(expect.place.line, expect.place.column))
