@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,31 @@ templates:
 """
 
 
+def replaced(text: str, *pairs: tuple[str, str]) -> str:
+    """A document with some of its words changed, each of them there."""
+    for old, new in pairs:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+TIMED = replaced(
+    SCORING,
+    ("templates:\n", "templates:\n  busy: {subject: Hello, text: Hello}\n"),
+    ("lists:\n", "  heat: {decay: {half_life: 6h}}\nlists:\n"),
+    ("add: 1}\n", "add: 1}\n      - score: {name: heat, add: 10}\n"),
+    ("rules:\n", """\
+  hot:
+    when: contact.scores.heat >= 30
+  busy:
+    when: count("bought", within="5h") >= 3
+    on_enter: [{send: {channel: email, template: busy, purpose: marketing}}]
+    on_leave: [{issue: {kind: back}}]
+rules:
+"""),
+)  # fmt: skip
+
+
 def plan_of(*texts: str, version: int = 1) -> Plan:
     return Plan(link([load(text) for text in texts], version), "reference")
 
@@ -87,6 +112,12 @@ class Live:
     def link(self, weaker: str, into: str, at: int) -> None:
         """What a fact that presents both identifiers sets off."""
         self._post(Fact(f"$link:{weaker}:{into}", "$link", weaker, at, at, {"into": into}))
+
+    def wake(self, at: int) -> None:
+        """What a worker does for those of whom something is due."""
+        for name, contact in list(self.states.items()):
+            if 0 < contact.due <= at:
+                self._post(Fact(f"tick:{contact.due}", "$tick", name, contact.due, at))
 
     def activate(self, version: int, at: int) -> None:
         for p in range(PARTITIONS):
@@ -185,19 +216,3 @@ def bought(id: str, contact: str, total: float, at: int, item: str = "tea", **mo
 
 def by_side(baseline: Any, candidate: Any) -> dict[str, Any]:
     return {"baseline": baseline, "candidate": candidate}
-
-
-def flat(scores: Mapping[str, Any]) -> dict[str, float]:
-    """``interest:tea`` for a key of a score."""
-    found: dict[str, float] = {}
-    for name, score in scores.items():
-        found.update({f"{name}:{k}": v for k, v in score.items()} if isinstance(score, dict) else {name: score})
-    return found
-
-
-def replaced(text: str, *pairs: tuple[str, str]) -> str:
-    """A document with some of its words changed, each of them there."""
-    for old, new in pairs:
-        assert old in text, old
-        text = text.replace(old, new)
-    return text

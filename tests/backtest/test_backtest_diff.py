@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backtestkit import DAY, SCORING, START, Live, Past, bought, by_side, plan_of, replaced
+from backtestkit import DAY, SCORING, START, TIMED, Live, Past, bought, by_side, plan_of, replaced
 
 from overture.model import Fact
 
@@ -185,6 +185,22 @@ def test_a_long_list_of_differences_is_counted_and_cut(past: Past):
     assert list(ada["scores"]) == [f"interest:item-{n:03}" for n in range(50)]
     assert ada["differences"] == 120 + 120 + 2  # codes, keys, the list and the trait
     assert ada["omitted"] == 140
+
+
+def test_what_time_alone_does_is_compared_as_well(past: Past):
+    """Three purchases at once: five hours later the segment is left, and with the candidate two hours later."""
+    hours = [START + n * DAY // 24 for n in range(3)]
+    past.record(live(*(bought(f"f{n}", "ada", 1, at) for n, at in enumerate(hours))), (TIMED,))
+    longer = replaced(TIMED, ('within="5h"', 'within="7h"'))
+    ada = past.backtest(longer, until="2026-01-02T00:00:00Z").contacts["ada"]
+    assert ada["codes"] == [
+        {"side": "baseline", "at": "2026-01-01T05:00:00.000Z", "fact": f"tick:{hours[0] + 5 * DAY // 24}",
+         "rule": "scoring/busy.on_leave", "kind": "back"},
+        {"side": "candidate", "at": "2026-01-01T07:00:00.000Z", "fact": f"tick:{hours[0] + 7 * DAY // 24}",
+         "rule": "scoring/busy.on_leave", "kind": "back"},
+    ]  # fmt: skip
+    between = past.backtest(longer, until="2026-01-01T06:00:00Z").contacts["ada"]
+    assert between["segments"] == {"busy": by_side(False, True)}
 
 
 def test_several_candidates_take_the_places_of_their_namesakes_together(past: Past):

@@ -10,7 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from backtestkit import DAY, PARTITIONS, SCORING, START, Live, bought, by_side, flat, plan_of, replaced
+import pytest
+from backtestkit import DAY, PARTITIONS, START, TIMED, Live, bought, by_side, plan_of, replaced
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -24,10 +25,12 @@ from overture.model import Fact
 from overture.rules import load
 
 CANDIDATE = replaced(
-    SCORING,
+    TIMED,
     ("fact.total >= 50", "fact.total >= 20"),
     ("spend >= 100", "spend >= 60"),
     ("name: interest, add: 1", "name: interest, add: 2"),
+    ('within="5h"', 'within="9h"'),
+    ("half_life: 6h", "half_life: 12h"),
 )
 WEAK = [f"anonymous_id:{n}" for n in range(4)]
 MIDDLE = [f"email:{n}@example.com" for n in range(2)]
@@ -40,15 +43,21 @@ links = st.tuples(st.just("link"), st.sampled_from(WEAK + MIDDLE), st.sampled_fr
 buys = st.tuples(st.just("buy"), names, st.sampled_from([5, 20, 50, 70]), st.sampled_from(["tea", "mug"]))
 asks = st.tuples(st.just("ask"), names)
 agrees = st.tuples(st.just("agree"), names, st.sampled_from(["granted", "denied"]))
-pasts = st.lists(st.one_of(buys, buys, buys, buys, links, asks, agrees), min_size=20, max_size=80)
+waits = st.tuples(st.just("wait"))
+pasts = st.lists(st.one_of(buys, buys, buys, buys, links, asks, agrees, waits), min_size=20, max_size=80)
 
 
-def play(made: Live, past: list[tuple[Any, ...]]) -> None:
-    """One thing an hour."""
+def play(made: Live, past: list[tuple[Any, ...]], since: int = 0) -> None:
+    """One thing an hour; the time before ``since`` is over when the first one after it comes."""
     taken: set[str] = set()
-    for n, (what, name, *more) in enumerate(past):
+    for n, (what, *more) in enumerate(past):
         at = START + n * DAY // 24
-        if what == "link":
+        if at - DAY // 24 < since <= at:
+            made.wake(since - 1)
+        name = more.pop(0) if more else ""
+        if what == "wait":
+            made.wake(at)
+        elif what == "link":
             # As identities are resolved: where a link leads is looked up, and the first one stays.
             if name not in taken:
                 taken.add(name)
@@ -64,7 +73,7 @@ def play(made: Live, past: list[tuple[Any, ...]]) -> None:
 
 def compared(made: Live, sides: Sides, period: Period, directory: Path, room: int) -> Report:
     programs = (sides.baseline(1).program, sides.candidate.program)
-    report = Report(*(scores_at(program, period.until) for program in programs))
+    report = Report(*(scores_at(program, period.until - 1) for program in programs))
     scratch = Scratch(directory, room)
     try:
         replay = Replay(sides, period, scratch, report, recorded=False)
@@ -97,13 +106,14 @@ def root(made: Live, name: str) -> str:
     return name
 
 
-def given_by(made: Live, since: int) -> dict[str, list[tuple[str, str]]]:
-    """(fact, what) of every message and code by the contact that has them in the end."""
-    found: dict[str, list[tuple[str, str]]] = {}
+def given_by(made: Live, since: int) -> dict[str, list[tuple[str, ...]]]:
+    """(fact, what, name) of every message and code by the contact that has them in the end."""
+    found: dict[str, list[tuple[str, ...]]] = {}
     for done in made.steps:
-        for effect in (e for firing in done.trace.firings for e in firing.effects):
-            if effect.kind in ("send", "issue") and done.contact.clock >= since:
-                found.setdefault(root(made, done.contact.id), []).append((done.trace.fact.id, effect.kind))
+        for trace, effect in ((t, e) for t in done.moments for firing in t.firings for e in firing.effects):
+            if effect.kind in ("send", "issue") and trace.fact.instant >= since:
+                told = (trace.fact.id, effect.kind, effect.name)
+                found.setdefault(root(made, done.contact.id), []).append(told)
     return {name: sorted(each) for name, each in found.items()}
 
 
@@ -112,25 +122,28 @@ def given_by(made: Live, since: int) -> dict[str, list[tuple[str, str]]]:
 def test_as_two_live_systems(tmp_path: Path, past: list[Any], first: int, last: int, room: int):
     since = START + first * DAY // 24
     until = max(since + 1, START + last * DAY // 24)
-    before, after = plan_of(SCORING), plan_of(CANDIDATE, version=2)
+    before, after = plan_of(TIMED), plan_of(CANDIDATE, version=2)
     one, other = Live(lambda *_: before), Live(lambda _, at: after if at >= since else before)
     cut = [each for n, each in enumerate(past) if START + n * DAY // 24 < until]
-    play(one, cut)
-    play(other, cut)
+    for made in (one, other):
+        play(made, cut, since)
+        made.wake(since - 1)
+        made.wake(until - 1)
     whole = Live(lambda *_: before)  # the record goes on after the period
     play(whole, past)
-    active = {"scoring": load(SCORING).revision}
-    sides = Sides({1: active}, {("scoring", active["scoring"]): SCORING}, {"scoring": CANDIDATE})
+    active = {"scoring": load(TIMED).revision}
+    sides = Sides({1: active}, {("scoring", active["scoring"]): TIMED}, {"scoring": CANDIDATE})
     report = compared(whole, sides, Period(since, until), tmp_path / "scratch", room)
     summary = report.summary()
     details = {shown["contact"]: shown for shown in map(json.loads, report.details())}
 
+    reads = [scores_at(plan.program, until - 1) for plan in (before, after)]
     expected: dict[str, Any] = {}
     gifts = given_by(one, since), given_by(other, since)
     for name, a in one.contacts.items():
         b = other.contacts[name]
         kinds = {
-            "scores": differences(flat(a.scores), flat(b.scores), 0),
+            "scores": differences(reads[0](a), reads[1](b), 0),
             "segments": differences(members(a.segments), members(b.segments), False),
             "lists": differences(members(a.lists), members(b.lists), False),
             "traits": differences(a.traits, b.traits, None),
@@ -152,32 +165,32 @@ def test_as_two_live_systems(tmp_path: Path, past: list[Any], first: int, last: 
             assert [row["baseline"], row["candidate"]] == there
     for name, row in summary["scores"].items():
         totals = [
-            sum(v for c in made.contacts.values() for k, v in flat(c.scores).items() if k.partition(":")[0] == name)
-            for made in (one, other)
+            sum(v for c in made.contacts.values() for k, v in read(c).items() if k.partition(":")[0] == name)
+            for made, read in ((one, reads[0]), (other, reads[1]))
         ]
-        assert [row["baseline"], row["candidate"]] == totals
+        assert [row["baseline"], row["candidate"]] == [pytest.approx(total, abs=1e-6) for total in totals]
 
 
 def test_without_the_link_in_the_record_both_sides_take_what_was_recorded(tmp_path: Path):
-    plan = plan_of(SCORING)
+    plan = plan_of(TIMED)
     made = Live(lambda *_: plan)
     made.post(bought("f1", WEAK[0], 70, START))
     made.link(WEAK[0], "user-0", START + 1)
     made.order = [(p, facts) for p, facts in made.order if facts[0].contact == "user-0"]
-    active = {"scoring": load(SCORING).revision}
-    sides = Sides({1: active}, {("scoring", active["scoring"]): SCORING}, {"scoring": CANDIDATE})
+    active = {"scoring": load(TIMED).revision}
+    sides = Sides({1: active}, {("scoring", active["scoring"]): TIMED}, {"scoring": CANDIDATE})
     summary = compared(made, sides, Period(0, START + DAY), tmp_path / "scratch", 1 << 20).summary()
     assert summary["scores"]["spend"]["baseline"] == summary["scores"]["spend"]["candidate"] == 70
     assert summary["segments"]["big"]["joined"] == 1
 
 
 def test_room_changes_nothing(tmp_path: Path):
-    plan = plan_of(SCORING)
+    plan = plan_of(TIMED)
     made = Live(lambda *_: plan)
     for n in range(400):
         made.post(bought(f"f{n}", f"user-{n * 7 % 90}", n % 80, START + n))
-    active = {"scoring": load(SCORING).revision}
-    sides = Sides({1: active}, {("scoring", active["scoring"]): SCORING}, {"scoring": CANDIDATE})
+    active = {"scoring": load(TIMED).revision}
+    sides = Sides({1: active}, {("scoring", active["scoring"]): TIMED}, {"scoring": CANDIDATE})
     period = Period(START + 100, START + 350)
     little, much = (compared(made, sides, period, tmp_path / "scratch", room) for room in (600, 1 << 20))
     assert little.summary() == much.summary()
@@ -188,13 +201,13 @@ def test_room_changes_nothing(tmp_path: Path):
 
 def test_a_contact_whose_period_began_brings_it_along(tmp_path: Path):
     """What was sent about it was ahead of its time, so the other contact is still before the period."""
-    plan = plan_of(SCORING)
+    plan = plan_of(TIMED)
     made = Live(lambda *_: plan)
     ahead = {"total": 30, "item": "tea"}
     made.post(Fact("f1", "bought", WEAK[0], START + 5, START, ahead, backfill=True))
     made.link(WEAK[0], "user-0", START + 1)
-    active = {"scoring": load(SCORING).revision}
-    sides = Sides({1: active}, {("scoring", active["scoring"]): SCORING}, {"scoring": CANDIDATE})
+    active = {"scoring": load(TIMED).revision}
+    sides = Sides({1: active}, {("scoring", active["scoring"]): TIMED}, {"scoring": CANDIDATE})
     report = compared(made, sides, Period(START + 3, START + DAY), tmp_path / "scratch", 1 << 20)
     (detail,) = map(json.loads, report.details())
     assert detail["contact"] == "user-0"

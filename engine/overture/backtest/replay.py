@@ -144,18 +144,19 @@ class Replay:
                 self._leave(pair, fact, done, None)
         else:
             self.compared += 1
-            self._both(pair, facts, at)
+            self._both(pair, facts)
         return True
 
-    def _both(self, pair: Pair, facts: tuple[Fact, Fact], at: int) -> None:
+    def _both(self, pair: Pair, facts: tuple[Fact, Fact]) -> None:
         fact, tally, firings = facts[BASELINE], pair.tally, self.report.firings
         assert pair.candidate is not None
         assert tally is not None
+        other = facts[CANDIDATE]
+        if tally.lost and fact.type.startswith("message.") and fact.properties.get("message") in tally.lost:
+            # What became of a message that only the baseline sent did not happen to the candidate; time passes.
+            other = _tick(fact.contact, fact.instant)
         baseline = self._step(BASELINE, pair.baseline, fact, self._plan())
-        candidate = None
-        # What became of a message that only the baseline sent did not happen to the candidate.
-        if not (tally.lost and fact.type.startswith("message.") and fact.properties.get("message") in tally.lost):
-            candidate = self._step(CANDIDATE, pair.candidate, facts[CANDIDATE], self._sides.candidate)
+        candidate = self._step(CANDIDATE, pair.candidate, other, self._sides.candidate)
         if baseline is not None:
             pair.baseline = baseline.contact
         if candidate is not None:
@@ -165,7 +166,7 @@ class Replay:
             given(candidate, firings, CANDIDATE) if candidate is not None else [],
         )
         if gave[BASELINE] or gave[CANDIDATE]:
-            compare(tally, at, fact.id, *gave)
+            compare(tally, *gave)
         if baseline is not None:
             self._leave(pair, fact, baseline, candidate)
 
@@ -179,8 +180,8 @@ class Replay:
                 told = {"side": SIDES[side], "contact": fact.contact, "fact": fact.id, "error": type(error).__name__}
                 self.failures.append(told)
             return None
-        if done.trace.error:
-            self.rolled_back[side] += 1
+        if done.trace.error or done.ticks:
+            self.rolled_back[side] += sum(bool(trace.error) for trace in (*done.ticks, done.trace))
         return done
 
     def _plan(self) -> Plan:
@@ -188,8 +189,9 @@ class Replay:
 
     def _begin(self, pair: Pair) -> None:
         """The period begins for a contact: from here on there are two of it."""
-        if tick := _tick(pair.baseline, self._period.since - 1):
-            done = self._step(BASELINE, pair.baseline, tick, self._plan())
+        last = self._period.since - 1
+        if 0 < pair.baseline.due <= last:
+            done = self._step(BASELINE, pair.baseline, _tick(pair.baseline.id, last), self._plan())
             pair.baseline = done.contact if done is not None else pair.baseline
         pair.candidate = pair.baseline
         pair.tally = Tally()
@@ -222,11 +224,11 @@ class Replay:
         if pair.baseline.merged_into:
             return
         last = self._period.until - 1
-        tick = _tick(pair.baseline, last) or _tick(pair.candidate or pair.baseline, last)
-        if tick is not None:
+        if any(side is not None and 0 < side.due <= last for side in (pair.baseline, pair.candidate)):
             if pair.candidate is None:
                 self._begin(pair)
-            self._both(pair, (tick, tick), last)
+            tick = _tick(name, last)
+            self._both(pair, (tick, tick))
         if pair.candidate is None:
             self.report.same(pair.baseline)
         else:
@@ -234,6 +236,6 @@ class Replay:
             self.report.add(pair.baseline, pair.candidate, pair.tally)
 
 
-def _tick(contact: Contact, at: int) -> Fact | None:
-    """What has the contact decide all that is due up to an instant; None where nothing is."""
-    return Fact(f"tick:{at}", "$tick", contact.id, at, at) if 0 < contact.due <= at else None
+def _tick(contact: str, at: int) -> Fact:
+    """What has a contact decide all that is due up to an instant."""
+    return Fact(f"tick:{at}", "$tick", contact, at, at)

@@ -226,8 +226,9 @@ def _first(pairs: Mapping[str, list[Any]]) -> dict[str, Any]:
 
 
 def _shown(difference: Difference, name: str) -> dict[str, Any]:
-    d, g = difference, difference.given
-    shown: dict[str, Any] = {"side": SIDES[d.side], "at": to_text(d.at), "fact": d.fact, "rule": g.rule, name: g.name}
+    g = difference.given
+    side = SIDES[difference.side]
+    shown: dict[str, Any] = {"side": side, "at": to_text(g.at), "fact": g.fact, "rule": g.rule, name: g.name}
     return shown if name == "kind" else shown | {"channel": g.channel, "reason": g.reason}
 
 

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 import msgspec
 
 from overture.decide import consent_verdict
-from overture.model import Step
+from overture.model import Effect, Step, Trace
 
 BASELINE, CANDIDATE = 0, 1
 SIDES = ("baseline", "candidate")
 ROWS = 50  # differences kept of one contact; all are counted
 LOST = 10_000  # messages of one contact remembered because only the baseline sent them
 
+Kind = tuple[str, str, str, str]
+"""What, name, channel, reason."""
+
 Counts = dict[str, list[int]]
 """By what is counted: [by the baseline, by the candidate]."""
 
 
 class Given(msgspec.Struct, frozen=True, array_like=True):
-    """A message or a code that one side decided at one fact.
+    """A message or a code that one side decided ``at`` an instant, at one fact or because time passed.
 
     ``what``: ``message`` (``name`` is ``ruleset/template``) or ``code`` (``name`` is its kind). ``reason`` is set where
     a message would not have gone out.
@@ -32,23 +34,23 @@ class Given(msgspec.Struct, frozen=True, array_like=True):
     reason: str
     rule: str
     id: str
+    at: int
+    fact: str
 
     @property
-    def key(self) -> tuple[str, str, str, str]:
+    def kind(self) -> Kind:
         return self.what, self.name, self.channel, self.reason
 
 
 class Difference(msgspec.Struct, frozen=True, array_like=True):
-    """Something that one ``side`` gave at a fact and the other did not."""
+    """Something that one ``side`` gave and the other did not."""
 
     side: int
-    at: int
-    fact: str
     given: Given
 
 
 class Line(msgspec.Struct, array_like=True):
-    """How often one contact was given one thing, by side; ``only``: how often the other side did not at that fact."""
+    """How often one contact was given one thing, by side; ``only``: how often the other side did not then."""
 
     what: str
     name: str
@@ -66,30 +68,27 @@ class Tally(msgspec.Struct, array_like=True):
     more: int = 0
     lost: list[str] = []
 
-    def line(self, given: Given) -> Line:
+    def line(self, kind: Kind) -> Line:
         for line in self.lines:
-            if (line.what, line.name, line.channel, line.reason) == given.key:
+            if (line.what, line.name, line.channel, line.reason) == kind:
                 return line
-        line = Line(*given.key, [0, 0], [0, 0])
+        line = Line(*kind, [0, 0], [0, 0])
         self.lines.append(line)
         return line
 
-    def add(self, side: int, given: Given) -> None:
-        self.line(given).given[side] += 1
-
-    def differ(self, side: int, at: int, fact: str, given: Given) -> None:
-        self.line(given).only[side] += 1
+    def differ(self, side: int, given: Given) -> None:
+        self.line(given.kind).only[side] += 1
         if side == BASELINE and given.what == "message" and len(self.lost) < LOST:
             self.lost.append(given.id)
         if len(self.differences) < ROWS:
-            self.differences.append(Difference(side, at, fact, given))
+            self.differences.append(Difference(side, given))
         else:
             self.more += 1
 
     def absorb(self, other: Tally) -> None:
         """Take in what a contact was given that became part of this one."""
         for theirs in other.lines:
-            line = self.line(Given(theirs.what, theirs.name, theirs.channel, theirs.reason, "", ""))
+            line = self.line((theirs.what, theirs.name, theirs.channel, theirs.reason))
             for side in (BASELINE, CANDIDATE):
                 line.given[side] += theirs.given[side]
                 line.only[side] += theirs.only[side]
@@ -98,43 +97,49 @@ class Tally(msgspec.Struct, array_like=True):
         self.lost = (self.lost + other.lost)[:LOST]
 
 
-def compare(tally: Tally, at: int, fact: str, baseline: list[Given], candidate: list[Given]) -> None:
-    """Count what the sides gave at one fact, and note what only one of them gave."""
+def compare(tally: Tally, baseline: list[Given], candidate: list[Given]) -> None:
+    """Count what the sides gave up to one fact, and note what only one of them gave."""
+    there: list[Counter[tuple[str, Kind]]] = []
     for side, given in ((BASELINE, baseline), (CANDIDATE, candidate)):
+        there.append(Counter((each.fact, each.kind) for each in given))
         for each in given:
-            tally.add(side, each)
-    there = (Counter(g.key for g in baseline), Counter(g.key for g in candidate))
-    for side, given, other in ((BASELINE, baseline, there[CANDIDATE]), (CANDIDATE, candidate, there[BASELINE])):
+            tally.line(each.kind).given[side] += 1
+    for side, given in ((BASELINE, baseline), (CANDIDATE, candidate)):
+        others = there[1 - side]
         for each in given:
-            if other[each.key]:
-                other[each.key] -= 1
+            key = each.fact, each.kind
+            if others[key]:
+                others[key] -= 1
             else:
-                tally.differ(side, at, fact, each)
+                tally.differ(side, each)
 
 
 def given(step: Step, firings: Counts, side: int) -> list[Given]:
-    """What one side gave at one fact; counts in ``firings`` which rules fired."""
+    """What one side gave, when time passed and at the fact itself; counts in ``firings`` which rules fired."""
     found: list[Given] = []
-    for firing in step.trace.firings:
-        effects = firing.effects
-        if len(effects) == 1 and effects[0].kind == "once_per":
-            continue
-        counts = firings.get(firing.rule)
-        if counts is None:
-            counts = firings[firing.rule] = [0, 0]
-        counts[side] += 1
-        for effect in effects:
-            if effect.kind == "issue":
-                found.append(Given("code", effect.name, "", effect.reason, firing.rule, effect.key))
-            elif effect.kind == "send":
-                found.append(_message(step, firing.rule, effect))
+    for trace in (*step.ticks, step.trace) if step.ticks else (step.trace,):
+        for firing in trace.firings:
+            effects = firing.effects
+            if len(effects) == 1 and effects[0].kind == "once_per":
+                continue
+            counts = firings.get(firing.rule)
+            if counts is None:
+                counts = firings[firing.rule] = [0, 0]
+            counts[side] += 1
+            for effect in effects:
+                if effect.kind == "send" or effect.kind == "issue":
+                    found.append(_given(step, trace, firing.rule, effect))
     return found
 
 
-def _message(step: Step, rule: str, effect: Any) -> Given:
-    """Where the facts are history nothing is sent, and the effect says so; anything else still has to pass the gate."""
+def _given(step: Step, trace: Trace, rule: str, effect: Effect) -> Given:
+    at = step.contact.clock if trace is step.trace else trace.fact.instant
+    if effect.kind == "issue":
+        return Given("code", effect.name, "", effect.reason, rule, effect.key, at, trace.fact.id)
     reason, channel = effect.reason, effect.after or ""
+    # Where facts are history nothing is sent, and the effect says so; anything else has to pass the gate.
     if not reason:
         message = next(m for m in step.messages if m.id == effect.key)
         reason = "" if message.to else consent_verdict(step.contact, message.channel, message.purpose)
-    return Given("message", f"{rule.partition('/')[0]}/{effect.name}", channel, reason, rule, effect.key)
+    name = f"{rule.partition('/')[0]}/{effect.name}"
+    return Given("message", name, channel, reason, rule, effect.key, at, trace.fact.id)
