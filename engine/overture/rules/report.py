@@ -37,8 +37,8 @@ class RulesetInvalid(Refused):
         self.diagnostics = diagnostics
 
 
-class _Full(Exception):
-    """There is no room for another finding."""
+class Full(Exception):
+    """There is no room for another finding; only `Report.until_full` may catch it."""
 
 
 class Report:
@@ -69,11 +69,11 @@ class Report:
             )
         )
         if len(self.diagnostics) > LIMIT:
-            raise _Full
+            raise Full
 
     @staticmethod
     def until_full() -> AbstractContextManager[None]:
-        return suppress(_Full)
+        return suppress(Full)
 
     @property
     def failed(self) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from ruamel.yaml import YAML, events
 from ruamel.yaml.error import MarkedYAMLError
 
-from overture.rules.report import Report
+from overture.rules.report import Full, Report
 from overture.rules.tree import Place
 
 SIZE_LIMIT = 256 * 1024
@@ -136,6 +136,8 @@ def read(text: str, report: Report) -> YamlNode | None:
             "document.syntax", f"Not valid YAML: {what}", Place(mark.line + 1, mark.column + 1) if mark else _START
         )
         return None
+    except Full:
+        raise
     except Exception as error:
         # The parser meets arbitrary text here; whatever it stumbles over is a finding about the text, not a crash.
         report.at("document.syntax", f"Not valid YAML ({type(error).__name__})", _START)
