@@ -17,6 +17,7 @@ from overture.match import Reference, compile_value
 from overture.match.change import smallest_change
 from overture.match.edits import applied
 from overture.match.explain import Verdict, explain, first_failing
+from overture.match.nearly import NearMisses
 from overture.match.units import said as told
 from overture.model import Contact, Fact
 from overture.model.series import Series
@@ -200,6 +201,24 @@ def test_numbers_beyond_all_bounds_are_no_trouble() -> None:
         change = smallest_change(compare("fact.n", "==", 5), fact({"n": value}), ADA)
         assert change is not None
         assert change.edits[0].after == 5
+
+
+@settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+@given(st.lists(st.one_of(single_tests, conditions), min_size=2, max_size=4), facts, contacts)
+def test_a_near_miss_is_a_rule_with_one_failing_part(terms: list[Node], fact: Fact, contact: Contact) -> None:
+    when = And((compare("fact.type", "==", (fact.type,)), *terms))
+    one = rule("r", when, (fact.type,))
+    found = list(NearMisses({fact.type: [one]}).find(fact, contact))
+    if found:
+        ((missed, failed),) = found
+        assert missed is one
+        assert not explain(when, fact, contact).holds
+        assert failed in [part.text for part in every(explain(when, fact, contact)) if not part.holds]
+    failing = [term for term in terms if not isinstance(term, And) and not explain(term, fact, contact).holds]
+    event(f"{len(found)} found, {min(len(failing), 2)} failing")
+    assert len(failing) < 2 or not found
 
 
 # --- time and history -------------------------------------------------------------------------------------------

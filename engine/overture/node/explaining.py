@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from overture.model import Contact, Refused, Trace
+from overture.model import Contact, Refused, Trace, clock
 from overture.model.clock import to_text
 from overture.node import account
 from overture.node.account import Lasting, Scene
@@ -46,6 +46,8 @@ class ExplainService:
         if bool(query.rule) == bool(query.segment):
             raise Refused("explain.question", "The question is about one rule or one segment.", "Pass rule or segment.")
         active = await self._plans.program(await self._registry.version())
+        contact = contact.copy()
+        contact.clock = max(contact.clock, clock.now())  # what decays and what a window holds, as of this moment
         if query.segment:
             explanation = await self._lasting(contact, query, active, _segment_in(query))
         else:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from overture.model import Fact
+from overture.model import Fact, Overloaded
 from overture.model.ids import partition_of
 from overture.records.recorded import Recording
 from overture.records.replay import Moment, Wanted, leads_to, replay
@@ -17,6 +17,7 @@ from overture.rules.program import Program
 from overture.state.wire import Wire
 
 PATIENCE = 30.0  # seconds for the rulesets of one version
+WAITING = 16  # questions that wait for their turn
 _fact = msgspec.msgpack.Decoder(Fact).decode
 
 
@@ -35,7 +36,10 @@ class Found:
 
 
 class Past:
-    """Asks recorded facts. One question at a time is worked on: each reads a partition's archive."""
+    """Asks recorded facts. One question at a time is worked on: each reads a partition's archive.
+
+    Raises Overloaded ``explain.busy`` where too many wait.
+    """
 
     def __init__(
         self, wire: Wire, archive: Path, partitions: int, program_of: Callable[[int], Awaitable[Program]]
@@ -45,6 +49,7 @@ class Past:
         self._partitions = partitions
         self._program_of = program_of
         self._turn = asyncio.Lock()
+        self._waiting = 0
 
     async def of_fact(self, contact: str, id: str) -> Found:
         """The moment at which a fact was decided; the id of a derived one leads to the fact that it was derived from.
@@ -70,10 +75,16 @@ class Past:
             return asyncio.run_coroutine_threadsafe(load(), loop).result(PATIENCE)
 
         recording = await Recording.open(self._wire, self._archive, partition_of(contact, self._partitions))
-        async with self._turn:
-            moments = await asyncio.to_thread(
-                lambda: list(_candidates(replay(recording, contact, program_of, wanted), id))
-            )
+        if self._waiting >= WAITING:
+            raise Overloaded("explain.busy", "Too many questions about the past wait for an answer.", 5)
+        self._waiting += 1
+        try:
+            async with self._turn:
+                moments = await asyncio.to_thread(
+                    lambda: list(_candidates(replay(recording, contact, program_of, wanted), id))
+                )
+        finally:
+            self._waiting -= 1
         for moment in reversed(moments):
             if isinstance(moment, Moment):
                 return Found(contact, moment, recording.missing)
