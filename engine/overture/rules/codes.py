@@ -163,6 +163,12 @@ CODES: dict[str, Code] = {
         "`where` is answered once, when the fact comes. It reads that fact alone, not the clock or the history.",
         'count("page_viewed", where="age(fact.occurred_at) > 3")',
     ),
+    "history.saturates": Code(
+        "More than is counted",
+        "With `within` the newest 1,000 facts of a series are counted, so a windowed `count` never exceeds 1,000.",
+        'count("page_viewed", within="7d") > 2000',
+        "warning",
+    ),
     "history.too_long": Code(
         "The window is longer than what is remembered",
         "A contact's history is remembered for two years at most.",
@@ -170,6 +176,24 @@ CODES: dict[str, Code] = {
     ),
     # --- rules and actions ----------------------------------------------------------------------------------
     "rule.never_fires": Code("The rule can never fire", "No fact can meet all parts of the condition at once.", 'fact.plan == "a" and fact.plan == "b"'),
+    "rule.shadowed": Code(
+        "A rule that says nothing of its own",
+        "Another rule does the same under the same condition, or always sets anew, later on the same fact, all that this one sets.",
+        "a: {priority: 5, when: X and Y, then: [{set: {tier: gold}}]}, b: {when: X, then: [{set: {tier: silver}}]}",
+        "warning",
+    ),
+    "rule.feedback": Code(
+        "What it sets off changes what it follows",
+        "Entering or leaving a segment changes a score, trait, list or segment that its own condition reads, perhaps by way of derived facts. "
+        "It may swing to and fro until the step is rolled back; in a `while` it is refused.",
+        "hot: {when: contact.scores.lead >= 25, on_enter: [{score: {name: lead, add: -10}}]}",
+        "warning",
+    ),
+    "while.cycle": Code(
+        "A `while` reads what it does",
+        "Its effects hold as long as its condition does, so the condition must not depend on them, also not by way of segments or derived facts.",
+        "while: contact.scores.fit > 3, then: [{score: {name: fit, add: 5}}]",
+    ),
     "rule.derived_cycle": Code("Facts that derive each other", "A derived fact leads back to itself, so that the step would never come to rest.", "a asserts b, b asserts a"),
     "rule.trait_conflict": Code(
         "Two rules write the same trait",

@@ -17,6 +17,7 @@ from overture.rules.ruleset import (
     SegmentAction,
     SetAction,
     UnsetAction,
+    While,
 )
 from overture.rules.satisfy import Bounds, Key, bounds_of, exclusive
 from overture.rules.spelling import spell
@@ -25,7 +26,7 @@ from overture.rules.tree import Items, Literal, Node
 _CHANGES = ("score.changed", "trait.changed", "segment.entered", "segment.left")
 
 
-_Writer = tuple[Rule, object, Mapping[Key, Bounds]]
+_Writer = tuple[Rule | While, object, Mapping[Key, Bounds]]
 """A rule, what it writes to one trait, and what its condition leaves open."""
 
 
@@ -49,8 +50,8 @@ def cycle_of(edges: Mapping[str, Iterable[str]]) -> list[str]:
     return []
 
 
-def check_derived(rules: Sequence[Rule], segments: Iterable[Segment], report: Report) -> None:
-    """No fact may lead back to itself through ``assert`` or through the changes that it makes.
+def check_derived(rules: Sequence[Rule], segments: Iterable[Segment], report: Report) -> bool:
+    """No fact may lead back to itself through ``assert`` or through the changes that it makes; whether none does.
 
     A change is a fact of its own: ``score.changed lead``. What a rule listens to is narrowed by the literal name
     that its condition asks for, so that a rule on the change of one score may change another.
@@ -74,6 +75,7 @@ def check_derived(rules: Sequence[Rule], segments: Iterable[Segment], report: Re
         pointer = f"/rules/{first.name}" if first else ""
         message = f"Facts derive each other in a circle: {' → '.join(cycle)}"
         report.at("rule.derived_cycle", message, place, pointer, "Break it: keep a trait or a score instead.")
+    return not cycle
 
 
 def _causes(rule: Rule) -> list[str]:
@@ -95,25 +97,32 @@ def _results(action: Action) -> list[str]:
             return []
 
 
-def check_traits(rules: Sequence[Rule], report: Report) -> None:
-    """Two rules of one priority must not set the same trait to different values on the same fact."""
+def check_traits(rules: Iterable[Rule], whiles: Iterable[While], report: Report) -> None:
+    """Two rules of one priority must not set the same trait to different values on the same fact, and no two ``while``
+    that can hold together at all.
+    """
     writers: dict[tuple[str, int, str], list[_Writer]] = {}
-    for rule in rules:
+    for rule in (*rules, *whiles):
         bounds = bounds_of(rule.when)
         for name, value in _written(rule).items():
-            for fact_type in rule.types:
-                writers.setdefault((name, rule.priority, fact_type), []).append((rule, value, bounds))
+            places = [(rule.priority, t) for t in rule.types] if isinstance(rule, Rule) else [(0, "")]
+            for priority, fact_type in places:
+                writers.setdefault((name, priority, fact_type), []).append((rule, value, bounds))
     reported: set[tuple[str, str]] = set()
-    for (name, _, _), same in writers.items():
+    for (name, _, fact_type), same in writers.items():
         for (a, ours, bounds), (b, theirs, others) in combinations(same, 2):
-            if ours != theirs and (a.name, b.name) not in reported and not exclusive(bounds, others):
-                reported.add((a.name, b.name))
-                message = f"The rules {a.name!r} and {b.name!r} set {name!r} to different values on the same fact"
-                hint = "Give one a higher priority, or make their conditions exclude each other."
+            if ours != theirs and (a.id, b.id) not in reported and not exclusive(bounds, others):
+                reported.add((a.id, b.id))
+                one, two = (a.name, b.name) if a.ruleset == b.ruleset else (a.id, b.id)
+                when = "on the same fact" if fact_type else "at the same time"
+                message = f"The rules {one!r} and {two!r} set {name!r} to different values {when}"
+                hint = "Make their conditions exclude each other."
+                if fact_type:
+                    hint = "Give one a higher priority, or make their conditions exclude each other."
                 report.at("rule.trait_conflict", message, b.place, f"/rules/{b.name}", hint)
 
 
-def _written(rule: Rule) -> dict[str, object]:
+def _written(rule: Rule | While) -> dict[str, object]:
     found: dict[str, object] = {}
     for action in rule.then:
         if isinstance(action, SetAction):

@@ -9,11 +9,14 @@ from overture.model.errors import Diagnostic
 from overture.rules.actions import Actions, Declared
 from overture.rules.behaviour import Behaviour
 from overture.rules.conflicts import check_derived, check_traits, segment_order
+from overture.rules.feedback import check_feedback
 from overture.rules.reading import NAME, RULESET_NAME, Reading
 from overture.rules.report import Report, RulesetInvalid
 from overture.rules.ruleset import Ruleset
 from overture.rules.scope import Scope
 from overture.rules.sections import Sections
+from overture.rules.sends import check_sends
+from overture.rules.shadows import check_shadowed
 from overture.rules.yamltext import Mapping, YamlNode, normalise, read
 
 LATER = ("journeys", "scripts", "forms")
@@ -76,9 +79,12 @@ def _ruleset(root: YamlNode, text: str, report: Report) -> Ruleset | None:
     behaviour = Behaviour(reading, scope, Actions(reading, scope, declared), name, revision)
     rules, whiles = behaviour.rules(root.items.get("rules"))
     segments = behaviour.segments(root.items.get("segments"))
-    segment_order(segments, report)
-    check_derived(rules, segments.values(), report)
-    check_traits(rules, report)
+    ordered = len(segment_order(segments, report)) == len(segments)
+    if check_derived(rules, segments.values(), report) and ordered:
+        check_feedback(rules, segments.values(), whiles, report)
+    check_traits(rules, whiles, report)
+    check_shadowed(rules, report)
+    check_sends(rules, segments.values(), sections.uses, scope, report)
     return Ruleset(
         name,
         revision,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from overture.model.series import LONGEST
 from overture.rules.patterns import pattern_problem
 from overture.rules.presence import Present, key_of, placeless, vouched
 from overture.rules.reach import children, fact_types, walk
@@ -117,6 +118,7 @@ class Checker:
         left = self.type_of(node.left, types, present, negated)
         right = self.type_of(node.right, types, present, negated)
         self.missing(node, (left, right), present, negated)
+        self.counted(node)
         self.fact_types(node)
         if node.op in ("in", "not in"):
             self.membership(node, left, right, types, present)
@@ -171,6 +173,17 @@ class Checker:
                 text, seen = spell(part), spell(History("seen", part.series))
                 hint = f"Add {seen} and …, or not {seen} or …"
             self.error("condition.optional_field", f"`{text}` may be missing", side.place, hint)
+
+    def counted(self, node: Compare) -> None:
+        """Warn where a windowed count is compared with more than it can be."""
+        for side, other in ((node.left, node.right), (node.right, node.left)):
+            match side, other:
+                case History("count", _, window), Literal(int() | float() as limit) if window is not None:
+                    if limit > LONGEST:
+                        hint = "Without `within` all are counted; or keep a score."
+                        self.error("history.saturates", "At most 1,000 facts are counted", other.place, hint)
+                case _:
+                    pass
 
     # --- fields ---------------------------------------------------------------------------------------------
 

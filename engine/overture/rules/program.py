@@ -9,7 +9,8 @@ from types import MappingProxyType
 from typing import Any
 
 from overture.rules.clocked import Decay, check_clock
-from overture.rules.conflicts import check_derived, segment_order
+from overture.rules.conflicts import check_derived, check_traits, segment_order
+from overture.rules.feedback import check_feedback
 from overture.rules.reach import reads, required_literals
 from overture.rules.report import Report, RulesetInvalid
 from overture.rules.ruleset import (
@@ -93,7 +94,9 @@ def link(rulesets: Sequence[Ruleset], version: int, channels: Collection[str] | 
         _types(report, ordered)
         _moves(report, ordered, segments)
         in_order = segment_order(segments, report)
-        check_derived(rules, segments.values(), report)
+        if check_derived(rules, segments.values(), report) and len(in_order) == len(segments):
+            check_feedback(rules, segments.values(), whiles, report)
+        check_traits(rules, whiles, report)
         decay = Decay({name: decl.half_life for name, decl in scores.items() if decl.half_life})
         rules = [decay.rule(rule) for rule in rules]
         whiles = [decay.while_(rule) for rule in whiles]

@@ -7,7 +7,7 @@ from overture.rules.reading import FIELD_NAME, NAME, Reading, literal
 from overture.rules.report import did_you_mean
 from overture.rules.ruleset import ListDecl, ScoreDecl, Sessions, TemplateDecl
 from overture.rules.scope import BUILT_IN, CONTACT_FIELDS, EITHER, FACT_FIELDS, KEYED, PLAIN, Scope
-from overture.rules.template import check_template
+from overture.rules.template import Use, check_template
 from overture.rules.tree import Place
 from overture.rules.types import DECLARABLE, Type, parse_type
 from overture.rules.yamltext import Mapping, Scalar, YamlNode
@@ -31,6 +31,7 @@ class Sections(Reading):
         self.lists = self._lists(root.items.get("lists"))
         self.sessions = self._sessions(root.items.get("sessions"))
         self.templates: dict[str, TemplateDecl] = {}
+        self.uses: dict[str, list[Use]] = {}  # what each template needs of whoever sends it
 
     def _requires(self, node: YamlNode | None) -> dict[str, tuple[str, ...]]:
         mapping = self.mapping(node, "requires")
@@ -183,7 +184,7 @@ class Sections(Reading):
             for part in ("subject", "text", "html"):
                 scalar = self.text(mapping.items.get(part), part)
                 if scalar is not None:
-                    check_template(scalar, self.scope, self.report)
+                    self.uses.setdefault(name, []).extend(check_template(scalar, self.scope, self.report))
                     parts[part] = scalar.text
             self.templates[name] = TemplateDecl(name, **parts)
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import minijinja
 
 from overture.rules.report import Report, did_you_mean
-from overture.rules.scope import CONTACT_FIELDS, Scope
+from overture.rules.scope import CONTACT_FIELDS, FACT_FIELDS, Scope
+from overture.rules.tree import Place
 from overture.rules.yamltext import Locate, Scalar
 
 SOURCE_LIMIT = 32 * 1024
@@ -35,9 +37,21 @@ _OPERATORS = frozenset(
 )
 
 
-def check_template(scalar: Scalar, scope: Scope, report: Report) -> None:
-    """Report everything that is wrong with one text of a template."""
-    _Check(scalar, scope, report).run()
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A field of ``fact`` or a kind of ``issued`` that a template reads without a default and without asking for it."""
+
+    root: str
+    name: str
+    place: Place
+    pointer: str
+
+
+def check_template(scalar: Scalar, scope: Scope, report: Report) -> list[Use]:
+    """Report everything that is wrong with one text of a template; what it needs of whoever sends it."""
+    check = _Check(scalar, scope, report)
+    check.run()
+    return check.uses
 
 
 class _Check:
@@ -48,6 +62,9 @@ class _Check:
         self.report = report
         self.locate: Locate = scalar.locator()
         self.failed = False
+        self.uses: list[Use] = []
+        self.asked = Guards()
+        self.here: frozenset[str] = frozenset()  # what the tag at hand asks for itself
 
     def run(self) -> None:
         if len(self.source.encode()) > SOURCE_LIMIT:
@@ -65,7 +82,15 @@ class _Check:
                         self.error("template.not_allowed", f"The tag {word[:40]!r} is not allowed", start, hint)
                     continue
                 skip = keyword.end() if keyword else 0
+                if word == "endif":
+                    self.asked.end()
+                elif word != "if":
+                    self.asked.otherwise()
                 self.expression(body[skip:], start + skip)
+                if word == "if":
+                    self.asked.begin()
+                if word != "endif":
+                    self.asked.condition(_tokens(body[skip:]))
             elif opening == "{{":
                 self.expression(body, start)
         if conditions > CONDITIONS_LIMIT:
@@ -100,6 +125,7 @@ class _Check:
 
     def expression(self, body: str, start: int) -> None:
         tokens = [(m[0], start + m.start()) for m in _TOKEN.finditer(body) if not m[0].isspace()]
+        self.here = defined(_tokens(body))
         depth = 0
         for i, (token, at) in enumerate(tokens):
             before = tokens[i - 1][0] if i else ""
@@ -107,7 +133,7 @@ class _Check:
             if token[0] in "\"'" and len(token) > 1:
                 continue
             if token[0].isalpha() or token[0] == "_":
-                self.word(token, before, after, tokens[i + 1 : i + 5], at)
+                self.word(token, before, after, tokens[i + 1 : i + 6], at)
             elif token.isdigit() or token[0].isdigit():
                 continue
             elif token not in _OPERATORS:
@@ -149,28 +175,35 @@ class _Check:
             self.error(
                 "template.unknown_variable", f"There is no variable {word[:40]!r}", at, did_you_mean(word, ROOTS)
             )
-        elif after != ".":
-            if after != "[":
-                self.error("template.unknown_variable", f"`{word}` needs a field", at, f"Write {word}.name.")
-        elif word == "contact" and len(following) >= 2:
-            self.trait(following[1][0], [token for token, _ in following[2:4]], at)
+        elif after not in (".", "["):
+            self.error("template.unknown_variable", f"`{word}` needs a field", at, f"Write {word}.name.")
+        elif len(following) >= 2:
+            self.field(word, [token for token, _ in following], at)
 
-    def trait(self, name: str, following: list[str], at: int) -> None:
+    def field(self, root: str, following: list[str], at: int) -> None:
+        """``following``: the tokens after the root, the dot or bracket first."""
+        name = following[1]
+        if following[0] == "[":
+            if name[0] not in "\"'":
+                return
+            name, following = name[1:-1], following[1:]
+        rest = following[2:4]
+        certain = rest in (["|", "default"], ["|", "d"]) or rest[:1] == ["is"]
+        certain = certain or f"{root}.{name}" in self.here or self.asked.covers(f"{root}.{name}")
+        if root == "contact":
+            self.trait(name, certain, at)
+        elif not certain and not (root == "fact" and name in FACT_FIELDS):
+            self.uses.append(Use(root, name, self.locate(at), self.scalar.pointer))
+
+    def trait(self, name: str, certain: bool, at: int) -> None:
         if name in CONTACT_FIELDS:
             return
         kind = self.scope.traits.get(name)
         if kind is None:
             hint = did_you_mean(name, {*self.scope.traits, *CONTACT_FIELDS}, "Declare it under traits.")
             self.error("template.unknown_variable", f"A contact has no trait {name[:40]!r}", at, hint)
-        elif kind.optional and following not in (["|", "default"], ["|", "d"]) and following[:1] != ["is"]:
-            hint = "Add | default('…'): a message with a missing variable is not sent."
-            self.report.at(
-                "template.may_be_missing",
-                f"`contact.{name}` may be missing",
-                self.locate(at),
-                self.scalar.pointer,
-                hint,
-            )
+        elif kind.optional and not certain:
+            may_be_missing(self.report, f"contact.{name}", self.locate(at), self.scalar.pointer)
 
     def compile(self) -> None:
         try:
@@ -184,3 +217,64 @@ class _Check:
     def error(self, code: str, message: str, offset: int, hint: str = "") -> None:
         self.failed = True
         self.report.at(code, message, self.locate(offset), self.scalar.pointer, hint)
+
+
+class Guards:
+    """What is known to be there at some place between ``if`` and ``endif``: the texts of fields, ``fact.topic``."""
+
+    def __init__(self) -> None:
+        self.branches: list[tuple[frozenset[str], frozenset[str]]] = []  # asked for in this branch; if no branch was it
+
+    def begin(self) -> None:
+        self.branches.append((frozenset(), frozenset()))
+
+    def condition(self, tokens: list[str]) -> None:
+        """Of the branch that begins here; none for ``else``."""
+        if self.branches:
+            asked, otherwise = self.branches[-1]
+            self.branches[-1] = asked | defined(tokens), otherwise | _undefined(tokens)
+
+    def otherwise(self) -> None:
+        if self.branches:
+            _, otherwise = self.branches[-1]
+            self.branches[-1] = otherwise, otherwise
+
+    def end(self) -> None:
+        if self.branches:
+            self.branches.pop()
+
+    def covers(self, field: str) -> bool:
+        return any(field in asked for asked, _ in self.branches)
+
+
+def may_be_missing(report: Report, variable: str, place: Place, pointer: str) -> None:
+    hint = "Add | default('…'): a message with a missing variable is not sent."
+    report.at("template.may_be_missing", f"`{variable}` may be missing", place, pointer, hint)
+
+
+def _tokens(body: str) -> list[str]:
+    return [m[0] for m in _TOKEN.finditer(body) if not m[0].isspace()]
+
+
+def defined(tokens: list[str]) -> frozenset[str]:
+    """The fields that must be there where the expression holds: ``fact.a is defined and …``."""
+    if {"or", "not"} & set(tokens):
+        return frozenset()
+    return _tested(tokens, "defined")
+
+
+def _undefined(tokens: list[str]) -> frozenset[str]:
+    """The field that must be there where the expression, as a whole, does not hold."""
+    if len(tokens) == 5:
+        return _tested(tokens, "undefined")
+    if len(tokens) == 6 and tokens.count("not") == 1:
+        return _tested([t for t in tokens if t != "not"], "defined")
+    return frozenset()
+
+
+def _tested(tokens: list[str], word: str) -> frozenset[str]:
+    return frozenset(
+        f"{tokens[i]}.{tokens[i + 2]}"
+        for i in range(len(tokens) - 4)
+        if tokens[i + 1] == "." and tokens[i + 3 : i + 5] == ["is", word]
+    )
