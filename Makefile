@@ -10,6 +10,7 @@ run: $(VENV)/.run
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+	$(BIN)/overture test rulesets --fail-on-empty
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -17,9 +18,11 @@ check: $(VENV)/.dev
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/overture check rulesets/*.yaml
+	$(BIN)/overture test rulesets --fail-on-empty
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench.throughput
+	$(BIN)/python -m bench.trial
 	$(BIN)/python -m bench.chaos --seconds 180
 
 # A mail server for trying things out: shows each mail and keeps it in ./mail

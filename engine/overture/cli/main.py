@@ -125,7 +125,7 @@ def run_tests(
     watch
         Run them again whenever a document changes, until Ctrl-C.
     """
-    from overture.cli.testing import test as run
+    from overture.cli.testing import run_tests as run
 
     def once() -> int:
         return run(paths, console, as_json=as_json, report=junit, demand=fail_on_empty, least=min_coverage)

@@ -36,7 +36,7 @@ class Ran:
         return self.result is None or self.result.invalid
 
 
-def test(
+def run_tests(
     paths: Sequence[Path], console: Console, *, as_json: bool, report: Path | None, demand: bool, least: float
 ) -> int:
     """Run the tests under these paths and print what came of them; answers the exit code.

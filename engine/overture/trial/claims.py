@@ -11,6 +11,7 @@ from overture.rules.yamltext import Mapping, Scalar, Sequence, YamlNode
 from overture.trial.document import Claim, Kind, Named
 from overture.trial.values import named, plain
 
+KEYS = ("scores", "traits", "segments", "lists", "sent", "facts", "issued", "suppressed", "error")
 MESSAGE_KEYS = ("channel", "template", "purpose", "to", "rule", "subject", "text", "html")
 """What can be said of a message: ``to`` is where it went; ``text`` and ``html`` are a part of its body."""
 
@@ -38,7 +39,7 @@ class Claims(Reading):
             return None
         if "journey" in body.keys:
             self.not_yet("journeys", body.keys["journey"])
-        self.keys(body, (*self.values, "scores", "sent", "error", "journey"))
+        self.keys(body, (*KEYS, "journey"))
         return tuple(claim for name, value in body.items.items() for claim in self.about(name, value, body.keys[name]))
 
     def about(self, what: str, node: YamlNode, key: Scalar) -> Iterator[Claim]:

@@ -13,6 +13,7 @@ from overture.trial.document import Expect, Given, Trial
 from overture.trial.steps import Steps
 from overture.trial.values import instant, milliseconds_of, named, plain
 
+KEYS = ("name", "at", "contact", "rulesets", "steps")
 START = "2026-01-05T12:00:00Z"  # where the clock of a test without `at` starts: a Monday
 CONTACT = "contact"  # the id of a contact that is given none
 
@@ -52,7 +53,7 @@ class _Tests(Steps):
 
     def test(self, node: YamlNode) -> Trial | None:
         body = self.body(node, "A test")
-        if body is None or not self.keys(body, ("name", "at", "contact", "rulesets", "steps"), ("name", "steps")):
+        if body is None or not self.keys(body, KEYS, ("name", "steps")):
             return None
         name = self.text(body.items["name"], "name")
         at = instant(self, body.items["at"]) if "at" in body.items else milliseconds_of(START)

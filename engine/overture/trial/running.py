@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from overture.decide import Plan, step
 from overture.delivery.gate import verdict
@@ -18,8 +19,6 @@ from overture.trial.text import shown
 
 Addresses = Mapping[str, Callable[[Contact], str | None]]
 """Channel → the contact's own address on it."""
-
-_BEFORE = Plan(link([], 0), "reference")  # what was active before the test: nothing
 
 
 class Run:
@@ -62,7 +61,7 @@ class Run:
     def _know(self, given: Given) -> None:
         """What is given was said when nothing was active; then a deploy brings the contact up to date, silently."""
         for n, draft in enumerate(given.drafts):
-            self.contact = step(self.contact, self._fact(draft, f"given-{n}"), _BEFORE, self.clock).contact
+            self.contact = step(self.contact, self._fact(draft, f"given-{n}"), _nothing(), self.clock).contact
         deploy = Fact("given", "$given", self.contact.id, self.clock, self.clock)
         self.contact = step(self.contact, deploy, self.plan, self.clock).contact
 
@@ -130,3 +129,9 @@ class Run:
 
     def _rolled_back(self, line: int, column: int) -> Failure:
         return Failure(line, column, "error", "null", shown(self.since.errors[0]))
+
+
+@cache
+def _nothing() -> Plan:
+    """The plan of no rulesets at all."""
+    return Plan(link([], 0), "reference")

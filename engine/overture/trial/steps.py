@@ -19,7 +19,7 @@ from overture.trial.document import Advance, Expect, Show, Step
 from overture.trial.values import child, instant, named, plain
 
 _CAPS = Caps()
-_STEPS = ("fact", "backfill", "advance", "expect")
+KEYS = ("fact", "backfill", "advance", "expect")
 _OWN = ("type", "id", "occurred_at")  # of a fact; any other key is a property
 _OUTCOMES = tuple(name for name in BUILT_IN if name.startswith("message."))
 _YEAR_9999 = 253_402_300_799_999
@@ -52,8 +52,8 @@ class Steps(Reading):
         body = self.body(node, "A step")
         if body is None:
             return None
-        self.keys(body, _STEPS)
-        if body.keys.keys() - set(_STEPS):
+        self.keys(body, KEYS)
+        if body.keys.keys() - set(KEYS):
             return None  # what it was meant to be is not known
         which = [name for name in ("fact", "advance", "expect") if name in body.items]
         if len(which) != 1 or ("backfill" in body.items and which != ["fact"]):

@@ -1,0 +1,83 @@
+"""`python -m bench.trial`: steps per second of `overture test`: reading a test document, running it, and both."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+from overture.plugin.manager import PluginManager
+from overture.rules import load
+from overture.settings import shipped_rulesets
+from overture.trial.reading import inspect_tests
+from overture.trial.suite import run
+
+TESTS = 40  # in one document, which has as many of them as it may be large
+ROUNDS = 5
+TARGET = 10_000  # steps per second that running must reach
+
+
+def document() -> tuple[str, int]:
+    """A test document of the shipped rulesets, and the number of its steps: facts, expectations, advances."""
+    lines = ["tests:"]
+    steps = 0
+    for n in range(TESTS):
+        lines += [f"  - name: t{n}", "    contact: {email: ada@example.com, consent: {email: {marketing: granted}}}"]
+        lines.append("    steps:")
+        for i in range(10):
+            lines += [
+                f"      - fact: {{type: page_viewed, path: /sales/{i}, offer: seo}}",
+                f"      - expect: {{scores: {{lead: {25 * i + 10}}}, segments: {{qualified: {str(i > 0).lower()}}}}}",
+                f"      - fact: {{type: guide_downloaded, guide: g{i}, topic: seo}}",
+                f"      - expect: {{scores: {{lead: {25 * i + 25}}}, sent: [{{template: more-on-topic}}]}}",
+                "      - advance: 1d",
+            ]
+            steps += 5
+    return "\n".join(lines) + "\n", steps
+
+
+def rate(steps: int, do: Callable[[], object]) -> float:
+    """Steps per second, the median of some rounds."""
+    took: list[float] = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        do()
+        took.append(time.perf_counter() - began)
+    return steps / median(took)
+
+
+def main() -> int:
+    text, steps = document()
+    rulesets = [
+        load(path.read_text("utf-8")) for path in shipped_rulesets().glob("*.yaml") if ".test." not in path.name
+    ]
+    library = {ruleset.name: ruleset for ruleset in rulesets}
+    plugins = PluginManager()
+    plugins.load()
+    addresses = {name: channel.address_of for name, channel in plugins.channels.items()}
+    trials, findings = inspect_tests(text)
+    assert not findings, findings
+
+    def all_of_them() -> None:
+        result = run(library["seo_guide"], trials, library, addresses, plugins.channels)
+        assert result.passed, result
+
+    running = rate(steps, all_of_them)
+    reading = rate(steps, lambda: inspect_tests(text))
+    table = Table("overture test", "steps/s")
+    table.add_row("reading the document (YAML with places)", f"{reading:,.0f}")
+    table.add_row("running: link, compile, decide, compare", f"{running:,.0f}")
+    table.add_row("both, one after the other", f"{1 / (1 / reading + 1 / running):,.0f}")
+    console = Console()
+    console.print(f"{steps} steps in {len(trials)} tests, {len(text) >> 10} KiB")
+    console.print(table)
+    met = running >= TARGET
+    console.print(f"running ≥ {TARGET:,} steps/s: {'met' if met else 'MISSED'}")
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
