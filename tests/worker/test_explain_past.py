@@ -9,9 +9,11 @@ from typing import Any
 
 from workerkit import DOCUMENT, PARTITIONS, Bed
 
+from overture.decide import step
+from overture.model import Contact
 from overture.model.ids import partition_of
 from overture.node.explaining import GONE, ExplainService
-from overture.records import Past
+from overture.records import Past, Recording
 from overture.rules import load
 from overture.state import keys
 from overture.state.outbox import Outbox
@@ -92,6 +94,13 @@ async def test_every_decision_is_explained_as_it_was_made(store_url: str, tmp_pa
                 segment = await ask(contact, segment="some", fact=moment.fact.id)
                 assert segment.state == "then"
         assert seen == {"not_active", "no_match", "held_back", "fired"}
+        plans = Plans(bed.registry, "reference")
+        for contact in (*people, *visitors):
+            recording = await Recording.open(bed.wire, bed.archive, partition_of(contact, PARTITIONS))
+            state = Contact(contact)
+            for r in recording.facts(contact):
+                state = step(state, r.fact, await plans.plan(r.version), 0).contact
+            assert state == await bed.contacts.get(contact), "decided again it comes out the same, to the last bit"
 
 
 def _expected(program: int, fired: bool, held: bool) -> str:
