@@ -15,12 +15,12 @@ from overture.decide.limits import DEPTH_LIMIT
 from overture.match import compile_condition
 from overture.match.functions import FUNCTIONS as MATCHED
 from overture.model import Contact, Fact, Step
-from overture.rules import actions, behaviour, document, inspect, link, load, syntax, template, yamltext
+from overture.rules import actions, inspect, link, load, reading, syntax, template, yamltext
+from overture.rules.keys import ACTION, REQUIRES, RULESET
 from overture.rules.reading import Reading
 from overture.rules.report import Report
 from overture.rules.ruleset import ScoreDecl
 from overture.rules.scope import BUILT_IN, Scope
-from overture.rules.sections import REQUIRABLE
 from overture.rules.tree import Place
 from overture.rules.types import DECLARABLE
 
@@ -81,8 +81,8 @@ def test_every_example_passes_the_checker(text: str):
 def test_the_sections_are_the_codes():
     frame = {"apiVersion", "kind", "name", "description"}
     rows = table(part(PAGE, "## Sections"), "section")
-    assert {code(row[0]) for row in rows} == set(document.KEYS) - set(document.LATER) - frame
-    assert words(rows[0][1]) == set(REQUIRABLE)
+    assert {code(row[0]) for row in rows} == RULESET.keys.keys() - frame
+    assert words(rows[0][1]) == REQUIRES.keys.keys()
     assert set(DECLARABLE) <= words(part(PAGE, "### Types"))
 
 
@@ -98,12 +98,12 @@ def test_the_actions_are_the_codes():
     none = actions.Declared(frozenset(), {}, {}, {}, frozenset())
     readers = actions.Actions(Reading(Report()), Scope(), none).readers
     headings = [line for line in part(PAGE, "## Actions").splitlines() if line.startswith("### ")]
-    assert {name for line in headings for name in CODE.findall(line)} == set(readers)
+    assert {name for line in headings for name in CODE.findall(line)} == set(readers) == ACTION.keys.keys()
 
 
 def test_what_is_not_there_yet_is_the_codes():
     said = words(part(PAGE, "## Not in this version"))
-    assert said == {*document.LATER, *actions.LATER, "ruleset.not_yet"}
+    assert said == {*RULESET.later, *ACTION.later, "ruleset.not_yet"}
 
 
 def test_the_built_in_facts_are_the_codes():
@@ -125,7 +125,7 @@ def test_the_limits_are_the_codes():
     assert {name: int(limit.split()[0]) * (1024 if "KiB" in limit else 1) for name, limit in rows.items()} == {
         "a document": yamltext.SIZE_LIMIT,
         "nesting of YAML": yamltext.DEPTH_LIMIT,
-        "rules in a ruleset": behaviour.RULES_LIMIT,
+        "rules in a ruleset": reading.RULES_LIMIT,
         "an expression": syntax.SOURCE_LIMIT,
         "parts of an expression": syntax.NODE_LIMIT,
         "nesting of an expression": syntax.DEPTH_LIMIT,
@@ -137,7 +137,7 @@ def test_the_limits_are_the_codes():
         "derived facts in one step": limits.DERIVED_LIMIT,
         "their properties together": limits.DERIVED_BYTES,
     }
-    assert f"-{behaviour.PRIORITY_LIMIT} to {behaviour.PRIORITY_LIMIT}" in PAGE
+    assert f"-{reading.PRIORITY_LIMIT} to {reading.PRIORITY_LIMIT}" in PAGE
 
 
 def test_the_limits_of_a_contact_are_the_codes():

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from overture.cli.testing import FAILED, INVALID, PASSED, run_tests
 from overture.deploy.scratch import COMPUTING
-from overture.trial import claims, reading, steps
+from overture.trial import reading
+from overture.trial.keys import EXPECT, MESSAGE, STEP, TEST
 
 PAGE = page("testing.md")
 EXAMPLES = blocks(PAGE, "yaml")
@@ -62,11 +63,11 @@ def test_exit_codes_and_options() -> None:
 
 
 def test_the_keys_are_the_codes() -> None:
-    assert tuple(code(row[0]) for row in table(part(PAGE, "## A test"), "key")) == reading.KEYS
-    assert {code(row[0]) for row in table(part(PAGE, "## Steps"), "step")} == set(steps.KEYS) - {"backfill"}
+    assert tuple(code(row[0]) for row in table(part(PAGE, "## A test"), "key")) == tuple(TEST.keys)
+    assert {code(row[0]) for row in table(part(PAGE, "## Steps"), "step")} == STEP.keys.keys() - {"backfill"}
     assert "`backfill: true`" in part(PAGE, "## Steps")
     expectations = part(PAGE, "## Expectations")
-    assert tuple(code(row[0]) for row in table(expectations, "key")) == claims.KEYS
-    assert set(claims.MESSAGE_KEYS) <= set(CODE.findall(expectations))
+    assert tuple(code(row[0]) for row in table(expectations, "key")) == tuple(EXPECT.keys)
+    assert MESSAGE.keys.keys() <= set(CODE.findall(expectations))
     assert reading.START in PAGE
     assert f"{COMPUTING} seconds of computing" in PAGE

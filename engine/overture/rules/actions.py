@@ -6,6 +6,15 @@ from dataclasses import dataclass
 
 from overture.rules.condition import check_value, expression
 from overture.rules.infer import Types
+from overture.rules.keys import (
+    ACTION,
+    ASSERT_ACTION,
+    ISSUE_ACTION,
+    LIST_ACTION,
+    SCORE_ACTION,
+    SEGMENT_ACTION,
+    SEND_ACTION,
+)
 from overture.rules.presence import Present, certain
 from overture.rules.reading import FIELD_NAME, NAME, Reading, literal
 from overture.rules.report import did_you_mean
@@ -27,8 +36,6 @@ from overture.rules.scope import BUILT_IN, KEYED, PLAIN, Scope
 from overture.rules.tree import Literal, Node
 from overture.rules.types import ANY, NUMBER, STRING, Type
 from overture.rules.yamltext import Mapping, Scalar, Sequence, YamlNode
-
-LATER = frozenset({"start", "stop", "run", "task", "call"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ class Actions(Reading):
             )
             return None
         (name, body), key = next(iter(node.items.items())), next(iter(node.keys.values()))
-        if name in LATER:
+        if name in ACTION.later:
             self.not_yet(f"action {name!r}", key)
             return None
         reader = self.readers.get(name)
@@ -99,7 +106,7 @@ class Actions(Reading):
 
     def score(self, node: YamlNode, types: Types) -> Action | None:
         body = self.body(node, "score")
-        if body is None or not self.keys(body, ("name", "add", "set", "per"), ("name",)):
+        if body is None or not self.keys(body, SCORE_ACTION):
             return None
         name = self.text(body.items["name"], "name")
         choice = self.choice(body, "add", "set")
@@ -148,7 +155,7 @@ class Actions(Reading):
 
     def assert_(self, node: YamlNode, types: Types) -> Action | None:
         body = self.body(node, "assert")
-        if body is None or not self.keys(body, ("type", "properties"), ("type",)):
+        if body is None or not self.keys(body, ASSERT_ACTION):
             return None
         name = self.text(body.items["type"], "type")
         if name is None:
@@ -184,7 +191,7 @@ class Actions(Reading):
         body = self.body(node, "segment")
         if body is None:
             return None
-        self.keys(body, ("enter", "leave"))
+        self.keys(body, SEGMENT_ACTION)
         choice = self.choice(body, "enter", "leave")
         name = self.text(body.items[choice], choice) if choice else None
         if name is None:
@@ -201,7 +208,7 @@ class Actions(Reading):
         body = self.body(node, "list")
         if body is None:
             return None
-        self.keys(body, ("add", "remove"))
+        self.keys(body, LIST_ACTION)
         choice = self.choice(body, "add", "remove")
         name = self.text(body.items[choice], choice) if choice else None
         if name is None:
@@ -215,8 +222,7 @@ class Actions(Reading):
         body = self.body(node, "issue")
         if body is None:
             return None
-        if "kind" not in body.items:
-            self.report.add("ruleset.missing_key", "The key 'kind' is missing", body)
+        self.keys(body, ISSUE_ACTION)
         kind = self.text(body.items.get("kind"), "kind")
         values: dict[str, Node] = {}
         for name, value_node, key in self.entries(body, "issue", FIELD_NAME):
@@ -230,7 +236,7 @@ class Actions(Reading):
 
     def send(self, node: YamlNode, types: Types) -> Action | None:
         body = self.body(node, "send")
-        if body is None or not self.keys(body, ("channel", "template", "purpose", "to"), ("template",)):
+        if body is None or not self.keys(body, SEND_ACTION):
             return None
         texts = {name: self.text(value, name) for name, value in body.items.items()}
         channel, template, purpose, to = (texts.get(k) for k in ("channel", "template", "purpose", "to"))

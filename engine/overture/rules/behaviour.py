@@ -6,14 +6,12 @@ from overture.rules.actions import Actions
 from overture.rules.condition import check_followed, check_rule, check_value, expression
 from overture.rules.durations import duration
 from overture.rules.joins import Joins, condition_of
-from overture.rules.reading import Reading
+from overture.rules.keys import RULE, SEGMENT, WHILE
+from overture.rules.reading import PRIORITY_LIMIT, RULES_LIMIT, Reading
 from overture.rules.ruleset import Holdable, Join, ListAction, Once, Rule, ScoreAction, Segment, SetAction, While
 from overture.rules.scope import Scope
 from overture.rules.tree import Node
 from overture.rules.yamltext import Mapping, Scalar, YamlNode
-
-PRIORITY_LIMIT = 1000
-RULES_LIMIT = 500  # conflicts are looked for pair by pair
 
 
 class Behaviour(Reading):
@@ -45,7 +43,7 @@ class Behaviour(Reading):
         return tuple(rules), tuple(whiles)
 
     def rule(self, name: str, body: Mapping, key: Scalar) -> Rule | None:
-        self.keys(body, ("description", "when", "while", "priority", "once_per", "then"), ("when", "then"))
+        self.keys(body, RULE)
         self.text(body.items.get("description"), "description")
         when, types, join = self.when(body.items.get("when"))
         then = self.actions.read(body.items.get("then"), types, when)
@@ -69,7 +67,7 @@ class Behaviour(Reading):
 
     def held(self, name: str, body: Mapping, key: Scalar) -> While | None:
         """A rule with ``while``."""
-        self.keys(body, ("description", "while", "priority", "then"), ("then",))
+        self.keys(body, WHILE)
         self.text(body.items.get("description"), "description")
         when = self.followed(body.items["while"], "a `while`")
         then = self.actions.read(body.items.get("then"), None, when)
@@ -135,7 +133,7 @@ class Behaviour(Reading):
             when: Node | None = None
             enter = leave = ()
             if body is not None:
-                self.keys(body, ("description", "when", "on_enter", "on_leave"))
+                self.keys(body, SEGMENT)
                 self.text(body.items.get("description"), "description")
                 when = self.followed(body.items.get("when"), "a segment")
                 enter = self.actions.read(body.items.get("on_enter"), None, when)

@@ -10,6 +10,7 @@ from overture.rules.actions import Actions, Declared
 from overture.rules.behaviour import Behaviour
 from overture.rules.conflicts import check_derived, check_traits, segment_order
 from overture.rules.feedback import check_feedback
+from overture.rules.keys import RULESET
 from overture.rules.reading import NAME, RULESET_NAME, Reading
 from overture.rules.report import Report, RulesetInvalid
 from overture.rules.ruleset import Ruleset
@@ -18,12 +19,6 @@ from overture.rules.sections import Sections
 from overture.rules.sends import check_sends
 from overture.rules.shadows import check_shadowed
 from overture.rules.yamltext import Mapping, YamlNode, normalise, read
-
-LATER = ("journeys", "scripts", "forms")
-KEYS = (
-    "apiVersion", "kind", "name", "description", "requires", "facts", "traits", "consts", "scores", "lists", "segments",
-    "rules", "sessions", "templates", "tests", *LATER,
-)  # fmt: skip
 
 
 def load(text: str) -> Ruleset:
@@ -106,10 +101,7 @@ def _ruleset(root: YamlNode, text: str, report: Report) -> Ruleset | None:
 def _frame(root: Mapping, reading: Reading) -> str:
     """Check apiVersion, kind and the keys; the ruleset's name."""
     report = reading.report
-    for key in LATER:
-        if key in root.keys:
-            reading.not_yet(key, root.keys[key])
-    reading.keys(root, KEYS, ("apiVersion", "kind", "name"))
+    reading.keys(root, RULESET)
     reading.text(root.items.get("description"), "description")
     kind, version = (
         reading.text(root.items.get("kind"), "kind"),

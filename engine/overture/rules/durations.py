@@ -6,7 +6,7 @@ import re
 
 from overture.rules.tree import Window
 
-_DURATION = re.compile(r"(\d{1,6})([smhdw])")
+DURATION = re.compile(r"(\d{1,6})([smhdw])")
 UNITS = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000}
 DAY = UNITS["d"]
 CALENDAR: dict[str, Window] = {
@@ -18,7 +18,7 @@ CALENDAR: dict[str, Window] = {
 
 def duration(text: str) -> int | None:
     """Milliseconds; None where it is no duration. A day is 24 hours, a week 7 days."""
-    found = _DURATION.fullmatch(text)
+    found = DURATION.fullmatch(text)
     return int(found[1]) * UNITS[found[2]] if found else None
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from overture.rules.condition import check_part, expression
 from overture.rules.historic import LONGEST_WINDOW
+from overture.rules.keys import JOIN
 from overture.rules.reach import conjuncts, walk
 from overture.rules.reading import Reading
 from overture.rules.rewrite import rewrite
@@ -34,7 +35,7 @@ class Joins(Reading):
         self.scope = scope
 
     def read(self, node: Mapping) -> Join | None:
-        if not self.keys(node, ("all", "within"), ("all", "within")):
+        if not self.keys(node, JOIN):
             return None
         within = self.text(node.items["within"], "within")
         ms = self.duration(within, "condition.duration") if within else 0

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from overture.rules.durations import duration
 from overture.rules.report import Report, did_you_mean
+from overture.rules.shapes import Shape
 from overture.rules.tree import Items, Literal, Node
 from overture.rules.yamltext import Mapping, Scalar, Sequence, YamlNode
 
 RULESET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+PRIORITY_LIMIT = 1000
+RULES_LIMIT = 500  # conflicts are looked for pair by pair
 FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
@@ -54,14 +57,15 @@ class Reading:
         self.report.add("ruleset.name", f"The name {name[:80]!r} cannot be used", where, f"Names match {names.pattern}")
         return False
 
-    def keys(self, mapping: Mapping, known: Collection[str], required: Collection[str] = ()) -> bool:
+    def keys(self, mapping: Mapping, shape: Shape) -> bool:
         """Refuse keys that mean nothing here and miss those that must be there; True if all that must be there is."""
         for name, key in mapping.keys.items():
-            if name not in known:
-                self.report.add(
-                    "ruleset.unknown_key", f"The key {name[:80]!r} means nothing here", key, did_you_mean(name, known)
-                )
-        missing = [name for name in required if name not in mapping.items]
+            if name in shape.later:
+                self.not_yet(name, key)
+            elif name not in shape.keys and shape.rest is None:
+                hint = did_you_mean(name, shape.keys)
+                self.report.add("ruleset.unknown_key", f"The key {name[:80]!r} means nothing here", key, hint)
+        missing = [name for name in shape.required if name not in mapping.items]
         for name in missing:
             self.report.add("ruleset.missing_key", f"The key {name!r} is missing", mapping)
         return not missing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from overture.model.fact import RESERVED_TYPES, TYPE_NAME
+from overture.rules.keys import DECAY, LIST, REQUIRES, SCORE, SESSIONS, TEMPLATE
 from overture.rules.reading import FIELD_NAME, NAME, Reading, literal
 from overture.rules.report import did_you_mean
 from overture.rules.ruleset import ListDecl, ScoreDecl, Sessions, TemplateDecl
@@ -11,8 +12,6 @@ from overture.rules.template import Use, check_template
 from overture.rules.tree import Place
 from overture.rules.types import DECLARABLE, Type, parse_type
 from overture.rules.yamltext import Mapping, Scalar, YamlNode
-
-REQUIRABLE = ("channels", "scores", "segments", "lists")
 
 
 class Sections(Reading):
@@ -37,10 +36,10 @@ class Sections(Reading):
         mapping = self.mapping(node, "requires")
         if mapping is None:
             return {}
-        self.keys(mapping, REQUIRABLE)
+        self.keys(mapping, REQUIRES)
         found: dict[str, tuple[str, ...]] = {}
         for section, names in mapping.items.items():
-            if section in REQUIRABLE:
+            if section in REQUIRES.keys:
                 texts = self.texts(names, f"Each of requires.{section}")
                 found[section] = tuple(text.text for text in texts)
                 self.places.update({f"requires/{section}/{text.text}": text.place for text in texts})
@@ -107,7 +106,7 @@ class Sections(Reading):
             decl = ScoreDecl(name)
             if mapping is not None:
                 items = mapping.items
-                self.keys(mapping, ("per", "min", "max", "decay"))
+                self.keys(mapping, SCORE)
                 per = self.text(items.get("per"), "per")
                 if per is not None and not self.name(per.text, per, FIELD_NAME):
                     per = None
@@ -130,7 +129,7 @@ class Sections(Reading):
     def _half_life(self, score: Mapping, low: float | None, high: float | None) -> int:
         """Of ``decay``, in ms; 0 where the score does not decay, or not so."""
         decay = self.body(score.items.get("decay"), "decay")
-        if decay is None or not self.keys(decay, ("half_life",), ("half_life",)):
+        if decay is None or not self.keys(decay, DECAY):
             return 0
         if (low or 0) > 0 or (high or 0) < 0:
             self.report.add("score.decay", "The score decays to 0, which its bounds exclude", score.keys["decay"])
@@ -143,7 +142,7 @@ class Sections(Reading):
             mapping = self.mapping(value, f"The list {name!r}")
             decl = ListDecl(name)
             if mapping is not None and mapping.items:
-                self.keys(mapping, ("channel", "purpose"), ("channel", "purpose"))
+                self.keys(mapping, LIST)
                 texts = [self.text(mapping.items.get(k), k) for k in ("channel", "purpose")]
                 channel, purpose = (t.text if t and self.name(t.text, t, NAME) else "" for t in texts)
                 decl = ListDecl(name, channel, purpose)
@@ -158,7 +157,7 @@ class Sections(Reading):
 
     def _sessions(self, node: YamlNode | None) -> Sessions | None:
         mapping = self.mapping(node, "sessions")
-        if mapping is None or not self.keys(mapping, ("idle", "types"), ("idle",)):
+        if mapping is None or not self.keys(mapping, SESSIONS):
             return None
         self.places["sessions"] = self.root.keys["sessions"].place
         text = self.text(mapping.items["idle"], "idle")
@@ -177,7 +176,7 @@ class Sections(Reading):
             mapping = self.body(value, f"The template {name!r}")
             if mapping is None:
                 continue
-            self.keys(mapping, ("subject", "text", "html"))
+            self.keys(mapping, TEMPLATE)
             if all(_blank(mapping.items.get(part)) for part in ("text", "html")):
                 self.report.add("template.empty", f"The template {name!r} has no text and no html", key)
             parts: dict[str, str] = {}

@@ -9,11 +9,8 @@ from overture.rules.reading import Reading
 from overture.rules.report import Report
 from overture.rules.yamltext import Mapping, Scalar, Sequence, YamlNode
 from overture.trial.document import Claim, Kind, Named
+from overture.trial.keys import EXPECT, MESSAGE
 from overture.trial.values import named, plain
-
-KEYS = ("scores", "traits", "segments", "lists", "sent", "facts", "issued", "suppressed", "error")
-MESSAGE_KEYS = ("channel", "template", "purpose", "to", "rule", "subject", "text", "html")
-"""What can be said of a message: ``to`` is where it went; ``text`` and ``html`` are a part of its body."""
 
 
 class Claims(Reading):
@@ -37,9 +34,7 @@ class Claims(Reading):
         body = self.mapping(node, "expect")
         if body is None:
             return None
-        if "journey" in body.keys:
-            self.not_yet("journeys", body.keys["journey"])
-        self.keys(body, (*KEYS, "journey"))
+        self.keys(body, EXPECT)
         return tuple(claim for name, value in body.items.items() for claim in self.about(name, value, body.keys[name]))
 
     def about(self, what: str, node: YamlNode, key: Scalar) -> Iterator[Claim]:
@@ -101,7 +96,7 @@ class Claims(Reading):
         for item in node.items:
             message = self.body(item, "A message")
             if message is not None:
-                self.keys(message, MESSAGE_KEYS)
+                self.keys(message, MESSAGE)
                 texts = {name: self.text(value, name) for name, value in message.items.items()}
                 expected.append({name: text.text for name, text in texts.items() if text is not None})
         return expected

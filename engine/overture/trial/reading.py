@@ -10,10 +10,10 @@ from overture.rules.reading import RULESET_NAME
 from overture.rules.report import Report
 from overture.rules.yamltext import Sequence, YamlNode, read
 from overture.trial.document import Expect, Given, Trial
+from overture.trial.keys import TEST, TEST_DOCUMENT
 from overture.trial.steps import Steps
 from overture.trial.values import instant, milliseconds_of, named, plain
 
-KEYS = ("name", "at", "contact", "rulesets", "steps")
 START = "2026-01-05T12:00:00Z"  # where the clock of a test without `at` starts: a Monday
 CONTACT = "contact"  # the id of a contact that is given none
 
@@ -33,7 +33,7 @@ def inspect_tests(text: str) -> tuple[tuple[Trial, ...], list[Diagnostic]]:
         root = read(text, report)
         reader = _Tests(report)
         body = reader.body(root, "A test document")
-        if body is not None and reader.keys(body, ("tests",), ("tests",)):
+        if body is not None and reader.keys(body, TEST_DOCUMENT):
             tests = reader.read(body.items["tests"])
     return () if report.failed else tuple(tests), report.ordered()
 
@@ -53,7 +53,7 @@ class _Tests(Steps):
 
     def test(self, node: YamlNode) -> Trial | None:
         body = self.body(node, "A test")
-        if body is None or not self.keys(body, KEYS, ("name", "steps")):
+        if body is None or not self.keys(body, TEST):
             return None
         name = self.text(body.items["name"], "name")
         at = instant(self, body.items["at"]) if "at" in body.items else milliseconds_of(START)

@@ -16,11 +16,10 @@ from overture.rules.scope import BUILT_IN
 from overture.rules.yamltext import Mapping, Scalar, Sequence, YamlNode
 from overture.trial.claims import Claims
 from overture.trial.document import Advance, Expect, Show, Step
+from overture.trial.keys import ADVANCE, FACT, STEP
 from overture.trial.values import child, instant, named, plain
 
 _CAPS = Caps()
-KEYS = ("fact", "backfill", "advance", "expect")
-_OWN = ("type", "id", "occurred_at")  # of a fact; any other key is a property
 _OUTCOMES = tuple(name for name in BUILT_IN if name.startswith("message."))
 _YEAR_9999 = 253_402_300_799_999
 
@@ -52,8 +51,8 @@ class Steps(Reading):
         body = self.body(node, "A step")
         if body is None:
             return None
-        self.keys(body, KEYS)
-        if body.keys.keys() - set(KEYS):
+        self.keys(body, STEP)
+        if body.keys.keys() - STEP.keys.keys():
             return None  # what it was meant to be is not known
         which = [name for name in ("fact", "advance", "expect") if name in body.items]
         if len(which) != 1 or ("backfill" in body.items and which != ["fact"]):
@@ -70,15 +69,15 @@ class Steps(Reading):
 
     def fact(self, node: YamlNode, backfill: YamlNode | None, at: int, contact: str) -> Show | None:
         body = self.body(node, "A fact")
-        if body is None or not self.keys(body, body.keys, ("type",)):
+        if body is None or not self.keys(body, FACT):
             return None
         history = isinstance(backfill, Scalar) and backfill.value is True
         if backfill is not None and not (isinstance(backfill, Scalar) and isinstance(backfill.value, bool)):
             self.report.add("ruleset.shape", "backfill is true or false", backfill)
         values = {name: plain(value) for name, value in body.items.items()}
-        fact = {name: value for name, value in values.items() if name in _OWN} | {
+        fact = {name: value for name, value in values.items() if name in FACT.keys} | {
             "contact": {"user_id": contact},
-            "properties": {name: value for name, value in values.items() if name not in _OWN},
+            "properties": {name: value for name, value in values.items() if name not in FACT.keys},
         }
         draft = self.draft(fact, at, body)
         if draft is None:
@@ -102,7 +101,7 @@ class Steps(Reading):
 
     def advance(self, node: YamlNode, at: int) -> Advance | None:
         if isinstance(node, Mapping):
-            to = instant(self, node.items["to"]) if self.keys(node, ("to",), ("to",)) else None
+            to = instant(self, node.items["to"]) if self.keys(node, ADVANCE) else None
             if to is not None and to < at:
                 self.report.add("test.backwards", "The clock of the test is past that", node.items["to"])
             return Advance(to, node.place) if to is not None else None

@@ -1,0 +1,172 @@
+# ruff: noqa: E501 - one key is one row of a table
+"""Every key of a ruleset document, in tables: what the reader takes, what editors show, in which order `fmt` writes it."""
+
+from __future__ import annotations
+
+from overture.model.fact import TYPE_NAME
+from overture.rules.durations import DURATION
+from overture.rules.reading import FIELD_NAME, NAME, PRIORITY_LIMIT, RULES_LIMIT, RULESET_NAME
+from overture.rules.shapes import Key, Schema, Shape, matching, named, some
+from overture.rules.tree import ORDINALS
+from overture.rules.types import DECLARABLE
+
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number", "minimum": -(2**53), "maximum": 2**53}
+SPAN: Schema = {**matching(DURATION), "examples": ["30m", "12h", "7d"]}
+CONDITION: Schema = {"type": "string", "minLength": 1}
+PLAIN: Schema = {"anyOf": [TEXT, NUMBER, {"type": "boolean"}]}
+VALUE: Schema = {"anyOf": [*PLAIN["anyOf"], {"type": "array", "maxItems": 500, "items": PLAIN}]}
+TYPE: Schema = {"enum": [f"{kind}{mark}" for kind in DECLARABLE for mark in ("", "?")]}
+ACTION_LIST: Schema = {"$ref": "#/$defs/actions"}
+NAMED: Schema = matching(NAME)
+
+_ABOUT = Key("What it is for, to people.", TEXT)
+
+
+def _one_of(one: str, other: str) -> Schema:
+    return {"oneOf": [{"required": [one]}, {"required": [other]}]}
+
+
+REQUIRES = Shape({
+    "channels": Key("Channels that messages of this ruleset go through.", some(NAMED)),
+    "scores": Key("Scores that another ruleset declares.", some(NAMED)),
+    "segments": Key("Segments that another ruleset declares.", some(NAMED)),
+    "lists": Key("Lists that another ruleset declares.", some(NAMED)),
+})  # fmt: skip
+
+DECAY = Shape({
+    "half_life": Key("In each such span the score loses half of itself.", SPAN, required=True),
+})  # fmt: skip
+
+SCORE = Shape({
+    "per": Key("A field of the fact: the score is kept for each of its values.", matching(FIELD_NAME)),
+    "min": Key("It never falls below.", NUMBER),
+    "max": Key("It never rises above.", NUMBER),
+    "decay": Key("How it fades with time.", DECAY.schema()),
+})  # fmt: skip
+
+LIST = Shape({
+    "channel": Key("With `purpose`: joining needs the contact's consent to it on this channel.", NAMED, required=True),
+    "purpose": Key("What the consent must be for.", NAMED, required=True),
+})  # fmt: skip
+
+SESSIONS = Shape({
+    "idle": Key("Facts of a contact without a pause as long as this are one visit.", SPAN, required=True),
+    "types": Key("The fact types that make up a visit; by default whatever apps send.", some(matching(TYPE_NAME))),
+})  # fmt: skip
+
+TEMPLATE = Shape({
+    "subject": Key("What an e-mail's subject says.", TEXT),
+    "text": Key("The message as plain text, with `{{ … }}` and `{% if … %}`.", TEXT),
+    "html": Key("The message as HTML, with `{{ … }}` and `{% if … %}`.", TEXT),
+}, beyond={"anyOf": [{"required": ["text"]}, {"required": ["html"]}]})  # fmt: skip
+
+# --- actions -----------------------------------------------------------------------------------------------------
+
+SCORE_ACTION = Shape({
+    "name": Key("The score.", TEXT, required=True),
+    "add": Key("How many points more: a number, or an expression after `=`.", VALUE),
+    "set": Key("What it is from now on.", VALUE),
+    "per": Key("The key, in place of the field that the declaration names.", VALUE),
+}, beyond=_one_of("add", "set"))  # fmt: skip
+
+SET_ACTION = Shape({}, rest=VALUE, beyond={"propertyNames": {"pattern": matching(FIELD_NAME)["pattern"]}})
+
+ASSERT_ACTION = Shape({
+    "type": Key("The type of the fact that is derived.", TEXT, required=True),
+    "properties": Key("Its fields.", named(FIELD_NAME, VALUE)),
+})  # fmt: skip
+
+SEGMENT_ACTION = Shape({
+    "enter": Key("The contact comes into this segment.", TEXT),
+    "leave": Key("The contact goes out of this segment.", TEXT),
+}, beyond=_one_of("enter", "leave"))  # fmt: skip
+
+LIST_ACTION = Shape({
+    "add": Key("The contact joins this list, with the consent that it asks for.", TEXT),
+    "remove": Key("The contact leaves this list.", TEXT),
+}, beyond=_one_of("add", "remove"))  # fmt: skip
+
+ISSUE_ACTION = Shape({
+    "kind": Key("What the code is for; templates read it as `issued.<kind>.code`.", matching(FIELD_NAME), required=True),
+}, rest=VALUE, beyond={"propertyNames": {"pattern": matching(FIELD_NAME)["pattern"], "not": {"const": "code"}}})  # fmt: skip
+
+SEND_ACTION = Shape({
+    "channel": Key("Through which channel.", TEXT),
+    "template": Key("What it says.", TEXT, required=True),
+    "purpose": Key("What the contact must have agreed to; `transactional` needs no consent.", NAMED),
+    "to": Key("Another address than the contact's own.", TEXT),
+}, beyond={"required": ["channel", "template", "purpose"]})  # fmt: skip
+
+ACTION = Shape({
+    "score": Key("Add points to a score, or set it.", SCORE_ACTION.schema()),
+    "set": Key("Set traits of the contact.", SET_ACTION.schema()),
+    "unset": Key("Remove traits of the contact.", some(matching(FIELD_NAME))),
+    "assert": Key("Derive a fact about the same contact; it goes through the rules in the same step.", ASSERT_ACTION.schema()),
+    "segment": Key("Move the contact into or out of a segment that has no condition.", SEGMENT_ACTION.schema()),
+    "list": Key("Put the contact on a list, or take it off.", LIST_ACTION.schema()),
+    "issue": Key("Make one unique code.", ISSUE_ACTION.schema()),
+    "send": Key("Send a message.", SEND_ACTION.schema()),
+}, later=("start", "stop", "run", "task", "call"), beyond={"minProperties": 1, "maxProperties": 1})  # fmt: skip
+
+# --- rules and segments ------------------------------------------------------------------------------------------
+
+JOIN = Shape({
+    "all": Key(
+        "Two to four facts that must come, in this order by when they occurred.",
+        {
+            "type": "array",
+            "minItems": 2,
+            "maxItems": len(ORDINALS),
+            "prefixItems": [
+                Shape({ordinal: Key("Which fact; it may read the fields of those before it.", CONDITION, required=True)}).schema()
+                for ordinal in ORDINALS
+            ],
+        },
+        required=True,
+    ),
+    "within": Key("From the first to the last at most this long.", SPAN, required=True),
+})  # fmt: skip
+
+WHILE = Shape({
+    "description": _ABOUT,
+    "while": Key("What the rule does holds as long as this condition over the contact holds.", CONDITION, required=True),
+    "priority": Key("Rules fire highest first.", {"type": "integer", "minimum": -PRIORITY_LIMIT, "maximum": PRIORITY_LIMIT}),
+    "then": Key("What holds, and is taken back: points, traits, lists.", ACTION_LIST, required=True),
+})  # fmt: skip
+
+RULE = Shape({
+    "description": _ABOUT,
+    "when": Key("On which facts of which contacts it fires.", {"anyOf": [CONDITION, JOIN.schema()]}, required=True),
+    "while": Key("In place of `when`: what the rule does holds as long as this condition over the contact holds.", CONDITION),
+    "priority": WHILE.keys["priority"],
+    "once_per": Key("How often for one contact: `contact` (once), a duration, or an expression: once for each value.", TEXT),
+    "then": Key("What it does.", ACTION_LIST, required=True),
+})  # fmt: skip
+
+SEGMENT = Shape({
+    "description": _ABOUT,
+    "when": Key("Who is in it: a condition over the contact. Without one, rules move contacts in and out.", CONDITION),
+    "on_enter": Key("What is done when a contact comes in.", ACTION_LIST),
+    "on_leave": Key("What is done when a contact goes out.", ACTION_LIST),
+})  # fmt: skip
+
+# --- the document ------------------------------------------------------------------------------------------------
+
+RULESET = Shape({
+    "apiVersion": Key("The version of the language.", {"const": "overture/v1"}, required=True),
+    "kind": Key("What the document is.", {"const": "Ruleset"}, required=True),
+    "name": Key("The ruleset's name; a later document of the same name is a new revision of it.", matching(RULESET_NAME), required=True),
+    "description": _ABOUT,
+    "requires": Key("What other rulesets and the installation provide.", REQUIRES.schema(empty=True)),
+    "facts": Key("Fact types that the rules name, with their fields and the types of these.", named(TYPE_NAME, named(FIELD_NAME, TYPE))),
+    "traits": Key("Traits of a contact that are read or written here, with their types.", named(FIELD_NAME, TYPE)),
+    "consts": Key("Values written once and read as `consts.<name>`.", named(FIELD_NAME, VALUE)),
+    "scores": Key("Numbers that rules add up, one for each contact or one for each value of a key.", named(NAME, SCORE.schema(empty=True))),
+    "lists": Key("Static lists, with the consent that joining needs.", named(NAME, {"anyOf": [LIST.schema(), {"type": ["object", "null"], "maxProperties": 0}]})),
+    "sessions": Key("How facts make up visits; when one ends, `session.ended` is derived.", SESSIONS.schema(empty=True)),
+    "rules": Key("When a fact comes, do this.", {**named(NAME, {"if": {"required": ["while"]}, "then": WHILE.schema(), "else": RULE.schema()}), "maxProperties": RULES_LIMIT}),
+    "segments": Key("Groups that a contact is in or not.", named(NAME, SEGMENT.schema(empty=True))),
+    "templates": Key("What messages say.", named(NAME, TEMPLATE.schema())),
+    "tests": Key("What must come of which facts; it decides nothing.", {"type": "array"}),
+}, later=("journeys", "scripts", "forms"))  # fmt: skip
