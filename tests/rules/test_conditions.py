@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+import threading
 import time
 
 import pytest
@@ -226,6 +229,49 @@ def test_hostile_text_is_a_diagnostic(source: str, scope: Scope) -> None:
     assert found
     assert all(d.line == 1 or "\n" in source for d in found)
     assert time.monotonic() - started < 5  # not a measurement: a runaway would take minutes
+
+
+class _Finalized:
+    """Garbage that runs Python when it is collected, in the middle of whatever another thread allocates."""
+
+    def __init__(self) -> None:
+        self.circle = self
+
+    def __del__(self) -> None:
+        for _ in range(50):
+            pass
+
+
+def test_expressions_are_parsed_in_several_threads_at_once() -> None:
+    source = " and ".join(f"fact.x{i} == {i}" for i in range(60))
+    wrong: list[BaseException] = []
+
+    def deep(frames: int) -> None:
+        if frames:
+            return deep(frames - 1)
+        for _ in range(100):
+            try:
+                parse(source)
+            except BaseException as error:
+                wrong.append(error)
+        return None
+
+    def litter() -> None:
+        while any(thread.is_alive() for thread in threads):
+            _Finalized()
+
+    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+    sys.setswitchinterval(1e-6)
+    gc.set_threshold(5)
+    try:
+        threads = [threading.Thread(target=deep, args=(frames,)) for frames in (0, 50, 20)]
+        for thread in threads:
+            thread.start()
+        litter()
+    finally:
+        sys.setswitchinterval(interval)
+        gc.set_threshold(*threshold)
+    assert wrong == []
 
 
 def parse(source: str) -> Node:

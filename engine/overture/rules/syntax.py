@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import threading
 import warnings
 from collections.abc import Collection, Mapping
 from typing import Literal as OneOf
@@ -48,6 +49,7 @@ _ARITHMETIC: dict[type[ast.operator], Operator] = {
     ast.Div: "/",
     ast.Mod: "%",
 }
+_PARSING = threading.Lock()  # Python 3.11 loses count of its own depth where two threads parse at once: SystemError
 _PREFIX = re.compile(r"\w*$")
 _NAMED_VALUES = {
     "true": "True",
@@ -118,7 +120,8 @@ class _Translator:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # "\d" in a pattern is an author's business
-                tree = ast.parse(self.text, mode="eval")
+                with _PARSING:
+                    tree = ast.parse(self.text, mode="eval")
         except SyntaxError as error:
             # Offset 0 is how Python says that the text ended too early.
             at = error.offset - 1 if error.offset else len(self.text)
