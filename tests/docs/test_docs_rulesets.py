@@ -15,7 +15,9 @@ from overture.decide.limits import DEPTH_LIMIT
 from overture.match import compile_condition
 from overture.match.functions import FUNCTIONS as MATCHED
 from overture.model import Contact, Fact, Step
-from overture.rules import actions, inspect, link, load, reading, syntax, template, yamltext
+from overture.model.series import LONGEST
+from overture.rules import actions, historic, inspect, link, load, reading, syntax, template, yamltext
+from overture.rules.durations import DAY
 from overture.rules.keys import ACTION, REQUIRES, RULESET
 from overture.rules.reading import Reading
 from overture.rules.report import Report
@@ -130,6 +132,8 @@ def test_the_limits_are_the_codes():
         "parts of an expression": syntax.NODE_LIMIT,
         "nesting of an expression": syntax.DEPTH_LIMIT,
         "a text literal": syntax.TEXT_LIMIT,
+        "a window of history": historic.LONGEST_WINDOW // DAY,
+        "facts counted in a window": LONGEST,
         "a template": template.SOURCE_LIMIT,
         "a tag in a template": template.TAG_LIMIT,
         "conditions in a template": template.CONDITIONS_LIMIT,

@@ -6,7 +6,7 @@ import re
 
 from overture.rules.tree import Window
 
-DURATION = re.compile(r"(\d{1,6})([smhdw])")
+DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
 UNITS = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000}
 DAY = UNITS["d"]
 CALENDAR: dict[str, Window] = {

@@ -45,18 +45,20 @@ def spell(node: Node) -> str:
         case Call("local", (instant, Literal(value))):
             return f"local({spell(instant)}).{value}"
         case Call(name, (receiver, *rest)) if name in METHODS:
-            return f"{_operand(receiver)}.{name}({', '.join(spell(a) for a in rest)})"
+            number = isinstance(receiver, Literal) and not isinstance(receiver.value, str)
+            said = f"({spell(receiver)})" if number else _operand(receiver)
+            return f"{said}.{name}({', '.join(spell(a) for a in rest)})"
         case Call(name, arguments):
             return f"{name}({', '.join(spell(a) for a in arguments)})"
         case History(kind, series, window):
-            said = [_text(series.type)]
+            given = [_text(series.type)]
             if series.field:
-                said.append(_text(".".join(series.field)))
+                given.append(_text(".".join(series.field)))
             if window is not None:
-                said.append(f"within={_text(window_text(window))}")
+                given.append(f"within={_text(window_text(window))}")
             if series.where is not None:
-                said.append(f"where={_text(spell(series.where))}")
-            return f"{kind}({', '.join(said)})"
+                given.append(f"where={_text(spell(series.where))}")
+            return f"{kind}({', '.join(given)})"
         case Decaying(field):
             return spell(field)
 
