@@ -123,6 +123,13 @@ def test_before_the_period_both_sides_are_the_baseline(past: Past):
     assert answer.summary["contacts"] == {"recorded": 3, "compared": 2, "changed": 1, "detailed": 1}
 
 
+def test_a_contact_that_came_later_is_none(past: Past):
+    month(past)
+    answer = past.backtest(SCORING, until="2026-01-02T00:00:00Z")
+    assert answer.summary["contacts"] == {"recorded": 1, "compared": 1, "changed": 0, "detailed": 0}
+    assert answer.summary["facts"]["after"] == 4
+
+
 def test_a_period_goes_by_when_a_fact_took_effect(past: Past):
     late = START + 20 * DAY
     history = [

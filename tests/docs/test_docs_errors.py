@@ -15,7 +15,7 @@ from overture.rules.scope import BUILT_IN
 PAGE = page("errors.md")
 DOTTED = re.compile(r"[a-z][a-z_]*\.[a-z][a-z0-9_]*")
 ROOTS = {"OvertureError", "EgressRefused"}
-VALUES = {"Rejected", "Handed", "respond", "_later"}  # what else carries a code: results, and two helpers
+VALUES = {"Rejected", "Handed", "BacktestError", "respond", "_later", "fail"}  # what else carries a code
 TREES = list(modules())
 
 

@@ -180,6 +180,27 @@ async def test_a_ruleset_with_errors_names_each(admin: ClientSession):
     assert await get(admin, "/v1/rulesets/scoring/check", "POST", data=b"fine") == (200, {"warnings": []})
 
 
+async def test_a_backtest_from_start_to_end(admin: ClientSession, memory: Memory):
+    async with admin.post("/v1/rulesets/vip/backtest?since=30d&baseline=recorded", data="name: vip") as response:
+        assert (response.status, response.headers["Location"]) == (202, "/v1/backtests/bt-1")
+        assert (await response.json())["state"] == "running"
+    asked = memory.calls[-1]
+    assert (asked["name"], asked["text"]) == ("vip", "name: vip")
+    assert (asked["query"].since, asked["query"].until, asked["query"].baseline) == ("30d", "", "recorded")
+    status, job = await get(admin, "/v1/backtests/bt-1")
+    assert (status, job["progress"], job["summary"], job["error"]) == (200, {"facts": 1, "of": 2}, None, None)
+    _, first = await get(admin, "/v1/backtests/bt-1/contacts?limit=3")
+    _, second = await get(admin, f"/v1/backtests/bt-1/contacts?limit=3&cursor={first['next']}")
+    assert [c["contact"] for c in first["items"] + second["items"]] == ["c0", "c1", "c2", "c3", "c4"]
+    assert second["next"] is None
+    status, problem = await get(admin, "/v1/backtests/bt-1/contacts?cursor=-1")
+    assert (status, problem["code"]) == (400, "request.query")
+    status, problem = await get(admin, "/v1/rulesets/vip/backtest?baseline=mine", "POST")
+    assert (status, problem["code"]) == (400, "request.query")
+    assert await get(admin, "/v1/backtests/bt-1", "DELETE") == (200, {"id": "bt-1"})
+    assert memory.calls[-1] == {"removed": "bt-1"}
+
+
 async def test_health(site: str, memory: Memory):
     async with ClientSession(site) as client:
         assert await get(client, "/healthz") == (200, {"status": "ok"})

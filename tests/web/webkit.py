@@ -10,6 +10,7 @@ from overture.model import Contact, Diagnostic, Draft, Fact, Refused, Trace
 from overture.rules import RulesetInvalid
 from overture.trial.results import Coverage, Result
 from overture.web import Page, Receipt, RulesetState, Services, StoredRevision
+from overture.web.backtested import Backtest, BacktestProgress, BacktestQuery
 from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery, SampleView
 
 KEYS = {
@@ -47,7 +48,9 @@ class Memory:
     is_ready: bool = True
 
     def services(self) -> Services:
-        return Services(self, self, self, MemoryMessages(self), MemoryRulesets(self), self, self, self)
+        return Services(
+            self, self, self, MemoryMessages(self), MemoryRulesets(self), self, self, self, MemoryBacktests(self)
+        )
 
     def _may_fail(self) -> None:
         if self.fail is not None:
@@ -113,6 +116,27 @@ class MemoryMessages:
 
     async def retry(self, id: str) -> bool:
         return id == "m1"
+
+
+@dataclass
+class MemoryBacktests:
+    memory: Memory
+
+    async def start(self, name: str, text: str, query: BacktestQuery) -> Backtest:
+        self.memory.calls.append({"name": name, "text": text, "query": query})
+        return await self.get("bt-1")
+
+    async def get(self, id: str) -> Backtest:
+        progress = BacktestProgress(1, 2)
+        at = "2026-03-27T10:00:00.000Z"
+        return Backtest(id, "running", at, {"vip": "r1"}, "30d", "", "active", progress, None, None)
+
+    async def contacts(self, id: str, start: int, limit: int) -> tuple[list[dict[str, Any]], int | None]:
+        found = [{"contact": f"c{n}"} for n in range(start, 5)]
+        return found[:limit], start + limit if limit < len(found) else None
+
+    async def remove(self, id: str) -> None:
+        self.memory.calls.append({"removed": id})
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import secrets
 import sys
 from collections.abc import Collection
@@ -140,11 +141,13 @@ class Jobs:
                 job.fail("backtest.failed", f"Its process cannot be run: {error}", "See the server's log.")
 
     async def _run(self, job: Job, spec: Spec) -> None:
+        # Neither settings nor keys are its business, and modules lying about in the working directory are not its code.
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("OVERTURE_")}
         said = job.directory / "said"
         with said.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "overture.backtest",
-                stdin=asyncio.subprocess.PIPE, stdout=output, stderr=output,
+                sys.executable, "-P", "-m", "overture.backtest",
+                env=environ, stdin=asyncio.subprocess.PIPE, stdout=output, stderr=output,
             )  # fmt: skip
         try:
             assert process.stdin is not None

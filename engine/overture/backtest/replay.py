@@ -221,7 +221,7 @@ class Replay:
 
     def _end(self, name: str, pair: Pair) -> None:
         """The period ends for a contact; one that became part of another is told as that."""
-        if pair.baseline.merged_into:
+        if pair.baseline.merged_into or not pair.baseline.seq:  # or came later
             return
         last = self._period.until - 1
         if any(side is not None and 0 < side.due <= last for side in (pair.baseline, pair.candidate)):

@@ -81,6 +81,7 @@ def backtest(spec: Spec) -> None:
                 replay.feed(recorded.fact, recorded.version)
             replay.end_partition()
         replay.finish()
+        pace.finish()
     finally:
         scratch.close()
         job.scratch.unlink()
@@ -149,6 +150,10 @@ class _Pace:
                 self._facts += LOOK_EVERY if self.of else 0
                 if time.monotonic() - self._told >= TOLD_EVERY:
                     self._tell()
+
+    def finish(self) -> None:
+        self._facts = self.of
+        self._tell()
 
     def _tell(self) -> None:
         if self._job.cancelled:

@@ -68,6 +68,22 @@ class Client:
     def rollback(self, name: str) -> dict[str, Any]:
         return self._call("POST", f"/v1/rulesets/{quote(name)}/rollback")
 
+    def backtest(self, name: str, text: str, where: Where = str, **query: str) -> dict[str, Any]:
+        asked = urlencode({name: value for name, value in query.items() if value})
+        path = f"/v1/rulesets/{quote(name)}/backtest?{asked}"
+        return self._call("POST", path, text.encode(), "application/yaml", where)
+
+    def look_at_backtest(self, id: str) -> dict[str, Any]:
+        return self._call("GET", f"/v1/backtests/{quote(id)}")
+
+    def contacts_of_backtest(self, id: str, cursor: str) -> dict[str, Any]:
+        return self._call(
+            "GET", f"/v1/backtests/{quote(id)}/contacts?limit=500" + (f"&cursor={cursor}" if cursor else "")
+        )
+
+    def remove_backtest(self, id: str) -> dict[str, Any]:
+        return self._call("DELETE", f"/v1/backtests/{quote(id)}")
+
     def explain(self, contact: str, **query: str) -> dict[str, Any]:
         asked = urlencode({name: value for name, value in query.items() if value})
         return self._call("GET", f"/v1/contacts/{quote(contact, safe='')}/explain?{asked}")

@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import cyclopts
 from cyclopts import Parameter
@@ -158,6 +158,48 @@ def deploy(*files: Path, url: Url = None, activate: bool = True, as_json: Json =
                 console.print(f"{each.source.file}: {revision['name']} {revision['revision']} {state}", markup=False)
     if as_json:
         print(json.dumps(done))
+    return 0
+
+
+@app.command
+def backtest(
+    *files: Path,
+    since: str = "",
+    until: str = "",
+    baseline: Literal["active", "recorded"] = "active",
+    out: Path | None = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> int:
+    """Compare what rulesets would have done with recorded facts to what is active. Nothing is deployed, nothing sent.
+
+    Parameters
+    ----------
+    since
+        Where the period begins: an instant, or a duration back from its end, such as 30d. Else with the record.
+    until
+        Where it ends: an instant, or a duration back from the last recorded fact. Else with that.
+    baseline
+        What is active now, or as recorded: what was active at each fact.
+    out
+        Also write the summary and all contacts that differ, one JSON object a line.
+    """
+    from overture.cli.backtest import backtest as run
+    from overture.cli.backtest import contacts, show, write
+
+    found = deployables(files)
+    if not all(each.name for each in found):
+        report([document for each in found for document in each.documents], console, as_json=as_json)
+        return REFUSED_INPUT
+    with _client(url) as client:
+        quiet = Console(stderr=True, quiet=as_json)
+        id, summary = run(client, found, quiet if as_json else console, since=since, until=until, baseline=baseline)
+        if out is not None:
+            write(out, summary, contacts(client, id))
+        if as_json:
+            print(json.dumps(summary, sort_keys=True))
+        else:
+            show(summary, contacts(client, id), console)
     return 0
 
 

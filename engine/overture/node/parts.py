@@ -7,9 +7,11 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from overture.backtest import Jobs
 from overture.delivery.attempt import Attempt
 from overture.delivery.loop import Deliverer
 from overture.delivery.templates import Templates
+from overture.node.backtesting import BacktestService
 from overture.node.channels import tell_failures
 from overture.node.explaining import ExplainService
 from overture.node.facts import FactService
@@ -51,12 +53,14 @@ class Parts:
     services: Services
     plugins: PluginManager
     channels: Mapping[str, HostedChannel]
+    backtests: Jobs
     worker: Worker | None = None
     deliverer: Deliverer | None = None
 
     async def close(self) -> None:
         for channel in self.channels.values():
             await channel.close()
+        await self.backtests.close()
         await self.wire.close()
         await self.reader.close()
 
@@ -98,6 +102,7 @@ async def assemble(
     tell_failures(plugins)
     asked = Plans(registry, "reference")  # of the past: versions that the worker has long left behind
     past = Past(wire, settings.data_dir / "archive", n, asked.program)
+    backtests = Jobs(settings.data_dir, registry, url, n, plugins.channels)
     services = Services(
         facts=FactService(log, identity, replies, gauges, settings.max_lag),
         contacts=ContactService(contacts, identity, registry, asked),
@@ -106,6 +111,7 @@ async def assemble(
         rulesets=rulesets,
         keys=keys,
         explanations=ExplainService(contacts, outbox, registry, asked, past, RuleSamples(wire, n)),
+        backtests=BacktestService(backtests),
         health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels),
     )
-    return Parts(wire, reader, replies, gauges, keys, services, plugins, channels, worker, deliverer)
+    return Parts(wire, reader, replies, gauges, keys, services, plugins, channels, backtests, worker, deliverer)

@@ -30,7 +30,7 @@ _TAGS = re.compile(rf"[\s,]*{_TAG}(?:\s*,[\s,]*{_TAG})*[\s,]*")
 )
 async def put(call: Call) -> web.Response:
     """Keep a document as a revision. It does not become active; 200 where this revision was kept before."""
-    kept = await call.services.rulesets.put(call.path("name"), await _document(call))
+    kept = await call.services.rulesets.put(call.path("name"), await document_of(call))
     body = shapes.RevisionAnswer(kept.name, kept.revision, kept.active, list(kept.warnings))
     return answer(body, 201 if kept.new else 200, _etag(kept.revision))
 
@@ -44,7 +44,7 @@ async def put(call: Call) -> web.Response:
 )
 async def check(call: Call) -> web.Response:
     """All findings about a document; nothing is kept. 422 where it has errors."""
-    ruleset, diagnostics = call.services.rulesets.check(await _document(call))
+    ruleset, diagnostics = call.services.rulesets.check(await document_of(call))
     if ruleset is None:
         raise RulesetInvalid(diagnostics)
     return answer(shapes.CheckAnswer(diagnostics))
@@ -63,7 +63,7 @@ async def test(call: Call) -> web.Response:
 
     The body is a ruleset with tests, or tests alone for a revision that is kept.
     """
-    document = await _document(call)
+    document = await document_of(call)
     return answer(await call.services.rulesets.test(call.path("name"), document, call.query.revision))
 
 
@@ -122,7 +122,8 @@ async def traces(call: Call) -> web.Response:
     return answer(await call.services.explanations.samples(f"{call.path('name')}/{call.path('rule')}", call.query))
 
 
-async def _document(call: Call) -> str:
+async def document_of(call: Call) -> str:
+    """The body as text. Raises Refused ``ruleset.not_utf8``, and what reading it raises."""
     body = await call.bodies.read(call.request, _CAP)
     try:
         return body.decode("utf-8-sig")

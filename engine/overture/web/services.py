@@ -10,6 +10,7 @@ import msgspec
 
 from overture.model import Contact, Diagnostic, Draft, Trace
 from overture.trial.results import Result
+from overture.web.backtested import Backtests
 from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery
 
 
@@ -151,3 +152,4 @@ class Services:
     keys: Keys
     health: Health
     explanations: Explanations
+    backtests: Backtests
