@@ -7,10 +7,24 @@ from fractions import Fraction
 from typing import Any
 
 import re2
+from momentkit import ZONES, naive_start
 
-from overture.model import Contact, Fact
+from overture.model import Contact, Fact, Series
 from overture.rules.ruleset import Rule
-from overture.rules.tree import And, Arithmetic, Call, Compare, Field, Items, Literal, Node, Not, Or
+from overture.rules.tree import (
+    And,
+    Arithmetic,
+    Call,
+    Compare,
+    Decaying,
+    Field,
+    History,
+    Items,
+    Literal,
+    Node,
+    Not,
+    Or,
+)
 
 
 class Names(frozenset[str]):
@@ -96,8 +110,44 @@ def value(node: Node, fact: Fact, contact: Contact) -> Any:
         return compared(node.op, of(node.left), of(node.right))
     if isinstance(node, Arithmetic):
         return calculated(node.op, of(node.left), of(node.right))
+    if isinstance(node, History):
+        return remembered(node, contact)
+    if isinstance(node, Decaying):
+        return faded(node, contact)
     assert isinstance(node, Call)
+    if node.name in ("now", "age"):
+        return contact.clock if node.name == "now" else calculated("-", contact.clock, of(node.arguments[0]))
     return called(node.name, [of(a) for a in node.arguments])
+
+
+def remembered(node: History, contact: Contact) -> Any:
+    series = contact.history.get(node.series.id, Series())
+    if node.kind in ("last", "first"):
+        return getattr(series, node.kind) if series.n else None
+    if node.window is None:
+        answer = {"count": series.n, "seen": series.n > 0, "total": series.total}[node.kind]
+    else:
+        begin = contact.clock - node.window.ms
+        if node.window.calendar:
+            zone = contact.traits.get("timezone")
+            known = kind(zone) == "text" and zone in ZONES
+            begin = naive_start(contact.clock, node.window.calendar, zone if known else "UTC") - 1
+        inside = [i for i, at in enumerate(series.at) if at > begin]
+        answer = {"count": len(inside), "seen": bool(inside)}.get(node.kind)
+        if answer is None:
+            answer = sum(Fraction(series.values[i]) for i in inside)
+    return round(float(answer), 6) if node.kind == "total" else answer
+
+
+def faded(node: Decaying, contact: Contact) -> Any:
+    value, since = contact.scores.get(node.field.path[1], 0), contact.stamps.get(node.field.path[1], 0)
+    for key in node.field.path[2:]:
+        value = value.get(key, 0) if isinstance(value, dict) else 0
+        since = since.get(key, 0) if isinstance(since, dict) else since
+    if isinstance(value, dict):
+        return None
+    elapsed = max(0, contact.clock - since) if isinstance(since, int) and since else 0
+    return round(value * 0.5 ** (elapsed / node.half_life), 6)
 
 
 def compared(op: str, a: Any, b: Any) -> bool:

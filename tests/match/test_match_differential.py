@@ -15,9 +15,24 @@ from matchkit import rule
 from matchpools import CONTACT_FIELDS, FACT_FIELDS, FLOATS, INTEGERS, NOT_FINITE, TEXTS, TYPES
 
 from overture.match import Reference, available
-from overture.model import Contact, Fact
+from overture.model import Contact, Fact, Series
 from overture.rules.ruleset import Rule
-from overture.rules.tree import And, Arithmetic, Call, Compare, Field, Items, Literal, Node, Not, Or
+from overture.rules.series import series_key
+from overture.rules.tree import (
+    And,
+    Arithmetic,
+    Call,
+    Compare,
+    Decaying,
+    Field,
+    History,
+    Items,
+    Literal,
+    Node,
+    Not,
+    Or,
+    Window,
+)
 
 pytestmark = pytest.mark.skipif(not available(), reason="durable-rules is not installed")
 
@@ -58,6 +73,20 @@ def _extend(nodes: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
     )  # fmt: skip
 
 
+series = st.sampled_from([series_key("t"), series_key("u", ("n",))])
+over = st.none() | st.sampled_from([Window(5), Window(86_400_000), Window(calendar="day"), Window(calendar="week")])
+remembered = st.one_of(
+    st.builds(lambda w: History("count", series_key("t"), w), over),
+    st.builds(lambda w: History("total", series_key("u", ("n",)), w), over),
+    st.builds(lambda w, s: History("seen", s, w), over, series),
+    st.builds(lambda kind, s: History(kind, s), st.sampled_from(["last", "first"]), series),
+    st.builds(
+        lambda path, h: Decaying(Field("contact", ("scores", *path)), h),
+        st.sampled_from([("s",), ("k",), ("k", "x")]), st.sampled_from([1, 1_000, 86_400_000]),
+    ),
+)  # fmt: skip
+clocks = st.one_of(st.just(Call("now", ())), st.builds(lambda x: Call("age", (x,)), st.one_of(fields, remembered)))
+
 ORDERS = ["==", "==", "<", "<=", ">", ">="]
 tests = st.one_of(
     st.builds(Compare, st.sampled_from(ORDERS), fields, constants),
@@ -66,6 +95,8 @@ tests = st.one_of(
     st.builds(Compare, st.just("!="), fields, constants),
     st.builds(Compare, st.sampled_from(["==", "<", "in"]), fields, fields),
     st.builds(Compare, st.just("in"), constants, fields),
+    st.builds(Compare, st.sampled_from(ORDERS), remembered, st.builds(Literal, st.sampled_from([0, 1, 2.5, 3]))),
+    st.builds(Compare, st.sampled_from(ORDERS), st.one_of(clocks, remembered), st.one_of(fields, remembered)),
     st.builds(
         lambda op, t: Compare(op, Field("fact", ("type",)), Literal(t)),
         st.sampled_from(["==", "!="]),
@@ -88,9 +119,31 @@ facts = st.builds(
 )  # fmt: skip
 names = st.dictionaries(st.sampled_from(["", "a", "ab", "5", "true"]), st.just(1), max_size=3)
 score = st.one_of(st.sampled_from(INTEGERS[:6]), st.sampled_from(FLOATS))
+NOW = 1_774_602_000_000
+instants = st.sampled_from([0, 1, 4, 5, 6, 86_400_000, 10**9, -3]).map(lambda ago: NOW - ago)
+
+
+@st.composite
+def kept(draw: st.DrawFn) -> Series:
+    at = sorted(draw(st.lists(instants, min_size=1, max_size=4)))
+    values = [draw(st.sampled_from([0.0, 1.0, 2.5, -0.1])) for _ in at]
+    return Series(len(at) + draw(st.integers(0, 1)), sum(values), at[0], at[-1], at, values)
+
+
+histories = st.fixed_dictionaries({}, optional={"t": kept(), "u:n": kept(), "u": kept()})
+stamps = st.fixed_dictionaries(
+    {}, optional={"s": instants, "k": st.one_of(instants, st.dictionaries(st.sampled_from("xy"), instants))}
+)
 contacts = st.builds(
-    lambda id, traits, scores, segments, lists: Contact(
-        id, traits=traits, scores=scores, segments=segments, lists=lists
+    lambda id, traits, scores, segments, lists, zone, stamps, history: Contact(
+        id,
+        traits={**traits, **zone},
+        scores=scores,
+        segments=segments,
+        lists=lists,
+        clock=NOW,
+        stamps=stamps,
+        history=history,
     ),
     st.sampled_from(["a", "ada"]),
     properties,
@@ -99,6 +152,9 @@ contacts = st.builds(
     ),
     names,
     names,
+    st.fixed_dictionaries({}, optional={"timezone": st.sampled_from(["Europe/Berlin", "America/Havana", 3])}),
+    stamps,
+    histories,
 )
 
 

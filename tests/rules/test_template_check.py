@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import minijinja
 import pytest
 
@@ -96,3 +98,44 @@ def test_what_is_not(source: str) -> None:
     found = findings(source)
     assert found
     assert all(code.startswith("template.") for code in found)
+
+
+SENT = """
+requires: {channels: [email]}
+facts: {a: {x: string, o: "string?"}, b: {x: string}}
+rules:
+  r:
+    when: fact.type in ["a", "b"]
+    then: [{issue: {kind: voucher}}, {send: {channel: email, template: t, purpose: marketing}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "codes"),
+    [
+        ("{{ fact.x }} {{ fact['x'] }} {{ fact.type }} {{ fact.id }} {{ fact.occurred_at }}", []),
+        ("{{ issued.voucher.code }}", []),
+        ("{{ fact.o }}", ["template.unknown_variable"]),
+        ("{{ fact.o | default('-') }} {{ fact.z | d('-') }}", []),
+        # a default does not help where what is above is missing: the engine refuses that
+        ("{{ issued.other.code | default('') }}", ["template.may_be_missing"]),
+        ("{% if issued.other is defined %}{{ issued.other.code }}{% endif %}", []),
+        ("{% if fact.o is defined %}{{ fact.o }}{% endif %}", []),
+        ("{% if fact.o is defined and fact.x == 'y' %}{{ fact.o }}{% endif %}", []),
+        ("{% if fact.o is defined and fact.o == 'y' %}{{ fact.x }}{% endif %}", []),
+        ("{% if fact.o is undefined %}-{% else %}{{ fact.o }}{% endif %}", []),
+        ("{% if not fact.o is defined %}-{% else %}{{ fact.o }}{% endif %}", []),
+        ("{% if fact.o is not defined %}-{% elif fact.x == 'y' %}{{ fact.o }}{% else %}{{ fact.o }}{% endif %}", []),
+        ("{% if fact.o is defined %}{% if fact.x == 'y' %}{{ fact.o }}{% endif %}{% endif %}", []),
+        ("{{ fact.o if fact.o is defined else '-' }}", []),
+        ("{% if fact.o is defined %}{% endif %}{{ fact.o }}", ["template.unknown_variable"]),
+        ("{% if fact.o is defined %}-{% else %}{{ fact.o }}{% endif %}", ["template.unknown_variable"]),
+        ("{% if contact.nick is defined %}{{ contact.nick }}{% endif %}", []),
+        ("{% if contact.nick is defined or contact.n %}{{ contact.nick }}{% endif %}", ["template.may_be_missing"]),
+        ("{{ contact['nick'] }}", ["template.may_be_missing"]),
+        ("{{ contact['nock'] }}", ["template.unknown_variable"]),
+    ],
+)
+def test_a_template_is_held_to_the_rules_that_send_it(source: str, codes: list[str]) -> None:
+    text = f"{HEAD}{SENT}templates: {{t: {{subject: Hi, text: {json.dumps(source)}}}}}\n"
+    assert [d.code for d in inspect(text)[1]] == codes

@@ -249,6 +249,8 @@ class Guards:
 
 def may_be_missing(report: Report, variable: str, place: Place, pointer: str) -> None:
     hint = "Add | default('…'): a message with a missing variable is not sent."
+    if variable.startswith("issued."):
+        hint = f"Ask {{% if {variable} is defined %}}, or issue it before, in the same rule."
     report.at("template.may_be_missing", f"`{variable}` may be missing", place, pointer, hint)
 
 
