@@ -153,6 +153,8 @@ def _issue(action: r.IssueAction) -> Act:
     getters = _getters(action.properties)
 
     def act(work: Work, fact: Fact, rule: str, _revision: str) -> list[Effect]:
+        if work.repeated:
+            return [Effect("issue", action.kind, reason="corrected")]
         values, _, refused = _computed(getters, fact, work.contact, "issue", action.kind)
         return [*work.issue(rule, action.kind, values), *refused]
 
@@ -164,6 +166,8 @@ def _send(action: r.SendAction) -> Act:
         id = message_id(work.root.contact, work.root.id, rule, work.number(f"send {rule}"))
         if work.root.backfill:
             return [Effect("send", action.template, id, reason="backfill")]
+        if work.repeated:
+            return [Effect("send", action.template, id, reason="corrected")]
         ruleset = rule.partition("/")[0]
         own = {"type": fact.type, "id": fact.id, "occurred_at": to_text(fact.occurred_at)}
         context = {"fact": {**fact.properties, **own}}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from overture.decide import holds
 from overture.decide.history import drop_unneeded
+from overture.decide.limits import DEPTH_LIMIT
 from overture.decide.plan import Plan
 from overture.decide.work import Work
 from overture.model import Effect
@@ -16,12 +18,17 @@ def catch_up(work: Work, plan: Plan) -> list[Effect]:
     """
     contact = work.contact
     drop_unneeded(contact, plan.program.series)
-    effects = [Effect("segment", name, "deploy", True, False) for name in contact.segments if name not in plan.segments]
-    for effect in effects:
+    joins = {joining.id for joining in plan.joins.values()}
+    contact.joins = {id: parts for id, parts in contact.joins.items() if id in joins}
+    if plan.sessions is None:
+        contact.sessions = []
+    effects = [*holds.catch_up(work, plan.holdings)]
+    gone = [Effect("segment", name, "deploy", True, False) for name in contact.segments if name not in plan.segments]
+    for effect in gone:
         del contact.segments[effect.name]
         work.segments.add(effect.name)
     _restamp(work, plan)
-    return effects + settle(work, plan, "deploy")
+    return effects + gone + settle(work, plan, "deploy")
 
 
 def _restamp(work: Work, plan: Plan) -> None:
@@ -44,12 +51,18 @@ def _restamp(work: Work, plan: Plan) -> None:
 
 
 def settle(work: Work, plan: Plan, why: str) -> list[Effect]:
-    """Bring every segment up to date without running what entering and leaving set off."""
+    """Bring every segment and ``while`` up to date without running what entering and leaving set off."""
     effects: list[Effect] = []
     work.touched.add("*")
-    for segment, holds, _ in plan.computed:
-        if effect := work.move_segment(segment.name, holds(work.root, work.contact)):
-            effects.append(Effect("segment", segment.name, why, effect.before, effect.after))
+    for _ in range(DEPTH_LIMIT):
+        known = len(effects)
+        for holding in plan.holdings.values():
+            effects += holding.follow(work, work.root)
+        for segment, test, _reads in plan.computed:
+            if effect := work.move_segment(segment.name, test(work.root, work.contact)):
+                effects.append(Effect("segment", segment.name, why, effect.before, effect.after))
+        if len(effects) == known or not plan.holdings:
+            break
     work.edges.clear()
     work.changed.clear()
     work.queue.clear()

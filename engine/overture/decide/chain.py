@@ -7,7 +7,7 @@ import msgspec
 from overture.decide.limits import DEPTH_LIMIT, DERIVED_LIMIT
 from overture.decide.plan import Plan
 from overture.decide.work import Work
-from overture.model import ChainTooDeep, Effect, Fact, Firing
+from overture.model import ChainTooDeep, Effect, Fact, Firing, Held
 
 _canonical = msgspec.msgpack.Encoder(order="sorted")
 
@@ -35,26 +35,47 @@ def chain(work: Work, plan: Plan, firings: list[Firing]) -> None:
         i += 1
 
 
+def witness(work: Work, plan: Plan, fact: Fact) -> None:
+    """Remember a fact as the rules on it would have done, though none of them is to act."""
+    for recorder in plan.recorders.get(fact.type, ()):
+        recorder.record(work, fact)
+    if plan.joins and fact.type in plan.types:
+        for rule in plan.matcher.match(fact, work.contact):
+            if rule.join is not None:
+                plan.joins[rule.id].see(fact, work.contact)
+
+
 def _fire(work: Work, plan: Plan, fact: Fact, firings: list[Firing], fired: set[bytes] | None) -> None:
-    for rule in plan.matcher.match(fact, work.contact):
+    matched = plan.matcher.match(fact, work.contact)
+    if plan.joins:
+        matched = [rule for rule in matched if rule.join is None or plan.joins[rule.id].see(fact, work.contact)]
+    visit = work.visits.get(fact.id) if work.visits else None
+    for rule in matched:
         if fired is not None:
             # Refraction: a rule fires once on the same derived fact, however often it is derived in this step.
             mark = _canonical.encode((rule.id, fact.type, fact.properties))
             if mark in fired:
                 continue
             fired.add(mark)
-        refused = plan.held_back_by(rule, fact, work)
+        work.repeated = visit is not None and rule.id in visit.fired
+        refused = "" if work.repeated else plan.held_back_by(rule, fact, work)
         if refused:
             firings.append(Firing(rule.id, rule.revision, fact.id, [Effect("once_per", rule.name, reason=refused)]))
             continue
         effects: list[Effect] = []
+        if visit is not None:
+            work.ledger = work.earned.setdefault(visit.session, [])
+            if not work.repeated:
+                work.ledger.append(Held("rule", rule.id))
         for act in plan.actions[rule.id]:
             effects += act(work, fact, rule.id, rule.revision)
+        work.ledger = None
         firings.append(Firing(rule.id, rule.revision, fact.id, effects))
 
 
 def _follow(work: Work, plan: Plan, fact: Fact, firings: list[Firing]) -> None:
-    """Re-evaluate the segments that read something that changed, and run what entering and leaving sets off."""
+    """Re-evaluate what follows something that changed: rules with ``while``, and segments with their edges."""
+    work.repeated = False
     for _ in range(DEPTH_LIMIT):
         changed, work.changed = work.changed, set()
         if plan.timed:
@@ -62,6 +83,11 @@ def _follow(work: Work, plan: Plan, fact: Fact, firings: list[Firing]) -> None:
         moved: list[tuple[str, bool, list[Effect]]] = [(name, entered, []) for name, entered in work.edges]
         work.edges.clear()
         every = "*" in changed
+        for holding in plan.holdings.values():
+            if every or not holding.reads.isdisjoint(changed):
+                effects = holding.follow(work, fact)
+                if effects:
+                    firings.append(Firing(holding.id, holding.revision, fact.id, effects))
         for segment, holds, reads in plan.computed:
             if every or not reads.isdisjoint(changed):
                 effect = work.move_segment(segment.name, holds(fact, work.contact))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from overture.decide.history import evict
 from overture.decide.plan import Plan
+from overture.decide.visits import end_due
 from overture.decide.work import Work
 from overture.model import Contact, Fact
 
@@ -33,6 +34,8 @@ def pass_time(work: Work, plan: Plan) -> None:
     """The clock has come to an instant at which something is due."""
     evict(work.contact, plan.program.series)
     work.changed.add("clock")
+    if plan.sessions is not None:
+        end_due(work, plan.sessions)
 
 
 def reschedule(work: Work, plan: Plan) -> None:

@@ -23,6 +23,13 @@ CODES = 100  # of one kind; the oldest goes first
 ADDRESSES = 100  # suppressed ones; the oldest goes first
 KEYS_REMEMBERED = 1024  # values of a `once_per` key, for each rule; the oldest goes first
 
+LATE = 7 * 86_400_000  # ms: how late a fact may come and still find the others of its join, or its visit
+CANDIDATES = 20  # facts remembered of one part of a join; the newest
+PART_BYTES = 512  # of one property of such a fact; what is larger is missing there
+SESSIONS = 8  # visits remembered; the newest
+EVENTS = 64  # facts remembered of one visit; of the earlier ones, the time on each page
+PATHS = 50  # pages of one visit of which that is remembered
+
 TICKS = 1_000  # instants at which something was due, in one step
 DEPTH_LIMIT = 16  # derived facts of derived facts of …
 DERIVED_LIMIT = 256  # derived facts in one step

@@ -12,11 +12,12 @@ from typing import Any
 
 import msgspec
 
-from overture.decide import holdings
+from overture.decide import holdings, joins
 from overture.decide.clockwork import begin
 from overture.decide.history import joined
+from overture.decide.visits import absorb
 from overture.decide.work import Work
-from overture.model import Contact, Effect, Fact, Step, Trace
+from overture.model import Contact, Effect, Fact, Held, Step, Trace
 from overture.model.contact import Score
 from overture.model.decay import raw
 
@@ -56,11 +57,14 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
     left_out: Counter[str] = Counter()
     for kind, value in theirs.ids.items():
         left_out[kind] += len(holdings.keep_ids(mine, kind, value))
+    both = _take_over_held(mine, theirs)
     for name, value in theirs.traits.items():
         if name not in mine.traits and holdings.keep_trait(mine, name, value):
             left_out["traits"] += 1
     for name, score in theirs.scores.items():
         left_out["scores"] += _add_score(work, theirs, name, score)
+    for held in both:
+        work.set_score(held.name, held.key, work.score(held.name, held.key) - held.value)
     for name, at in theirs.segments.items():
         if name not in mine.segments:
             # Joined silently: what entering sets off has been done for the weaker contact.
@@ -68,6 +72,8 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
             work.segments.add(name)
     for id, series in theirs.history.items():
         mine.history[id] = joined(mine.history[id], series) if id in mine.history else series
+    for id, parts in theirs.joins.items():
+        mine.joins[id] = joins.joined(mine.joins[id], parts) if id in mine.joins else parts
     for name, at in theirs.lists.items():
         mine.lists.setdefault(name, at)
     for channel, purposes in theirs.consent.items():
@@ -92,8 +98,9 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
     if theirs.program != mine.program:
         mine.program = 0  # what they stood in may be gone by now: the next fact catches up
     mine.created_at = min(mine.created_at, theirs.created_at) if theirs.created_at else mine.created_at
+    corrected = absorb(work, work.sessions, theirs.sessions) if work.sessions is not None else []
     refused = (Effect("merge", kind, theirs.id, None, n, holdings.FULL) for kind, n in left_out.items() if n)
-    return [Effect("merge", theirs.id), *refused]
+    return [Effect("merge", theirs.id), *refused, *corrected]
 
 
 def told(fact: Fact) -> Fact:
@@ -108,6 +115,18 @@ def ranked(contact: Contact) -> list[str]:
     for name, score in contact.scores.items():
         names.extend(f"{name}:{key}" for key in score) if type(score) is dict else names.append(name)
     return names
+
+
+def _take_over_held(mine: Contact, theirs: Contact) -> list[Held]:
+    """What rules with ``while`` hold of the other holds here; answers the points that both have of the same rule."""
+    both: list[Held] = []
+    for id, held in theirs.held.items():
+        if id in mine.held:
+            both += (h for h in held if h.kind == "score")
+        else:  # a trait or a list that was here before is not theirs to take away
+            own = {("set", name) for name in mine.traits} | {("list", name) for name in mine.lists}
+            mine.held[id] = [h for h in held if (h.kind, h.name) not in own]
+    return both
 
 
 def _add_score(work: Work, theirs: Contact, name: str, score: Score) -> int:

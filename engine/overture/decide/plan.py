@@ -7,6 +7,9 @@ from typing import Literal
 
 from overture.decide.actions import Act, compile_action
 from overture.decide.history import recorders
+from overture.decide.holds import Holding
+from overture.decide.joins import Joining
+from overture.decide.visits import next_end
 from overture.decide.work import Work
 from overture.match import Matcher, build, compile_condition, compile_value
 from overture.match.clock import compile_next_change
@@ -44,14 +47,29 @@ class Plan:
             for segment in program.segments
             if segment.when is not None
         ]
-        timed = [segment for segment in program.segments if "clock" in program.segment_reads.get(segment.name, ())]
-        self.changes = [compile_next_change(segment.when) for segment in timed if segment.when is not None]
-        self.timed: frozenset[str] = frozenset().union(*(program.segment_reads[segment.name] for segment in timed))
+        self.joins = {rule.id: Joining(rule, rule.join) for rule in program.rules if rule.join is not None}
+        self.holdings = {rule.id: Holding(rule, program) for rule in program.whiles}
+        self.sessions = program.sessions
+        self.changes: list[Callable[[Contact], int | None]] = []
+        self.timed: frozenset[str] = frozenset()
+        self._follow_the_clock()
         self.segments: dict[str, Segment] = {segment.name: segment for segment in program.segments}
         self.edges: dict[tuple[str, bool], tuple[Act, ...]] = {}
         for segment in program.segments:
             self.edges[segment.name, True] = tuple(compile_action(a, program) for a in segment.on_enter)
             self.edges[segment.name, False] = tuple(compile_action(a, program) for a in segment.on_leave)
+
+    def _follow_the_clock(self) -> None:
+        program = self.program
+        followed = [(s.when, program.segment_reads[s.name]) for s in program.segments if s.when is not None]
+        followed += [(w.when, program.while_reads[w.id]) for w in program.whiles]
+        for when, reads in followed:
+            if "clock" in reads:
+                self.changes.append(compile_next_change(when))
+                self.timed |= reads
+        if (sessions := program.sessions) is not None:
+            self.changes.append(lambda contact: next_end(contact, sessions))
+            self.timed |= {"clock", "sessions"}
 
     def held_back_by(self, rule: Rule, fact: Fact, work: Work) -> str:
         """Empty if ``once_per`` lets the rule fire (and then remembers it), else the reason why not."""

@@ -15,13 +15,14 @@ from __future__ import annotations
 from overture.decide import holdings
 from overture.decide.carried import named
 from overture.decide.catchup import catch_up, settle
-from overture.decide.chain import chain
+from overture.decide.chain import chain, witness
 from overture.decide.clockwork import begin, pass_time, reschedule, tick
 from overture.decide.context import context_of
 from overture.decide.intrinsic import apply_fact
 from overture.decide.limits import MESSAGE_BYTES, TICKS
 from overture.decide.merge import forward, link, told
 from overture.decide.plan import Plan
+from overture.decide.visits import observe, remember_effects
 from overture.decide.work import Work
 from overture.model import ChainTooDeep, Contact, Effect, Fact, Step, Trace
 
@@ -52,7 +53,8 @@ def _ticks(contact: Contact, at: int, root: Fact, plan: Plan, now: int) -> list[
     then some instants are passed over, but the state is right.
     """
     passed: list[Step] = []
-    while 0 < contact.due <= at:
+    full = False
+    while 0 < contact.due <= at and not full:
         full = len(passed) == TICKS
         outcome = _step(contact, tick(contact, at if full else contact.due, root), plan, now)
         if full:
@@ -114,11 +116,14 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
         pass_time(work, plan)
     trace.effects += apply_fact(work, fact)
     trace.seq = contact.seq
+    if plan.sessions is not None:
+        trace.effects += observe(work, plan.sessions, fact, rules=rules)
     if rules:
         chain(work, plan, trace.firings)
+        if work.earned:
+            remember_effects(work)
     else:
-        for recorder in plan.recorders.get(fact.type, ()):
-            recorder.record(work, fact)
+        witness(work, plan, fact)
         trace.effects += settle(work, plan, "rolled_back")
     if plan.timed or contact.due:
         reschedule(work, plan)

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from overture.decide import holdings, limits
 from overture.decide.limits import shown
-from overture.model import Contact, Effect, Fact, Issued, Message
+from overture.model import Contact, Effect, Fact, Held, Issued, Message
 from overture.model.decay import place, raw, remaining, tidy
 from overture.model.ids import digest, issued_code
 from overture.rules.program import Program
+
+
+class Visit(NamedTuple):
+    """A visit whose end is told. ``fired``: the rules that did something on it before, when it looked otherwise."""
+
+    session: str
+    fired: frozenset[str]
 
 
 class Work:
@@ -27,15 +36,20 @@ class Work:
         "current",
         "declared",
         "derived",
+        "earned",
         "edges",
         "half_lives",
+        "ledger",
         "listened",
         "messages",
         "queue",
+        "repeated",
         "root",
         "scores",
         "segments",
+        "sessions",
         "touched",
+        "visits",
     )
 
     def __init__(self, contact: Contact, root: Fact, program: Program, half_lives: Mapping[str, int]) -> None:
@@ -52,6 +66,11 @@ class Work:
         self.segments: set[str] = set()
         self.messages: list[Message] = []
         self.queue: list[Fact] = []
+        self.sessions = program.sessions
+        self.visits: dict[str, Visit] = {}  # facts that tell of the end of a visit, or follow from one that does
+        self.repeated = False  # whether the rule that acts has done so before, on the same visit
+        self.ledger: list[Held] | None = None  # what is added to scores, while somebody wants to know
+        self.earned: dict[str, list[Held]] = {}  # what rules did at the end of visits
         self.derived = 0  # bytes of what rules derived
         self.counts: dict[str, int] = {}
 
@@ -131,6 +150,8 @@ class Work:
                 contact.weight = holdings.weigh(contact)
         ranking = f"{name}:{key}" if key else name
         self.scores[ranking] = -after
+        if self.ledger is not None:
+            self.ledger.append(Held("score", name, key, after - before, None, contact.clock))
         self.changed.add(f"scores.{name}")
         if decays:
             self._stamp(name, key)
@@ -195,19 +216,24 @@ class Work:
         if self.derived + length > limits.DERIVED_BYTES:
             return Effect("assert", type, reason="step.too_large")
         self.derived += length
-        fact = self._derived(f"{self.root.id}:{rule}:{self.number(f'assert {rule}')}", type, properties, cause.id)
+        fact = self._derived(f"{self.root.id}:{rule}:{self.number(f'assert {rule}')}", type, properties, cause)
+        if cause.id in self.visits:
+            self.visits[fact.id] = self.visits[cause.id]
         return Effect("assert", type, fact.id, None, properties if length <= limits.SHOWN_BYTES else _shown(properties))
 
     def derive_change(self, type: str, properties: dict[str, Any]) -> None:
         """Feed a state change back as a fact, if some rule listens to such facts."""
         if type in self.listened:
-            self._derived(f"{self.root.id}~{self.number('change')}", type, properties, self.current.id)
+            self._derived(f"{self.root.id}~{self.number('change')}", type, properties, self.current)
 
-    def _derived(self, id: str, type: str, properties: dict[str, Any], cause: str) -> Fact:
-        root = self.root
-        fact = Fact(
-            id, type, root.contact, root.occurred_at, root.accepted_at, properties, {}, {}, root.backfill, "", "", cause
-        )
+    def derive_end(self, visit: Visit, type: str, properties: dict[str, Any], at: int) -> None:
+        """Tell of the end of a visit, as of ``at``."""
+        cause = msgspec.structs.replace(self.root, occurred_at=at)
+        self.visits[self._derived(f"{self.root.id}~{self.number('change')}", type, properties, cause).id] = visit
+
+    def _derived(self, id: str, type: str, properties: dict[str, Any], cause: Fact) -> Fact:
+        at, root = cause.occurred_at, self.root
+        fact = Fact(id, type, root.contact, at, root.accepted_at, properties, {}, {}, root.backfill, "", "", cause.id)
         self.queue.append(fact)
         return fact
 

@@ -15,6 +15,7 @@ from overture.model.errors import (
 )
 from overture.model.fact import Draft, Fact
 from overture.model.series import Candidate, Held, Series
+from overture.model.session import Session
 
 __all__ = [
     "Candidate",
@@ -36,6 +37,7 @@ __all__ = [
     "Refused",
     "Score",
     "Series",
+    "Session",
     "StartupRefused",
     "Step",
     "StoreUnavailable",

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from overture.model.series import Candidate, Held, Series
+from overture.model.session import Session
 
 SETTLE = 300_000
 """Recorded history is left so long (ms) after its last fact was accepted: more of it may come, in its order."""
@@ -50,10 +51,11 @@ class Contact(msgspec.Struct, array_like=True):
     due: int = 0  # the next instant at which time alone may change something; 0: none
     stamps: dict[str, int | dict[str, int]] = {}  # decaying scores: name -> instant of the stored value, or key -> it
     history: dict[str, Series] = {}  # id of the series -> what it keeps
-    joins: dict[str, list[list[Candidate]]] = {}  # rule id -> for each part its candidates, by occurred_at
+    joins: dict[str, list[list[Candidate]]] = {}  # id of the join -> for each part its candidates, by occurred_at
     held: dict[str, list[Held]] = {}  # id of a `while` rule that holds -> what to take back
     weight: int = 0  # about how many bytes of this senders decide; 0: not weighed yet
     backfilled: int = 0  # known from recorded history only, up to here: what became due until then sends nothing
+    sessions: list[Session] = []  # the visit under way and the last ones, by when they began
 
     @property
     def wake(self) -> int:
@@ -86,4 +88,5 @@ class Contact(msgspec.Struct, array_like=True):
             dict(self.held),
             self.weight,
             self.backfilled,
+            list(self.sessions),
         )

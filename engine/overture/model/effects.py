@@ -13,10 +13,12 @@ from overture.model.fact import Fact
 class Effect(msgspec.Struct, frozen=True, array_like=True):
     """One change or intention.
 
-    ``kind``: ``score`` ``set`` ``unset`` ``segment`` ``list`` ``assert`` ``issue`` ``send`` ``consent`` ``link`` …;
-    ``name`` is the score, trait, segment, list, fact type, code kind or template; ``key`` the key of a keyed
-    score, the derived fact's id, the code or the message id. ``reason`` is set where the effect was
-    suppressed, and then nothing has changed.
+    ``kind``: ``score`` ``set`` ``unset`` ``segment`` ``list`` ``assert`` ``issue`` ``send`` ``consent`` ``link``
+    ``while`` (a rule's condition became true, or stopped) …; ``name`` is the score, trait, segment, list, fact type,
+    code kind, template or rule; ``key`` the key of a keyed score, the derived fact's id, the code or the message id.
+
+    ``reason`` says why the effect was suppressed: then nothing has changed, and there is no ``before`` and ``after``.
+    Or it is ``corrected``, with both: a late fact has undone it.
     """
 
     kind: str
@@ -49,6 +51,11 @@ class Trace(msgspec.Struct, array_like=True):
     firings: list[Firing] = []
     effects: list[Effect] = []  # what the fact itself did: identify, consent, link
     error: str = ""  # "code: message" where the step was rolled back
+
+    @property
+    def tells(self) -> bool:
+        """Whether anything came of it."""
+        return bool(self.firings or self.effects or self.error)
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True):
@@ -105,8 +112,12 @@ class Step(msgspec.Struct):
     segments: set[str] = set()  # names whose membership entry must be rewritten
     wakes: bool = False  # whether `Contact.wake` is another now
     kept: bool = True
+    made: bool = False  # whether this is the contact's first fact
 
     @property
     def moments(self) -> list[Trace]:
-        """What the contact's timeline gets, oldest first. That time has passed is nothing to tell by itself."""
-        return self.ticks if self.trace.fact.type == "$tick" else [*self.ticks, self.trace]
+        """What the contact's timeline gets, oldest first. That time has passed is nothing to tell by itself, nor is a
+        deploy that changed nothing.
+        """
+        silent = ("$tick", "$program")
+        return self.ticks if self.trace.fact.type in silent and not self.trace.tells else [*self.ticks, self.trace]

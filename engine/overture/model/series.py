@@ -38,9 +38,10 @@ class Candidate(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Held(msgspec.Struct, frozen=True, array_like=True):
-    """One effect of a ``while`` rule that holds: what has to be taken back when its condition stops.
+    """One effect that may have to be taken back: of a ``while`` rule that holds, or of a rule on the end of a visit.
 
-    ``kind``: ``score`` (``value``: what was added), ``set`` (the value, and what stood there before), ``list``.
+    ``kind``: ``score`` (``value``: what was added), ``set`` (the value, and what stood there before), ``list``,
+    ``rule`` (only that it fired).
     """
 
     kind: str
@@ -49,3 +50,4 @@ class Held(msgspec.Struct, frozen=True, array_like=True):
     value: Any = None
     before: Any = None
     at: int = 0
+    revision: str = ""  # of the ruleset that did it
