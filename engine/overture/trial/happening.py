@@ -65,8 +65,12 @@ def _told(effects: list[Effect]) -> str:
 
 def _one(effect: Effect) -> str:
     name = f"{effect.kind} {effect.name}"
-    if effect.reason:
+    if effect.reason and effect.before == effect.after:
         return f"{name} not done ({effect.reason})"
+    return _change(effect, name) + (f" ({effect.reason})" if effect.reason else "")
+
+
+def _change(effect: Effect, name: str) -> str:
     match effect.kind:
         case "score" | "set" | "unset":
             key = f"[{effect.key}]" if effect.kind == "score" and effect.key else ""
