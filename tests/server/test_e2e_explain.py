@@ -326,6 +326,80 @@ segments:
         assert left["fact"]["cause"] == why["fact"]["id"]
 
 
+JOIN = """\
+apiVersion: overture/v1
+kind: Ruleset
+name: joined
+facts:
+  visited: {path: string}
+  bought: {total: number}
+traits:
+  city: "string?"
+scores:
+  joins: {}
+  urban: {}
+rules:
+  both:
+    when:
+      all:
+        - first: fact.type == "visited" and fact.path == "/pricing"
+        - second: fact.type == "bought" and fact.total > 10 and fact.total < 1000
+        - third: fact.type == "visited" and fact.path != first.path
+      within: 1h
+    then:
+      - score: {name: joins, add: 1}
+  in-town:
+    while: contact.city == "NYC"
+    then:
+      - score: {name: urban, add: 5}
+"""
+
+
+def test_rules_over_several_facts(server: Server, rules: str) -> None:
+    server.deploy("joined", JOIN)
+    ada = fresh("ada")
+    at = "2026-03-01T{}:00Z".format
+    alone = bought(ada, 20, at=at("09:00"))
+    server.facts(alone)
+    why = ask(server, ada, rule="both")
+    assert (why["outcome"], why["condition"]["text"]) == ("no_match", "first, second, third within 1h")
+    assert failing(why["condition"]) == ['first: fact.type == "visited" and fact.path == "/pricing"']
+    assert why["sentence"].startswith("It did not fire. first: fact.type ==")
+    late, again, last = bought(ada, 30, at=at("11:30")), visit(ada, at=at("10:50")), visit(ada, "/x", at=at("11:40"))
+    server.facts(visit(ada, at=at("10:00")), late)
+    why = ask(server, ada, rule="both")
+    assert failing(why["condition"]) == ["in this order, within 1h"]
+    server.facts(again)
+    why = ask(server, ada, rule="both")
+    assert [term["holds"] for term in why["condition"]["terms"]] == [True, True, False]
+    assert failing(why["condition"]) == ["in this order, within 1h"], "the first visit lies before the two"
+    server.facts(last)
+    why = ask(server, ada, rule="both", fact=last["id"])
+    assert (why["outcome"], [e["kind"] for e in why["effects"]]) == ("fired", ["score"])
+    values = [term["operands"][0]["value"] for term in why["condition"]["terms"]]
+    assert values == [again["id"], late["id"], last["id"]]
+    cheap = bought(ada, 5)
+    server.facts(cheap)
+    why = ask(server, ada, rule="both", fact=cheap["id"])
+    assert (why["outcome"], why["change"]["sentence"]) == ("no_match", "fact.total was 5; 11 would do.")
+
+
+def test_a_rule_that_holds_for_a_while(server: Server, rules: str) -> None:
+    server.deploy("joined", JOIN)
+    ada = fresh("ada")
+    home = fact("identify", ada, city="NYC")
+    server.facts(home)
+    why = ask(server, ada, rule="in-town")
+    assert (why["outcome"], why["sentence"], why["fact"]["id"]) == ("held", "The condition holds.", home["id"])
+    assert ("score", "urban", 5) in [(e["kind"], e["name"], e["after"]) for e in why["effects"]]
+    assert why["since"] == server.timeline(ada)[-1]["fact"]["accepted_at"]
+    server.facts(fact("identify", ada, city="LA"))
+    why = ask(server, ada, rule="in-town")
+    assert (why["outcome"], why["since"]) == ("not_held", None)
+    assert why["change"]["sentence"] == 'contact.city was "LA"; "NYC" would do.'
+    assert ask(server, ada, rule="joined/in-town", fact=home["id"])["outcome"] == "held"
+
+
 def test_where_to_look(server: Server, rules: str) -> None:
     ada, bob, eve = fresh("ada"), fresh("bob"), fresh("eve")
     server.facts(visit(ada), visit(ada), bought(ada), bought(ada, id="again"), bought(bob, 20))

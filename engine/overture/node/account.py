@@ -9,10 +9,11 @@ import msgspec
 
 from overture.decide.work import key_text
 from overture.match import compile_value
-from overture.match.change import smallest_change
+from overture.match.change import Change, smallest_change
 from overture.match.explain import Verdict, explain, first_failing
 from overture.model import Contact, Effect, Fact, Trace
 from overture.model.clock import to_text
+from overture.node.together import explain_join
 from overture.rules.program import Program
 from overture.rules.ruleset import Rule, Segment, While
 from overture.rules.tree import Node
@@ -45,8 +46,19 @@ class Account:
 
     @classmethod
     def of(cls, when: Node, fact: Fact, contact: Contact) -> Account:
-        verdict = explain(when, fact, contact)
-        change = None if verdict.holds else smallest_change(when, fact, contact)
+        change = smallest_change(when, fact, contact)
+        return cls.telling(explain(when, fact, contact), change)
+
+    @classmethod
+    def of_rule(cls, rule: Rule, fact: Fact, contact: Contact) -> Account:
+        if rule.join is None:
+            return cls.of(rule.when, fact, contact)
+        # What would complete a join is another fact; that of this fact nothing fits is told by its own condition.
+        change = smallest_change(rule.when, fact, contact)
+        return cls.telling(explain_join(rule, rule.join, fact, contact), change)
+
+    @classmethod
+    def telling(cls, verdict: Verdict, change: Change | None) -> Account:
         return cls(
             verdict,
             {
@@ -66,7 +78,7 @@ class Account:
 
 def of_rule(asked: str, id: str, rule: Rule, scene: Scene, active: Program) -> Explanation:
     """What became of a rule at a fact. ``rule``: as it stood then, or as it stands now if it was not there then."""
-    account = Account.of(rule.when, scene.fact, scene.contact)
+    account = Account.of_rule(rule, scene.fact, scene.contact)
     firing = next((f for f in scene.trace.firings if f.rule == id and f.fact == scene.fact.id), None)
     effects = firing.effects if firing is not None else []
     outcome, sentence = _became_of(id, rule, scene, account, None if firing is None else effects)
@@ -162,12 +174,15 @@ class Lasting:
         is_rule = isinstance(item, While)
         return cls(item.id if is_rule else item.name, is_rule, item.ruleset, item.revision, item.when)
 
+    def is_so(self, state: Contact) -> bool:
+        return self.id in (state.held if self.is_rule else state.segments)
+
     def since(self, state: Contact) -> int | None:
-        """When it began; None where it does not hold."""
+        """When it began; None where it does not hold, or where nothing was there to be done."""
         if not self.is_rule:
             return state.segments.get(self.id)
         held = state.held.get(self.id)
-        return None if held is None else held[0].at if held else state.clock
+        return held[0].at if held else None
 
     def moves(self, trace: Trace) -> list[Effect]:
         """What one moment had to do with it: that it began or ended, and what that set off."""
@@ -188,7 +203,7 @@ def of_lasting(
 ) -> Explanation:
     """Where the contact stands: after what ``scene`` shows, or at present. ``moved``: the moment that told of it."""
     state = asked if scene is None else scene.after
-    since = what.since(state)
+    is_so, since = what.is_so(state), what.since(state)
     account = Account() if what.when is None else Account.of(what.when, Fact("", "", asked.id, 0, 0), state)
     trace = scene.trace if scene is not None else moved
     outcomes: tuple[Outcome, Outcome] = ("held", "not_held") if what.is_rule else ("in", "out")
@@ -197,8 +212,8 @@ def of_lasting(
         decided_for=asked.id if scene is None else scene.decided_for,
         rule=what.id if what.is_rule else "",
         segment="" if what.is_rule else what.id,
-        outcome=outcomes[since is None],
-        sentence=_standing(what, since is not None, account),
+        outcome=outcomes[not is_so],
+        sentence=_standing(what, is_so, account),
         state="now" if scene is None or scene.note else "then",
         note="" if scene is None else scene.note,
         fact=None if trace is None else FactView.of(trace.fact),
