@@ -233,28 +233,6 @@ def test_segments(server: Server, rules: str) -> None:
     assert (past["outcome"], past["state"], past["effects"]) == ("out", "then", [])
 
 
-def test_a_new_segment_waits_for_the_next_fact(server: Server, rules: str) -> None:
-    ada = fresh("ada")
-    server.facts(visit(ada))
-    server.deploy(
-        "late_segment",
-        """\
-apiVersion: overture/v1
-kind: Ruleset
-name: late_segment
-requires: {scores: [warmth]}
-segments:
-  lukewarm:
-    when: contact.scores.warmth >= 5
-""",
-    )
-    why = ask(server, ada, segment="lukewarm")
-    assert (why["outcome"], why["condition"]["holds"]) == ("out", True)
-    assert why["sentence"] == (
-        "The condition holds, but the contact is not in it yet: the next fact brings it up to date."
-    )
-
-
 @pytest.mark.parametrize(
     ("query", "status", "code"),
     [

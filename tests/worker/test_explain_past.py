@@ -12,6 +12,7 @@ from workerkit import DOCUMENT, PARTITIONS, Bed
 from overture.decide import step
 from overture.model import Contact
 from overture.model.ids import partition_of
+from overture.node.account import Lasting, of_lasting
 from overture.node.explaining import GONE, ExplainService
 from overture.records import Past, Recording
 from overture.rules import load
@@ -153,6 +154,18 @@ async def test_a_fact_that_was_set_aside(store_url: str, tmp_path: Path) -> None
         assert (why.outcome, why.condition) == ("set_aside", None)
         assert why.fact is not None
         assert why.fact.id == bed.fed["ada"][1].id
+
+
+def test_a_contact_that_a_deploy_has_not_reached_yet() -> None:
+    ruleset = load(document(3))
+    what = Lasting.of(ruleset.segments["some"])
+    for contact, outcome, said in (
+        (Contact("ada", scores={"sum": 5}), "out", "holds, but the contact is not in it"),
+        (Contact("ada", segments={"some": 1}), "in", "does not hold, but the contact is in it"),
+    ):
+        why = of_lasting(contact, what, None, None, ruleset.revision)
+        assert why.outcome == outcome
+        assert why.sentence == f"The condition {said} yet: the next fact brings it up to date."
 
 
 def _values(why: Explanation) -> dict[str, Any]:
