@@ -33,11 +33,8 @@ def test_the_shipped_rulesets_make_a_program() -> None:
 
     assert program.version == 7
     assert set(program.rulesets) == {path.stem for path in SHIPPED}
-    assert [r.id for r in program.rules_by_type["order_completed"]] == [
-        "auto_segments/cart-ordered",
-        "first_purchase/order",
-    ]
-    assert {r.id for r in program.rules_by_type["purchase"]} == {"first_purchase/first", "first_purchase/again"}
+    assert [r.id for r in program.rules_by_type["order_completed"]] == ["first_purchase/order"]
+    assert {r.name for r in program.rules_by_type["purchase"]} == {"first", "again", "earlier-than-known"}
     assert program.types == set(program.rules_by_type) | {decl.key.type for decl in program.series.values()}
     assert program.segment_reads["qualified"] == {"scores.lead", "segments.qualified"}
     assert "loyal" not in program.segment_reads

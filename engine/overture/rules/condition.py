@@ -62,7 +62,7 @@ def check_part(
         message = "No fact can meet all parts of the condition"
         report.at("rule.never_fires", message, place, pointer, "Two parts exclude each other; did you mean `or`?")
         return frozenset()
-    return types & scope.facts.keys()
+    return types.intersection(scope.facts)
 
 
 def _check_types_only(node: Node, scope: Scope, report: Report, pointer: str) -> None:

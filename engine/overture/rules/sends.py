@@ -19,16 +19,20 @@ def check_sends(
 ) -> None:
     """Report, for each template, what is missing, or may be, where it is sent. ``uses`` are by template."""
     seen: set[tuple[str, Use]] = set()
+    done: set[tuple[str, frozenset[str], frozenset[str]]] = set()  # many rules may send one template
 
     def once(code: str, use: Use) -> bool:
         return (code, use) not in seen and not seen.add((code, use))
 
     for then, types in _senders(rules, segments):
-        issued: set[str] = set()
+        issued: frozenset[str] = frozenset()
         for action in then:
             if isinstance(action, IssueAction):
-                issued.add(action.kind)
-            for use in uses.get(action.template, ()) if isinstance(action, SendAction) else ():
+                issued |= {action.kind}
+            if not isinstance(action, SendAction) or (action.template, types, issued) in done:
+                continue
+            done.add((action.template, types, issued))
+            for use in uses.get(action.template, ()):
                 if use.root == "issued":
                     if use.name not in issued and once("missing", use):
                         may_be_missing(report, f"issued.{use.name}", use.place, use.pointer)
