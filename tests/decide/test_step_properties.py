@@ -35,7 +35,7 @@ FACTS = st.lists(
         kind("order_completed", order_id=st.sampled_from("1234"), total=st.sampled_from([0.1, 0.2, 3, -1])),
         kind("cart.updated", cart_id=st.just("c")),
         kind("identify", stage=st.none() | STAGES),
-        kind("identify", last_seen_at=st.none()),
+        kind("identify", timezone=st.sampled_from(["Asia/Tokyo", "America/New_York", None])),
         kind("consent", channel=st.just("email"), purpose=st.just("marketing"), state=CONSENTS),
         kind("message.failed", channel=st.just("email"), address=st.just("a@x.org"), permanent=st.booleans()),
         kind("unheard.of", any=st.integers(-(2**63), 2**63 - 1)),

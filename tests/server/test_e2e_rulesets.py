@@ -1,9 +1,10 @@
-"""The shipped rulesets R1, R3, R4 and R6, live over HTTP: facts in any order they may come in, each posted thrice."""
+"""The shipped rulesets R1 to R4 and R6, live over HTTP: facts in any order they may come in, each posted thrice."""
 
 from __future__ import annotations
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,6 +27,10 @@ def post_shuffled(server: Server, seed: int, facts: list[Any]) -> None:
         duplicates += answer["duplicates"]
         del posts[:n]
     assert (accepted, duplicates) == (len(facts), 2 * len(facts))
+
+
+def ago(seconds: int) -> str:
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
 
 
 def granted(contact: Any, state: str = "granted") -> Any:
@@ -118,6 +123,45 @@ def test_r1_pages_hold_while_others_move(server: Server) -> None:
     assert still == sorted(set(names) - climbers)
 
 
+# --- R2 fit_and_dwell ---------------------------------------------------------------------------------------------
+
+
+def visit(contact: Any, pages: list[tuple[int, str]]) -> list[Any]:
+    """Facts of a visit that is long over: (seconds after its beginning, page); an empty one closes the last page."""
+    at = [(ago(7200 - seconds), path) for seconds, path in pages]
+    return [fact("page_viewed", contact, t, path=p) if p else fact("page_left", contact, t) for t, p in at]
+
+
+def test_r2_new_york_prices_and_careers(server: Server) -> None:
+    ada = fresh("ada")
+    server.facts(fact("identify", ada, city="New York"))
+    server.facts(*visit(ada, [(0, "/pricing"), (90, "/careers"), (120, "")]))
+    assert server.contact(ada)["scores"]["fit"] == 9
+    server.facts(*visit(ada, [(5000, "/careers")]))
+    assert server.contact(ada)["scores"]["fit"] == 8
+    server.facts(fact("identify", ada, city="Boston"))
+    contact = server.contact(ada)
+    assert contact["scores"]["fit"] == 3
+    assert contact["scores"].get("lead", 0) == 0  # R1 counts for itself
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_r2_shuffled_and_repeated(server: Server, seed: int) -> None:
+    """Most of these facts come after their visit was over, and correct it: in the end it was judged by all of them."""
+    ada = fresh("ada")
+    pages = [(0, "/about"), (40, "/pricing"), (100, "/careers"), (190, "/pricing"), (260, "/testimonials"), (300, "")]
+    post_shuffled(server, seed, [*visit(ada, pages), fact("identify", ada, city="New York")])
+    contact = server.contact(ada)
+    assert contact["scores"]["fit"] == 9  # New York, and two minutes on prices
+    moments = server.timeline(ada)
+    undone = [e for m in moments for e in m["effects"] if e["reason"] == "corrected"]
+    scored = [r for m in moments for f in m["firings"] if (r := f["rule"].partition("/")[2]) in DWELL]
+    assert len(scored) == len(undone) + 1
+
+
+DWELL = ("testimonials", "about", "prices-or-products", "careers")
+
+
 # --- R3 auto_segments ---------------------------------------------------------------------------------------------
 
 
@@ -145,20 +189,19 @@ def test_r3_segments_follow_in_the_same_decision(server: Server) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_r3_shuffled_and_repeated(server: Server, seed: int) -> None:
     ada = fresh("ada")
+    last = ["cart.updated", "order_completed"][seed % 2]
     facts = [
         fact("identify", ada, stage="proposal"),
         fact("page_viewed", ada, path="/sales"),
         fact("whitepaper_downloaded", ada),
-        fact("cart.updated", ada, cart_id="c1", total=5),
-        fact("order_completed", ada, order_id=fresh("o"), total=20),
-        fact("order_completed", ada, order_id=fresh("o"), total=30),
+        fact("cart.updated", ada, ago(2), cart_id="c1", total=5),
+        fact("order_completed", ada, ago(3), order_id=fresh("o"), total=20),
+        fact("order_completed", ada, ago(1 if last == "order_completed" else 4), order_id=fresh("o"), total=30),
     ]
     post_shuffled(server, seed, facts)
     contact = server.contact(ada)
     moments = server.timeline(ada)
-    types = [m["fact"]["type"] for m in moments]
-    last_order = len(types) - 1 - types[::-1].index("order_completed")
-    cart = {"cart"} if types.index("cart.updated") > last_order else set()
+    cart = {"cart"} if last == "cart.updated" else set()  # by when they happened, in whatever order they came
     assert set(contact["segments"]) == {"hot", "qualified", "proposal", "loyal"} | cart
     entered = [name for m in moments for kind, name, _, after, _ in effects(m) if kind == "segment" and after]
     assert {name: entered.count(name) for name in ("hot", "proposal", "loyal", "qualified")} == {
@@ -272,6 +315,11 @@ def test_r6_first_and_next_purchase(server: Server, mailbox: Mailbox) -> None:
     assert contact["scores"] == {"spend": 37.5, "orders": 3}
     assert len(server.messages(ada)) == 1
     assert len(mailbox.to(address)) == 1
+    # The late one has put the record right, once, and the timeline says by which rule.
+    moments = server.timeline(ada)
+    assert fired(moments, "first_purchase/earlier-than-known") == 1
+    moved = [e for m in moments for e in effects(m) if e[:2] == ("set", "first_purchase_at")]
+    assert len(moved) == 2
 
 
 @pytest.mark.parametrize("seed", SEEDS)
