@@ -65,6 +65,9 @@ class Client:
         path = f"/v1/rulesets/{quote(name)}/revisions/{quote(revision)}/activate"
         return self._call("POST", path, where=where)
 
+    def ready(self) -> dict[str, Any]:
+        return self._call("GET", "/readyz")
+
     def rollback(self, name: str) -> dict[str, Any]:
         return self._call("POST", f"/v1/rulesets/{quote(name)}/rollback")
 

@@ -139,8 +139,20 @@ def run_tests(
 
 
 @app.command
-def deploy(*files: Path, url: Url = None, activate: bool = True, as_json: Json = False) -> int:
-    """Put ruleset documents on the server, with the tests beside them, and make them active."""
+def deploy(
+    *files: Path,
+    url: Url = None,
+    activate: bool = True,
+    wait: Annotated[bool, Parameter(negative="")] = False,
+    as_json: Json = False,
+) -> int:
+    """Put ruleset documents on the server, with the tests beside them, and make them active.
+
+    Parameters
+    ----------
+    wait
+        Until all contacts have been brought up to date with them.
+    """
     found = deployables(files)
     if not all(each.name for each in found):
         report([document for each in found for document in each.documents], console, as_json=as_json)
@@ -156,6 +168,11 @@ def deploy(*files: Path, url: Url = None, activate: bool = True, as_json: Json =
             if not as_json:
                 state = "active" if activate else "put, not active"
                 console.print(f"{each.source.file}: {revision['name']} {revision['revision']} {state}", markup=False)
+        if activate and wait:
+            from overture.cli.sweeping import until_swept
+
+            version = max((revision["version"] for revision in done), default=0)
+            until_swept(client, version, Console(stderr=True, quiet=True) if as_json else console)
     if as_json:
         print(json.dumps(done))
     return 0

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from overture.decide import holds
+from overture.decide.deploys import PROGRAM, begin_series, fill
 from overture.decide.history import drop_unneeded
 from overture.decide.limits import DEPTH_LIMIT
 from overture.decide.plan import Plan
 from overture.decide.work import Work
-from overture.model import Effect
+from overture.model import Effect, Fact
 from overture.model.decay import place, tidy
 
+_EDGES = ("segment.entered", "segment.left")
 
-def catch_up(work: Work, plan: Plan) -> list[Effect]:
+
+def catch_up(work: Work, plan: Plan, fact: Fact) -> list[Effect]:
     """Other revisions became active since this contact's last fact: bring its segments up to date, silently.
 
-    A deploy must not mail everybody by surprise, so nothing that entering or leaving sets off is run.
+    A deploy must not mail everybody by surprise, so nothing that entering or leaving sets off is run, unless the
+    revision declares that it is to be (``on_activate: apply``).
     """
     contact = work.contact
     drop_unneeded(contact, plan.program.series)
+    begin_series(work, plan)
+    if fact.type == PROGRAM:
+        fill(work, plan, fact)
     joins = {joining.id for joining in plan.joins.values()}
     contact.joins = {id: parts for id, parts in contact.joins.items() if id in joins}
     if plan.sessions is None:
@@ -29,6 +36,12 @@ def catch_up(work: Work, plan: Plan) -> list[Effect]:
         work.segments.add(effect.name)
     _restamp(work, plan)
     return effects + gone + settle(work, plan, "deploy")
+
+
+def go_on(work: Work, plan: Plan, fact: Fact) -> list[Effect]:
+    """``$program`` for a contact that has caught up before: what recorded facts say is still to be taken in."""
+    fill(work, plan, fact)
+    return settle(work, plan, "deploy") if work.touched else []
 
 
 def _restamp(work: Work, plan: Plan) -> None:
@@ -51,9 +64,12 @@ def _restamp(work: Work, plan: Plan) -> None:
 
 
 def settle(work: Work, plan: Plan, why: str) -> list[Effect]:
-    """Bring every segment and ``while`` up to date without running what entering and leaving set off."""
+    """Bring every segment and ``while`` up to date without running what entering and leaving set off.
+
+    After a deploy, that of the rulesets which ask for it is left to be run.
+    """
     effects: list[Effect] = []
-    work.touched.add("*")
+    work.touched |= {"*"}
     for _ in range(DEPTH_LIMIT):
         known = len(effects)
         for holding in plan.holdings.values():
@@ -63,7 +79,9 @@ def settle(work: Work, plan: Plan, why: str) -> list[Effect]:
                 effects.append(Effect("segment", segment.name, why, effect.before, effect.after))
         if len(effects) == known or not plan.holdings:
             break
-    work.edges.clear()
-    work.changed.clear()
-    work.queue.clear()
+    # What a test gives its contact was there before; it did not come with a deploy.
+    applied = plan.applied if why == "deploy" and work.root.type != "$given" else frozenset[str]()
+    work.edges = [edge for edge in work.edges if edge[0] in applied]
+    work.changed = {f"segments.{name}" for name, _ in work.edges}
+    work.queue[:] = [f for f in work.queue if f.type in _EDGES and f.properties["name"] in applied]
     return effects

@@ -34,13 +34,18 @@ class Recorder:
         self._where: Callable[[Fact, Contact], bool] | None = None if where is None else compile_condition(where)
 
     def record(self, work: Work, fact: Fact) -> None:
-        if self._where is not None and not self._where(fact, _NOBODY):
-            return
         contact = work.contact
-        before = contact.history.get(self.id, _NONE)
+        after = self.add(contact.history.get(self.id, _NONE), fact, contact.clock)
+        if after is not None:
+            contact.history[self.id] = after
+            work.changed.add(self.path)
+
+    def add(self, series: Series, fact: Fact, clock: int) -> Series | None:
+        """The series with one more fact; None where the fact is none of it."""
+        if self._where is not None and not self._where(fact, _NOBODY):
+            return None
         value = _number(fact.properties, self._field) if self._field else None
-        contact.history[self.id] = _with(before, fact.occurred_at, value, contact.clock - self._keep, self._keep > 0)
-        work.changed.add(self.path)
+        return _with(series, fact.occurred_at, value, clock - self._keep, self._keep > 0)
 
 
 def recorders(series: Mapping[str, SeriesDecl]) -> dict[str, tuple[Recorder, ...]]:

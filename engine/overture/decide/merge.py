@@ -26,7 +26,7 @@ def link(contact: Contact, fact: Fact, now: int) -> Step:
     """``$link``: properties ``{"into": contact id}``. Does nothing the second time."""
     into = str(fact.properties["into"])
     after = begin(contact, fact)
-    trace = Trace(after.seq, fact, contact.program, now)
+    trace = Trace(after.seq, fact, abs(contact.program), now)
     if contact.merged_into or into == contact.id:
         return Step(after, trace)
     trace.effects = [Effect("link", into, "", None, into)]
@@ -41,7 +41,7 @@ def link(contact: Contact, fact: Fact, now: int) -> Step:
 def forward(contact: Contact, fact: Fact, now: int) -> Step:
     """A fact for a contact that has become known: hand it on, with its own id and times."""
     after = begin(contact, fact)
-    trace = Trace(after.seq, fact, contact.program, now, effects=[Effect("forward", contact.merged_into)])
+    trace = Trace(after.seq, fact, abs(contact.program), now, effects=[Effect("forward", contact.merged_into)])
     onward = _forwarded(fact, contact.merged_into, fact.id, fact.type, fact.properties)
     return Step(after, trace, forwards=[onward])
 
@@ -70,8 +70,7 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
             # Joined silently: what entering sets off has been done for the weaker contact.
             mine.segments[name] = at
             work.segments.add(name)
-    for id, series in theirs.history.items():
-        mine.history[id] = joined(mine.history[id], series) if id in mine.history else series
+    _take_over_history(work, theirs)
     for id, parts in theirs.joins.items():
         mine.joins[id] = joins.joined(mine.joins[id], parts) if id in mine.joins else parts
     for name, at in theirs.lists.items():
@@ -96,11 +95,24 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
     mine.seq += theirs.seq  # their timeline is read as part of this one: numbers for it, right before this moment's
     work.changed.add("*")  # also what they stood in and, with what the stronger knows, do not belong into
     if theirs.program != mine.program:
-        mine.program = 0  # what they stood in may be gone by now: the next fact catches up
+        mine.program = -mine.program  # what they stood in may be gone by now: the next fact catches up
     mine.created_at = min(mine.created_at, theirs.created_at) if theirs.created_at else mine.created_at
     corrected = absorb(work, work.sessions, theirs.sessions) if work.sessions is not None else []
     refused = (Effect("merge", kind, theirs.id, None, n, holdings.FULL) for kind, n in left_out.items() if n)
     return [Effect("merge", theirs.id), *refused, *corrected]
+
+
+def _take_over_history(work: Work, theirs: Contact) -> None:
+    """What the other did before a series was asked for is still to be told, by the sweep of its own partition."""
+    mine = work.contact
+    for id, since in work.since.items():
+        begun = abs(theirs.program) >= since.version
+        if missing := theirs.partial.get(id, []) if begun else [theirs.id]:
+            mine.partial[id] = [*mine.partial.get(id, []), *missing]
+        if not begun:
+            theirs.history.pop(id, None)
+    for id, series in theirs.history.items():
+        mine.history[id] = joined(mine.history[id], series) if id in mine.history else series
 
 
 def told(fact: Fact) -> Fact:

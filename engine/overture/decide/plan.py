@@ -49,11 +49,13 @@ class Plan:
         ]
         self.joins = {rule.id: Joining(rule, rule.join) for rule in program.rules if rule.join is not None}
         self.holdings = {rule.id: Holding(rule, program) for rule in program.whiles}
+        self.following = tuple(self.holdings.values())
         self.sessions = program.sessions
         self.changes: list[Callable[[Contact], int | None]] = []
         self.timed: frozenset[str] = frozenset()
         self._follow_the_clock()
         self.segments: dict[str, Segment] = {segment.name: segment for segment in program.segments}
+        self.applied = frozenset(s.name for s in program.segments if program.rulesets[s.ruleset].applies)
         self.edges: dict[tuple[str, bool], tuple[Act, ...]] = {}
         for segment in program.segments:
             self.edges[segment.name, True] = tuple(compile_action(a, program) for a in segment.on_enter)

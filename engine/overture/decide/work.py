@@ -16,11 +16,38 @@ from overture.model.ids import digest, issued_code
 from overture.rules.program import Program
 
 
+_NOTHING: frozenset[str] = frozenset()
+
+
 class Visit(NamedTuple):
     """A visit whose end is told. ``fired``: the rules that did something on it before, when it looked otherwise."""
 
     session: str
     fired: frozenset[str]
+
+
+class Telling:
+    """What rules do on the end of visits, noted down in case it has to be undone.
+
+    ``visits`` has the facts that tell of one, and those derived from them. ``repeated``: the rule that acts has done so
+    before on this visit.
+    """
+
+    def __init__(self) -> None:
+        self.visits: dict[str, Visit] = {}
+        self.earned: dict[str, list[Held]] = {}
+        self.ledger: list[Held] | None = None  # of the rule that acts
+        self.repeated = False
+
+    def begin(self, visit: Visit, rule: str) -> None:
+        """A rule is about to act."""
+        self.ledger = self.earned.setdefault(visit.session, [])
+        self.repeated = rule in visit.fired
+        if not self.repeated:
+            self.ledger.append(Held("rule", rule))
+
+    def pause(self) -> None:
+        self.ledger, self.repeated = None, False
 
 
 class Work:
@@ -36,20 +63,18 @@ class Work:
         "current",
         "declared",
         "derived",
-        "earned",
         "edges",
         "half_lives",
-        "ledger",
         "listened",
         "messages",
         "queue",
-        "repeated",
         "root",
         "scores",
         "segments",
         "sessions",
+        "since",
+        "telling",
         "touched",
-        "visits",
     )
 
     def __init__(self, contact: Contact, root: Fact, program: Program, half_lives: Mapping[str, int]) -> None:
@@ -61,18 +86,21 @@ class Work:
         self.current = root  # the fact being shown to the rules: the cause of what is derived
         self.edges: list[tuple[str, bool]] = []  # segments entered or left by actions, not yet followed up
         self.changed: set[str] = set()
-        self.touched: set[str] = set()  # all that was in `changed`, where something follows the clock
+        self.touched = _NOTHING  # all that was in `changed`, where something follows the clock
         self.scores: dict[str, float | None] = {}  # the contact's new places in rankings
         self.segments: set[str] = set()
         self.messages: list[Message] = []
         self.queue: list[Fact] = []
         self.sessions = program.sessions
-        self.visits: dict[str, Visit] = {}  # facts that tell of the end of a visit, or follow from one that does
-        self.repeated = False  # whether the rule that acts has done so before, on the same visit
-        self.ledger: list[Held] | None = None  # what is added to scores, while somebody wants to know
-        self.earned: dict[str, list[Held]] = {}  # what rules did at the end of visits
+        self.since = program.since
+        self.telling: Telling | None = None  # where the end of a visit is told
         self.derived = 0  # bytes of what rules derived
         self.counts: dict[str, int] = {}
+
+    @property
+    def repeated(self) -> bool:
+        """Whether the rule that acts has done so before, on the same visit: what is out is not sent again."""
+        return self.telling is not None and self.telling.repeated
 
     def number(self, what: str) -> int:
         """0, 1, 2 … for each thing of one kind in this step: makes its id deterministic."""
@@ -150,8 +178,8 @@ class Work:
                 contact.weight = holdings.weigh(contact)
         ranking = f"{name}:{key}" if key else name
         self.scores[ranking] = -after
-        if self.ledger is not None:
-            self.ledger.append(Held("score", name, key, after - before, None, contact.clock))
+        if self.telling is not None and self.telling.ledger is not None:
+            self.telling.ledger.append(Held("score", name, key, after - before, None, contact.clock))
         self.changed.add(f"scores.{name}")
         if decays:
             self._stamp(name, key)
@@ -217,8 +245,8 @@ class Work:
             return Effect("assert", type, reason="step.too_large")
         self.derived += length
         fact = self._derived(f"{self.root.id}:{rule}:{self.number(f'assert {rule}')}", type, properties, cause)
-        if cause.id in self.visits:
-            self.visits[fact.id] = self.visits[cause.id]
+        if self.telling is not None and cause.id in self.telling.visits:
+            self.telling.visits[fact.id] = self.telling.visits[cause.id]
         return Effect("assert", type, fact.id, None, properties if length <= limits.SHOWN_BYTES else _shown(properties))
 
     def derive_change(self, type: str, properties: dict[str, Any]) -> None:
@@ -229,7 +257,10 @@ class Work:
     def derive_end(self, visit: Visit, type: str, properties: dict[str, Any], at: int) -> None:
         """Tell of the end of a visit, as of ``at``."""
         cause = msgspec.structs.replace(self.root, occurred_at=at)
-        self.visits[self._derived(f"{self.root.id}~{self.number('change')}", type, properties, cause).id] = visit
+        fact = self._derived(f"{self.root.id}~{self.number('change')}", type, properties, cause)
+        if self.telling is None:
+            self.telling = Telling()
+        self.telling.visits[fact.id] = visit
 
     def _derived(self, id: str, type: str, properties: dict[str, Any], cause: Fact) -> Fact:
         at, root = cause.occurred_at, self.root

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from overture.deploy.scratch import Scratch
 from overture.model import Diagnostic, Refused, clock
 from overture.rules import Program, Ruleset, RulesetInvalid, link, load
+from overture.rules.series import since
 from overture.state.registry import ActiveSet, Registry
 from overture.trial.job import Prove, Try, name_differs
 from overture.trial.reading import inspect
@@ -91,7 +92,9 @@ class Rulesets:
         results = await self._scratch.run(Prove(await self._texts(new), sorted(wanted), self._installed()))
         if not all(result.passed for result in results):
             raise TrialsFailed(results)
-        return await self.registry.activate(version, new, clock.now())
+        needed = (await self._program(new, version + 1)).series
+        rows = since(needed, await self.registry.series(version), version + 1)
+        return await self.registry.activate(version, new, clock.now(), rows)
 
     async def rollback(self, name: str, if_match: Collection[str] | None = None) -> tuple[str, int]:
         """Activate what was active of this ruleset before its present revision; answers (revision, version)."""

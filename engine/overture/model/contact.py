@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy as shallow
 from typing import Any
 
 import msgspec
@@ -34,7 +35,7 @@ class Contact(msgspec.Struct, array_like=True):
 
     id: str
     seq: int = 0  # facts decided so far, by contacts merged into it too; numbers the timeline
-    program: int = 0  # the program version that last decided for this contact
+    program: int = 0  # the program version that last decided for this contact; below 0: it has to catch up all the same
     created_at: int = 0
     updated_at: int = 0
     ids: dict[str, Any] = {}  # user_id: text; anonymous_id, email: list of text; external: name -> text
@@ -56,6 +57,7 @@ class Contact(msgspec.Struct, array_like=True):
     weight: int = 0  # about how many bytes of this senders decide; 0: not weighed yet
     backfilled: int = 0  # known from recorded history only, up to here: what became due until then sends nothing
     sessions: list[Session] = []  # the visit under way and the last ones, by when they began
+    partial: dict[str, list[str]] = {}  # series begun by a deploy -> contacts whose earlier facts are not yet in it
 
     @property
     def wake(self) -> int:
@@ -64,29 +66,20 @@ class Contact(msgspec.Struct, array_like=True):
 
     def copy(self) -> Contact:
         """A working copy that shares no mutable part with this state (values inside traits are never mutated)."""
-        return Contact(
-            self.id,
-            self.seq,
-            self.program,
-            self.created_at,
-            self.updated_at,
-            dict(self.ids),
-            dict(self.traits),
-            {k: dict(v) if type(v) is dict else v for k, v in self.scores.items()},
-            dict(self.segments),
-            dict(self.lists),
-            {k: dict(v) for k, v in self.consent.items()},
-            dict(self.suppressed),
-            {k: dict(v) if type(v) is dict else v for k, v in self.fired.items()},
-            list(self.issued),
-            self.merged_into,
-            self.clock,
-            self.due,
-            {k: dict(v) if type(v) is dict else v for k, v in self.stamps.items()},
-            dict(self.history),
-            dict(self.joins),
-            dict(self.held),
-            self.weight,
-            self.backfilled,
-            list(self.sessions),
-        )
+        other = shallow(self)
+        other.ids = self.ids.copy()
+        other.traits = self.traits.copy()
+        other.scores = {k: v.copy() if type(v) is dict else v for k, v in self.scores.items()}
+        other.segments = self.segments.copy()
+        other.lists = self.lists.copy()
+        other.consent = {k: v.copy() for k, v in self.consent.items()} if self.consent else {}
+        other.suppressed = self.suppressed.copy()
+        other.fired = {k: v.copy() if type(v) is dict else v for k, v in self.fired.items()} if self.fired else {}
+        other.issued = self.issued.copy()
+        other.stamps = {k: v.copy() if type(v) is dict else v for k, v in self.stamps.items()} if self.stamps else {}
+        other.history = self.history.copy()
+        other.joins = self.joins.copy()
+        other.held = self.held.copy()
+        other.sessions = self.sessions.copy()
+        other.partial = self.partial.copy()
+        return other

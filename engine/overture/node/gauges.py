@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+from typing import Any
 
 from prometheus_client import Gauge
 
 from overture.model import OvertureError
 from overture.state import keys
 from overture.state.outbox import STATES
+from overture.state.sweeps import progress
 from overture.state.wire import Wire
 
 PAUSE = 0.25  # seconds
@@ -18,6 +20,7 @@ MESSAGES_EVERY = 20  # rounds between counts of the messages
 
 LAG = Gauge("overture_lag_facts", "Facts accepted and not yet decided, in the whole store.")
 MESSAGES = Gauge("overture_messages", "Messages in the store, by state.", ["state"])
+SWEEP = Gauge("overture_sweep_contacts", "Contacts, by whether the last activation has reached them.", ["done"])
 DEAD_LETTERS = Gauge("overture_dead_letters", "Facts in the store that could not be decided.")
 
 
@@ -46,13 +49,21 @@ class Gauges:
         LAG.set(self.lag)
 
     async def count(self) -> None:
-        """Count messages and dead letters for Prometheus."""
+        """Count messages, contacts and dead letters for Prometheus."""
         for state in STATES:
             calls = [self._wire.call("ZCARD", keys.messages(p, state)) for p in range(self._partitions)]
             MESSAGES.labels(state).set(sum(await asyncio.gather(*calls)))
+        done, of, _ = await progress(self._wire, self._partitions, int(await self._wire.call("GET", keys.ACTIVE) or 0))
+        SWEEP.labels("true").set(done)
+        SWEEP.labels("false").set(of - done)
         DEAD_LETTERS.set(
             sum(await asyncio.gather(*(self._wire.call("XLEN", keys.dead(p)) for p in range(self._partitions))))
         )
+
+    async def sweep(self, version: int) -> dict[str, Any]:
+        """How far contacts have been brought up to a version of the active set."""
+        done, of, over = await progress(self._wire, self._partitions, version)
+        return {"version": version, "done": done, "of": of, "over": over}
 
     async def run(self) -> None:
         for turn in itertools.count():

@@ -58,9 +58,10 @@ class Health:
         try:
             await self._gauges.refresh()
             version, active = await self._rulesets.active()
+            sweep = await self._gauges.sweep(version)
         except OvertureError as error:
             return {**told, "ready": False, "error": str(error)}
-        told |= {"program": version, "rulesets": active, "lag": self._gauges.lag}
+        told |= {"program": version, "rulesets": active, "sweep": sweep, "lag": self._gauges.lag}
         told |= {"accepted": self._gauges.accepted, "decided": self._gauges.decided}
         for name, part in (("worker", self._worker), ("delivery", self._deliverer)):
             if part is not None and not part.healthy:

@@ -10,9 +10,9 @@ from overture.rules.actions import Actions, Declared
 from overture.rules.behaviour import Behaviour
 from overture.rules.conflicts import check_derived, check_traits, segment_order
 from overture.rules.feedback import check_feedback
-from overture.rules.keys import RULESET
+from overture.rules.keys import ON_ACTIVATE, RULESET
 from overture.rules.reading import NAME, RULESET_NAME, Reading
-from overture.rules.report import Report, RulesetInvalid
+from overture.rules.report import Report, RulesetInvalid, did_you_mean
 from overture.rules.ruleset import Ruleset
 from overture.rules.scope import Scope
 from overture.rules.sections import Sections
@@ -95,7 +95,17 @@ def _ruleset(root: YamlNode, text: str, report: Report) -> Ruleset | None:
         whiles,
         sections.sessions,
         sections.places,
+        _applies(root, reading),
     )
+
+
+def _applies(root: Mapping, reading: Reading) -> bool:
+    """Whether ``on_activate`` is ``apply``."""
+    said = reading.text(root.items.get("on_activate"), "on_activate")
+    if said is not None and said.text not in ON_ACTIVATE:
+        hint = did_you_mean(said.text, ON_ACTIVATE, "Write apply or silent.")
+        reading.report.add("ruleset.shape", "on_activate is apply or silent", said, hint)
+    return said is not None and said.text == "apply"
 
 
 def _frame(root: Mapping, reading: Reading) -> str:

@@ -20,6 +20,8 @@ TYPE: Schema = {"enum": [f"{kind}{mark}" for kind in DECLARABLE for mark in ("",
 ACTION_LIST: Schema = {"$ref": "#/$defs/actions"}
 NAMED: Schema = matching(NAME)
 
+ON_ACTIVATE = ("silent", "apply")
+
 _ABOUT = Key("What it is for, to people.", TEXT)
 
 
@@ -167,6 +169,7 @@ RULESET = Shape({
     "sessions": Key("How facts make up visits; when one ends, `session.ended` is derived.", SESSIONS.schema(empty=True)),
     "rules": Key("When a fact comes, do this.", {**named(NAME, {"if": {"required": ["while"]}, "then": WHILE.schema(), "else": RULE.schema()}), "maxProperties": RULES_LIMIT}),
     "segments": Key("Groups that a contact is in or not.", named(NAME, SEGMENT.schema(empty=True))),
+    "on_activate": Key("Where activation itself moves contacts into or out of segments: `apply` does what that sets off, `silent` (the default) does not.", {"enum": list(ON_ACTIVATE)}),
     "templates": Key("What messages say.", named(NAME, TEMPLATE.schema())),
     "tests": Key("What must come of which facts; it decides nothing.", {"type": "array"}),
 }, later=("journeys", "scripts", "forms"))  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
@@ -26,7 +26,7 @@ from overture.rules.ruleset import (
     While,
     values_of,
 )
-from overture.rules.series import SeriesDecl, series_of
+from overture.rules.series import SeriesDecl, Since, series_of
 from overture.rules.tree import NOWHERE, Node, Place
 from overture.rules.types import parse_type
 
@@ -41,7 +41,7 @@ class Program:
     they read. ``segment_reads`` has, for each segment with a condition, the paths whose change can change it:
     ``scores.lead`` ``traits.country`` ``segments.vip`` ``lists.news`` ``id`` ``history.<series>``, and ``clock``.
     ``while_reads`` has the same by the id of the rule. ``series``: what contacts must remember of their facts, by id.
-    ``types`` are those that rules or series are about.
+    ``since``: since when they do; one that is not there, always. ``types`` are those that rules or series are about.
 
     In all conditions and values of a program a score that decays is a `Decaying`; in ``rulesets`` it is as written.
     """
@@ -59,6 +59,7 @@ class Program:
     while_reads: Mapping[str, frozenset[str]]
     series: Mapping[str, SeriesDecl]
     sessions: Sessions | None
+    since: Mapping[str, Since] = field(default_factory=dict[str, Since])
 
     def template(self, ruleset: str, revision: str, name: str) -> TemplateDecl | None:
         """A template of an active revision; None where that revision is no longer active or has no such template."""

@@ -228,6 +228,7 @@ class Ruleset:
     whiles: tuple[While, ...] = ()
     sessions: Sessions | None = None
     places: Mapping[str, Place] = field(default_factory=dict[str, Place])
+    applies: bool = False  # ``on_activate: apply``: a deploy sets off what entering and leaving its segments does
 
     def place(self, path: str) -> Place:
         return self.places.get(path, NOWHERE)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import NamedTuple
 
 from overture.rules.durations import DAY
 from overture.rules.reach import walk
@@ -23,6 +24,23 @@ class SeriesDecl:
 
     key: SeriesKey
     keep_ms: int = 0
+
+
+class Since(NamedTuple):
+    """The version of the active set since which contacts keep a series, and keep it ``keep_ms`` back, without a gap."""
+
+    keep_ms: int
+    version: int
+    wide: int
+
+
+def since(series: Mapping[str, SeriesDecl], before: Mapping[str, Sequence[int]], version: int) -> dict[str, Since]:
+    """Since when, as of ``version``; ``before``: the same as of the version before it."""
+    found: dict[str, Since] = {}
+    for id, decl in series.items():
+        known = Since(*before[id]) if id in before else Since(-1, version, version)
+        found[id] = Since(decl.keep_ms, known.version, known.wide if decl.keep_ms <= known.keep_ms else version)
+    return found
 
 
 def series_key(type: str, field: tuple[str, ...] = (), where: Node | None = None) -> SeriesKey:

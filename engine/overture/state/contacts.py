@@ -38,6 +38,7 @@ def write(p: int, steps: Iterable[Step]) -> list[Command]:
     ranks: dict[str, dict[str, float | None]] = {}
     memberships: dict[str, dict[str, None]] = {}
     wakes: dict[str, float | None] = {}
+    made: list[str] = []
     forwards: list[bytes] = []
     for step in steps:
         if not step.kept:
@@ -46,6 +47,8 @@ def write(p: int, steps: Iterable[Step]) -> list[Command]:
         states[contact.id] = contact
         if moments := step.moments:
             traces.setdefault(contact.id, []).extend(moments)
+        if step.made:
+            made.append(contact.id)
         if step.wakes:
             wakes[contact.id] = contact.wake or None
         for name, place in step.scores.items():
@@ -64,6 +67,7 @@ def write(p: int, steps: Iterable[Step]) -> list[Command]:
     for name, places in ranks.items():
         commands += _rank(keys.score(p, name), places)
     commands += _rank(keys.due(p), wakes)
+    commands += _rank(keys.known(p), dict.fromkeys(made, 0))
     for name, ids in memberships.items():
         commands += _rank(keys.segment(p, name), {id: 0 if name in states[id].segments else None for id in ids})
     if forwards:

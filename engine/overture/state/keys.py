@@ -19,6 +19,11 @@ def active_set(version: int) -> str:
     return f"ov:{{ctl}}:set:{version}"
 
 
+def series(version: int) -> str:
+    """msgpack {series: [ms, version, version]}: since when contacts keep it, and keep it so far back."""
+    return f"ov:{{ctl}}:series:{version}"
+
+
 def revision(name: str, revision: str) -> str:
     """The text of one revision of a ruleset; never changes once written."""
     return f"ov:{{ctl}}:rev:{name}:{revision}"
@@ -85,6 +90,16 @@ def score(p: int, name: str) -> str:
 def segment(p: int, name: str) -> str:
     """zset: contact → 0, so that order is by contact id."""
     return f"ov:{{{p}}}:seg:{name}"
+
+
+def known(p: int) -> str:
+    """zset: contact → 0, every contact of the partition, so that order is by contact id."""
+    return f"ov:{{{p}}}:known"
+
+
+def sweep(p: int) -> str:
+    """How far a sweep has come: see `overture.state.sweeps`."""
+    return f"ov:{{{p}}}:sweep"
 
 
 def due(p: int) -> str:

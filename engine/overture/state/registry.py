@@ -7,6 +7,7 @@ version, so each fact is decided by the set that was current at its place in the
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 import msgspec
 
@@ -18,6 +19,10 @@ from overture.state.wire import Wire
 ActiveSet = dict[str, str]
 _encode = msgspec.msgpack.encode
 _set = msgspec.msgpack.Decoder(ActiveSet)
+
+SeriesRows = Mapping[str, tuple[int, int, int]]
+"""`overture.rules.series.Since` of each series, by id."""
+_series = msgspec.msgpack.Decoder(dict[str, tuple[int, int, int]])
 
 
 class Registry:
@@ -58,7 +63,12 @@ class Registry:
         blob = await self._wire.call("GET", keys.active_set(version)) if version else None
         return _set.decode(blob) if blob else {}
 
-    async def activate(self, expected: int, new: ActiveSet, now: int) -> int:
+    async def series(self, version: int) -> SeriesRows:
+        """Since when contacts keep the series that one version of the active set needs."""
+        blob = await self._wire.call("GET", keys.series(version)) if version else None
+        return _series.decode(blob) if blob else {}
+
+    async def activate(self, expected: int, new: ActiveSet, now: int, series: SeriesRows | None = None) -> int:
         """Make ``new`` the active set if the version is still ``expected``; answers the new version.
 
         Raises Refused ``ruleset.changed`` (409) if someone else was faster.
@@ -67,7 +77,8 @@ class Registry:
         order = Fact(f"$activate:{version}", "$activate", "", now, now, {"version": version})
         logs = [keys.log(p) for p in range(self._partitions)]
         done = await self._activate.call(
-            [keys.ACTIVE, keys.active_set(version), *logs], [expected, version, _encode(new), pack_entry([order])]
+            [keys.ACTIVE, keys.active_set(version), keys.series(version), *logs],
+            [expected, version, _encode(new), _encode(series or {}), pack_entry([order])],
         )
         if not done:
             raise Refused(

@@ -111,12 +111,14 @@ local i = 2
 """
 
 ACTIVATE = """
--- KEYS: active version, the new set, then every partition's log.  ARGV: expected version, new version, set, log entry.
+-- KEYS: active version, the new set, its series, then every partition's log.
+-- ARGV: expected version, new version, set, series, log entry.
 -- The new set becomes active at one place in each partition's log: a fact is decided by the set current at its place.
 if (redis.call('GET', KEYS[1]) or '0') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
 redis.call('SET', KEYS[2], ARGV[3])
-for i = 3, #KEYS do redis.call('XADD', KEYS[i], '*', 'f', ARGV[4]) end
+redis.call('SET', KEYS[3], ARGV[4])
+for i = 4, #KEYS do redis.call('XADD', KEYS[i], '*', 'f', ARGV[5]) end
 return 1
 """
 

@@ -51,6 +51,7 @@ class Committer:
         self._leases.confirm(part.lease, answer)
         part.stored, part.at = str(batch.after), batch.after
         part.ticks = max(0, part.ticks - sum(fact.type == "$tick" for fact in batch.facts))
+        part.programs = max(0, part.programs - sum(fact.type == "$program" for fact in batch.facts))
         part.trim(step.contact for step in batch.steps)
         if any(step.messages for step in batch.steps):
             self.on_messages()

@@ -24,6 +24,7 @@ from overture.worker.partition import RECOVERED, Partition
 from overture.worker.plans import Plans
 from overture.worker.recovery import Recovery
 from overture.worker.replies import Replies
+from overture.worker.sweeping import Sweeper
 from overture.worker.waking import Waking
 
 log = logging.getLogger("overture.worker")
@@ -54,6 +55,7 @@ class Worker:
         self._recovery = Recovery(wire, plans, self._committer)
         self._parts: dict[int, Partition] = {}
         self._archivist = Archivist(wire, leases, archive)
+        self._sweeper = Sweeper(wire, leases, plans, archive, facts.partitions)
         self._taking = asyncio.Lock()
         self._suspects: set[int] = set()  # partitions with a fact that could not be worked
 
@@ -69,14 +71,17 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; then finish the batch at hand and give the leases back."""
         keeper = asyncio.create_task(self._leases.keep(self._leased))
-        archivist = asyncio.create_task(self._archivist.run(self._parts))
+        beside = [
+            asyncio.create_task(self._archivist.run(self._parts)),
+            asyncio.create_task(self._sweeper.run(self._parts)),
+        ]
         try:
             while not stop.is_set():
                 await self._guarded_round()
         finally:
-            for task in (keeper, archivist):
+            for task in (keeper, *beside):
                 task.cancel()
-            await asyncio.wait([keeper, archivist])
+            await asyncio.wait([keeper, *beside])
             self._archivist.close()
             try:
                 await self._leases.give_back()

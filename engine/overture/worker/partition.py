@@ -31,6 +31,7 @@ class Partition:
     sampled: int = 0  # when a fact was last looked at for near misses, ms
     limit: int = RECOVERED  # facts of the next batch, at most
     ticks: int = 0  # put into the log by this worker and not decided yet
+    programs: int = 0  # contacts being brought up to date: put into the log by this worker and not decided yet
     look_at: float = 0.0  # when to look next who is due, in the loop's time
     pending: deque[tuple[str, list[Fact], int]] = field(default_factory=deque[tuple[str, list[Fact], int]])
     cache: dict[str, Contact] = field(default_factory=dict[str, Contact])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from overture.decide import Plan
 from overture.rules import Program, Ruleset, link, load
+from overture.rules.series import Since
 from overture.state.registry import Registry
 
 KEPT = 4
@@ -27,7 +29,9 @@ class Plans:
         if program is None:
             active = await self._registry.active(version)
             rulesets = [await self._ruleset(name, revision) for name, revision in sorted(active.items())]
-            program = self._programs[version] = link(rulesets, version)
+            rows = await self._registry.series(version)
+            since = {id: Since(*row) for id, row in rows.items()}
+            program = self._programs[version] = replace(link(rulesets, version), since=since)
             _forget(self._programs)
         return program
 

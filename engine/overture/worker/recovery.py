@@ -20,6 +20,7 @@ from overture.worker.plans import Plans
 log = logging.getLogger("overture.worker")
 
 KILLS = 2  # a fact at whose decision this many recovering workers vanished goes to the dead letters
+NEEDED = ("$activate", "$link", "$merge")  # facts of ours that must be decided, whatever happens
 
 
 class Recovery:
@@ -51,7 +52,7 @@ class Recovery:
         )
         if fact.contact and fact.contact not in part.cache:
             part.cache.update(await contacts.load(self._wire, part.lease.partition, [fact.contact]))
-        if begun > KILLS and (fact.type == "$tick" or not fact.type.startswith("$")):  # what else is ours must be done
+        if begun > KILLS and not fact.type.startswith(NEEDED):
             log.error("Fact %s is set aside: %d workers vanished while deciding it", fact.id, KILLS)
             after = part.advance(1, part.at.version)
             batch = Batch(part, after, dead=[(fact, f"{KILLS} workers vanished while deciding it")])
