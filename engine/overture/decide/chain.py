@@ -7,7 +7,7 @@ import msgspec
 from overture.decide.limits import DEPTH_LIMIT, DERIVED_LIMIT
 from overture.decide.plan import Plan
 from overture.decide.work import Work
-from overture.model import ChainTooDeep, Effect, Fact, Firing, Held
+from overture.model import ChainTooDeep, Effect, Fact, Firing
 
 _canonical = msgspec.msgpack.Encoder(order="sorted")
 
@@ -49,33 +49,33 @@ def _fire(work: Work, plan: Plan, fact: Fact, firings: list[Firing], fired: set[
     matched = plan.matcher.match(fact, work.contact)
     if plan.joins:
         matched = [rule for rule in matched if rule.join is None or plan.joins[rule.id].see(fact, work.contact)]
-    visit = work.visits.get(fact.id) if work.visits else None
+    telling = work.telling
+    visit = telling.visits.get(fact.id) if telling is not None else None
     for rule in matched:
+        id = rule.id
         if fired is not None:
             # Refraction: a rule fires once on the same derived fact, however often it is derived in this step.
-            mark = _canonical.encode((rule.id, fact.type, fact.properties))
+            mark = _canonical.encode((id, fact.type, fact.properties))
             if mark in fired:
                 continue
             fired.add(mark)
-        work.repeated = visit is not None and rule.id in visit.fired
-        refused = "" if work.repeated else plan.held_back_by(rule, fact, work)
+        again = visit is not None and id in visit.fired
+        refused = "" if again else plan.held_back_by(rule, fact, work)
         if refused:
-            firings.append(Firing(rule.id, rule.revision, fact.id, [Effect("once_per", rule.name, reason=refused)]))
+            firings.append(Firing(id, rule.revision, fact.id, [Effect("once_per", rule.name, reason=refused)]))
             continue
+        if telling is not None and visit is not None:
+            telling.begin(visit, id)
         effects: list[Effect] = []
-        if visit is not None:
-            work.ledger = work.earned.setdefault(visit.session, [])
-            if not work.repeated:
-                work.ledger.append(Held("rule", rule.id))
-        for act in plan.actions[rule.id]:
-            effects += act(work, fact, rule.id, rule.revision)
-        work.ledger = None
-        firings.append(Firing(rule.id, rule.revision, fact.id, effects))
+        for act in plan.actions[id]:
+            effects += act(work, fact, id, rule.revision)
+        if telling is not None:
+            telling.pause()
+        firings.append(Firing(id, rule.revision, fact.id, effects))
 
 
 def _follow(work: Work, plan: Plan, fact: Fact, firings: list[Firing]) -> None:
     """Re-evaluate what follows something that changed: rules with ``while``, and segments with their edges."""
-    work.repeated = False
     for _ in range(DEPTH_LIMIT):
         changed, work.changed = work.changed, set()
         if plan.timed:
@@ -83,7 +83,7 @@ def _follow(work: Work, plan: Plan, fact: Fact, firings: list[Firing]) -> None:
         moved: list[tuple[str, bool, list[Effect]]] = [(name, entered, []) for name, entered in work.edges]
         work.edges.clear()
         every = "*" in changed
-        for holding in plan.holdings.values():
+        for holding in plan.following:
             if every or not holding.reads.isdisjoint(changed):
                 effects = holding.follow(work, fact)
                 if effects:

@@ -6,7 +6,7 @@ end is shown to them again, as it should have been. What was sent stays sent, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from operator import itemgetter
 from typing import Any
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from overture.decide.limits import EVENTS, LATE, NAME_BYTES, PATHS, SESSIONS, size
 from overture.decide.work import Visit, Work
-from overture.model import Contact, Effect, Fact
+from overture.model import Contact, Effect, Fact, Held
 from overture.model.decay import remaining
 from overture.model.fact import RESERVED_TYPES
 from overture.model.session import Session
@@ -60,13 +60,11 @@ def next_end(contact: Contact, sessions: Sessions) -> int | None:
     return min((s.last + sessions.idle_ms for s in contact.sessions if not s.ended), default=None)
 
 
-def remember_effects(work: Work) -> None:
-    """After the rules: keep what they did at the end of visits, in case it has to be undone."""
-    contact = work.contact
+def remember_effects(contact: Contact, earned: Mapping[str, list[Held]]) -> None:
+    """After the rules: keep what they did at the end of visits, by their ids, in case it has to be undone."""
     for n, session in enumerate(contact.sessions):
-        earned = work.earned.get(session.id)
-        if earned:
-            contact.sessions[n] = replace(session, effects=[*session.effects, *earned])
+        if effects := earned.get(session.id):
+            contact.sessions[n] = replace(session, effects=[*session.effects, *effects])
 
 
 # --- one visit -------------------------------------------------------------------------------------------------

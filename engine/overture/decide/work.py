@@ -16,9 +16,6 @@ from overture.model.ids import digest, issued_code
 from overture.rules.program import Program
 
 
-_NOTHING: frozenset[str] = frozenset()
-
-
 class Visit(NamedTuple):
     """A visit whose end is told. ``fired``: the rules that did something on it before, when it looked otherwise."""
 
@@ -72,7 +69,6 @@ class Work:
         "scores",
         "segments",
         "sessions",
-        "since",
         "telling",
         "touched",
     )
@@ -86,13 +82,12 @@ class Work:
         self.current = root  # the fact being shown to the rules: the cause of what is derived
         self.edges: list[tuple[str, bool]] = []  # segments entered or left by actions, not yet followed up
         self.changed: set[str] = set()
-        self.touched = _NOTHING  # all that was in `changed`, where something follows the clock
+        self.touched: set[str] = set()  # all that was in `changed`, where something follows the clock
         self.scores: dict[str, float | None] = {}  # the contact's new places in rankings
         self.segments: set[str] = set()
         self.messages: list[Message] = []
         self.queue: list[Fact] = []
         self.sessions = program.sessions
-        self.since = program.since
         self.telling: Telling | None = None  # where the end of a visit is told
         self.derived = 0  # bytes of what rules derived
         self.counts: dict[str, int] = {}
