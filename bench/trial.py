@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from statistics import median
@@ -17,7 +18,7 @@ from overture.trial.suite import run
 
 TESTS = 40  # in one document, which has as many of them as it may be large
 ROUNDS = 5
-TARGET = 10_000  # steps per second that running must reach
+TARGET = 10_000  # steps per second
 
 
 def document() -> tuple[str, int]:
@@ -40,12 +41,12 @@ def document() -> tuple[str, int]:
 
 
 def rate(steps: int, do: Callable[[], object]) -> float:
-    """Steps per second, the median of some rounds."""
+    """Steps per second of one core, the median of some rounds."""
     took: list[float] = []
     for _ in range(ROUNDS):
-        began = time.perf_counter()
+        began = time.process_time()
         do()
-        took.append(time.perf_counter() - began)
+        took.append(time.process_time() - began)
     return steps / median(took)
 
 
@@ -65,18 +66,19 @@ def main() -> int:
         result = run(library["seo_guide"], trials, library, addresses, plugins.channels)
         assert result.passed, result
 
+    gc.freeze()  # as the command does
     running = rate(steps, all_of_them)
     reading = rate(steps, lambda: inspect_tests(text))
-    table = Table("overture test", "steps/s")
+    table = Table("overture test", "steps/s of one core")
     table.add_row("reading the document (YAML with places)", f"{reading:,.0f}")
     table.add_row("running: link, compile, decide, compare", f"{running:,.0f}")
-    table.add_row("both, one after the other", f"{1 / (1 / reading + 1 / running):,.0f}")
+    both = 1 / (1 / reading + 1 / running)
+    table.add_row("both, one after the other", f"{both:,.0f}")
     console = Console()
     console.print(f"{steps} steps in {len(trials)} tests, {len(text) >> 10} KiB")
     console.print(table)
-    met = running >= TARGET
-    console.print(f"running ≥ {TARGET:,} steps/s: {'met' if met else 'MISSED'}")
-    return 0 if met else 1
+    console.print(f"both ≥ {TARGET:,}: {'met' if both >= TARGET else 'MISSED'}")
+    return 0 if both >= TARGET else 1
 
 
 if __name__ == "__main__":

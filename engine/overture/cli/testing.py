@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ def run_tests(
     ``report``: where JUnit XML is written. ``demand``: no test at all is a failure. ``least``: percent of the rules and
     ways into and out of segments that the tests must have set off.
     """
+    gc.freeze()  # what is imported by now stays; looking through it again and again would take a third of the time
     if not paths:
         raise Refused("test.no_files", "There is nothing to test.", "Name a folder, a ruleset or a test document.")
     ran = _run(Folders(), paths)
