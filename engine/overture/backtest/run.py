@@ -25,7 +25,7 @@ from overture.model.clock import to_text
 from overture.model.decay import all_scores
 from overture.records import Recorded, Recording
 from overture.rules import Program
-from overture.state.registry import ActiveSet, Registry
+from overture.state.registry import ActiveSet, Registry, SeriesRows
 from overture.state.wire import Wire
 
 TOLD_EVERY = 0.25  # seconds between two looks at whether to go on
@@ -57,6 +57,7 @@ class Record:
     recordings: list[Recording]
     sets: dict[int, ActiveSet]
     texts: dict[tuple[str, str], str]
+    series: dict[int, SeriesRows]
     facts: int
     last: int
 
@@ -68,7 +69,7 @@ def backtest(spec: Spec) -> None:
     since, until = (_bound(text, name) for text, name in ((spec.since, "since"), (spec.until, "until")))
     record = asyncio.run(_read(spec, pace))
     within = period(since, until, record.last)
-    sides = Sides(record.sets, record.texts, spec.candidates)
+    sides = Sides(record.sets, record.texts, spec.candidates, record.series)
     last = within.until - 1
     programs = (sides.baseline(sides.version).program, sides.candidate.program)
     report = Report(*(scores_at(program, last) for program in programs))
@@ -127,8 +128,10 @@ async def _read(spec: Spec, pace: _Pace) -> Record:
                 if not fact.type.startswith("$"):
                     last = max(last, fact.instant)
         wanted = versions if spec.baseline == "recorded" else {spec.version}
-        sets, texts = await read_sets(Registry(wire, spec.partitions), wanted)
-        return Record(recordings, sets, texts, facts, last)
+        registry = Registry(wire, spec.partitions)
+        sets, texts = await read_sets(registry, wanted)
+        series = {version: await registry.series(version) for version in wanted}
+        return Record(recordings, sets, texts, series, facts, last)
     finally:
         await wire.close()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from overture.decide import Plan
 from overture.rules import Program, Ruleset, link, load
-from overture.state.registry import ActiveSet, Registry
+from overture.rules.series import Since
+from overture.state.registry import ActiveSet, Registry, SeriesRows
 
 Texts = Mapping[tuple[str, str], str]
 """(ruleset, revision) → text."""
@@ -17,13 +19,21 @@ KEPT = 8  # plans of the baseline at hand; a record may lead through many versio
 class Sides:
     """Plans of both sides. They are compiled for the reference matcher, which defines what the other must answer."""
 
-    def __init__(self, sets: Mapping[int, ActiveSet], texts: Texts, candidates: Mapping[str, str]):
-        """``sets``: versions of the active set, the last of them the one that the candidates are put into.
+    def __init__(
+        self,
+        sets: Mapping[int, ActiveSet],
+        texts: Texts,
+        candidates: Mapping[str, str],
+        series: Mapping[int, SeriesRows] | None = None,
+    ):
+        """``sets``: versions of the active set, the last of them the one that the candidates are put into. ``series``:
+        since when contacts kept what each version needs.
 
         Raises RulesetInvalid where the set with the candidates does not fit together.
         """
         self._sets = sets
         self._texts = texts
+        self._series = series or {}
         self._plans: dict[int, Plan] = {}
         self.version = max(sets)
         given = [load(text) for text in candidates.values()]
@@ -33,7 +43,9 @@ class Sides:
         """The plan of one version of the active set. A plan of its own also where the candidate is the same."""
         plan = self._plans.get(version)
         if plan is None:
-            plan = self._plans[version] = Plan(program(version, self._sets[version], self._texts), "reference")
+            linked = program(version, self._sets[version], self._texts)
+            since = {id: Since(*row) for id, row in self._series.get(version, {}).items()}
+            plan = self._plans[version] = Plan(replace(linked, since=since), "reference")
             while len(self._plans) > KEPT:
                 del self._plans[next(iter(self._plans))]
         return plan
