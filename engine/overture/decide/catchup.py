@@ -69,7 +69,7 @@ def settle(work: Work, plan: Plan, why: str) -> list[Effect]:
     After a deploy, that of the rulesets which ask for it is left to be run.
     """
     effects: list[Effect] = []
-    work.touched |= {"*"}
+    work.touched.add("*")
     for _ in range(DEPTH_LIMIT):
         known = len(effects)
         for holding in plan.holdings.values():

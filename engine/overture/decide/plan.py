@@ -55,6 +55,7 @@ class Plan:
         self.timed: frozenset[str] = frozenset()
         self._follow_the_clock()
         self.segments: dict[str, Segment] = {segment.name: segment for segment in program.segments}
+        self.applied = frozenset(s.name for s in program.segments if program.rulesets[s.ruleset].applies)
         self.edges: dict[tuple[str, bool], tuple[Act, ...]] = {}
         for segment in program.segments:
             self.edges[segment.name, True] = tuple(compile_action(a, program) for a in segment.on_enter)

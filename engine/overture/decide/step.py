@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from overture.decide import holdings
 from overture.decide.carried import named
-from overture.decide.catchup import catch_up, settle
+from overture.decide.catchup import catch_up, go_on, settle
 from overture.decide.chain import chain, witness
 from overture.decide.clockwork import begin, pass_time, reschedule, tick
 from overture.decide.context import context_of
+from overture.decide.deploys import PROGRAM, arriving, shown
 from overture.decide.intrinsic import apply_fact
 from overture.decide.limits import MESSAGE_BYTES, TICKS
 from overture.decide.merge import forward, link, told
@@ -35,6 +36,10 @@ def step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
     If derived facts do not come to rest, everything that rules did is rolled back: the trace carries the error, and
     only what the fact itself says is kept, and the segments that follow from it.
     """
+    if fact.type == PROGRAM:
+        if not contact.seq:
+            return Step(contact, Trace(0, fact, 0, now), kept=False)
+        fact = arriving(contact, fact)
     if contact.due and contact.due <= (at := max(contact.clock, fact.instant)):
         passed = _ticks(contact, at, fact, plan, now)
         then = _arrive if fact.type == "$tick" else _step
@@ -60,19 +65,15 @@ def _ticks(contact: Contact, at: int, root: Fact, plan: Plan, now: int) -> list[
         if full:
             outcome.trace.effects.append(Effect("tick", "passed_over", reason="ticks.too_many"))
         contact = outcome.contact
-        if not _tells(outcome.trace):
+        if not outcome.trace.tells:
             contact.seq -= 1
         passed.append(outcome)
     return passed
 
 
-def _tells(trace: Trace) -> bool:
-    return bool(trace.firings or trace.effects or trace.error)
-
-
 def _joined(passed: list[Step], outcome: Step) -> Step:
     """The outcome of a fact together with that of the instants before it."""
-    outcome.ticks = [step.trace for step in passed if _tells(step.trace)]
+    outcome.ticks = [step.trace for step in passed if step.trace.tells]
     outcome.messages = [message for step in (*passed, outcome) for message in step.messages]
     outcome.scores = {name: place for step in (*passed, outcome) for name, place in step.scores.items()}
     outcome.segments = outcome.segments.union(*(step.segments for step in passed))
@@ -100,6 +101,7 @@ def _step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
 
 def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -> Step:
     contact = begin(before, fact)
+    carried, fact = fact, shown(fact) if fact.type == PROGRAM else fact
     work = Work(contact, fact, plan.program, plan.half_lives)
     trace = Trace(contact.seq, told(fact) if fact.type == "$merge" else fact, plan.version, now)
     if not contact.created_at:
@@ -108,10 +110,12 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
         contact.weight = holdings.weigh(contact)
     if contact.program != plan.version:
         if before.seq:
-            trace.effects = _catch_up(before, work, plan)
+            trace.effects = _catch_up(before, work, plan, carried)
         else:
             work.changed.add("*")
         contact.program = plan.version
+    elif fact.type == PROGRAM:
+        trace.effects = go_on(work, plan, carried)
     if fact.type == "$tick":
         pass_time(work, plan)
     trace.effects += apply_fact(work, fact)
@@ -135,14 +139,16 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
                 message.context.update(named(seen, template))
             else:
                 message.context.update(seen)
-    return Step(contact, trace, [], work.messages, [], work.scores, work.segments)
+    if fact.type == PROGRAM and not trace.tells:
+        contact.seq, contact.updated_at = before.seq, before.updated_at
+    return Step(contact, trace, [], work.messages, [], work.scores, work.segments, made=not before.seq)
 
 
-def _catch_up(before: Contact, work: Work, plan: Plan) -> list[Effect]:
+def _catch_up(before: Contact, work: Work, plan: Plan, fact: Fact) -> list[Effect]:
     """Before the instant that has come: what is due right then is not to pass in silence."""
     contact, clock = work.contact, work.contact.clock
     if work.root.type == "$tick":
         contact.clock = max(before.clock, clock - 1)
-    effects = catch_up(work, plan)
+    effects = catch_up(work, plan, fact)
     contact.clock = clock
     return effects

@@ -69,6 +69,7 @@ class Work:
         "scores",
         "segments",
         "sessions",
+        "since",
         "telling",
         "touched",
     )
@@ -88,6 +89,7 @@ class Work:
         self.messages: list[Message] = []
         self.queue: list[Fact] = []
         self.sessions = program.sessions
+        self.since = program.since
         self.telling: Telling | None = None  # where the end of a visit is told
         self.derived = 0  # bytes of what rules derived
         self.counts: dict[str, int] = {}
