@@ -27,7 +27,7 @@ LATE = 7 * 86_400_000  # ms: how late a fact may come and still find the others 
 CANDIDATES = 20  # facts remembered of one part of a join; the newest
 PART_BYTES = 512  # of one property of such a fact; what is larger is missing there
 SESSIONS = 8  # visits remembered; the newest
-EVENTS = 64  # facts remembered of one visit; of the earlier ones, the time on each page
+EVENTS = 32  # facts remembered of one visit; of the earlier ones, the time on each page
 PATHS = 50  # pages of one visit of which that is remembered
 
 TICKS = 1_000  # instants at which something was due, in one step

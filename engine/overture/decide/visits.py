@@ -37,6 +37,10 @@ def observe(work: Work, sessions: Sessions, fact: Fact, *, rules: bool) -> list[
     if at <= contact.clock - idle - LATE or (len(known) == SESSIONS and at <= known[0].first - idle):
         return []
     page = _page(fact)
+    if known and not (last := known[-1]).ended and last.last <= at < last.last + idle and at + idle > contact.clock:
+        known[-1] = _continued(last, at, page)
+        work.changed.add("sessions")
+        return []
     undone = _join(work, idle, Session(fact.id, at, at, 1 if page else 0, [(at, page)]), rules)
     _end_all(work, idle)
     return undone
@@ -152,6 +156,22 @@ def _union(a: Session, b: Session) -> Session:
     spent = dict(a.spent)
     for page, ms in b.spent.items():
         spent[page] = spent.get(page, 0) + ms
+    events, spent = _bounded(events, spent)
+    return Session(a.id, min(a.first, b.first), max(a.last, b.last), a.pages + b.pages, events, spent)
+
+
+def _continued(session: Session, at: int, page: str) -> Session:
+    """`_union` with one fact that comes last, as nearly all do."""
+    pages = session.pages + (1 if page else 0)
+    events, spent = _bounded([*session.events, (at, page)], session.spent)
+    return Session(session.id, session.first, at, pages, events, spent, False, session.effects)
+
+
+def _bounded(events: list[tuple[int, str]], spent: dict[str, int]) -> tuple[list[tuple[int, str]], dict[str, int]]:
+    """The newest facts of a visit; of the others the time on each page goes to what was spent before."""
+    if len(events) <= EVENTS:
+        return events, spent
+    spent = dict(spent)
     while len(events) > EVENTS:
         (at, page), (until, following), *_ = events
         if page:
@@ -159,7 +179,7 @@ def _union(a: Session, b: Session) -> Session:
         events[:2] = [(until, following or page)]
     while len(spent) > PATHS:
         del spent[min(spent, key=lambda page: spent[page])]
-    return Session(a.id, min(a.first, b.first), max(a.last, b.last), a.pages + b.pages, events, spent)
+    return events, spent
 
 
 def _page(fact: Fact) -> str:

@@ -24,6 +24,7 @@ SLICE = 64  # facts decided before other tasks of this process get a turn
 COMMIT_BYTES = 8 << 20  # of states, effects and messages in one commit, about
 EFFECT_BYTES = 256  # of one effect in a timeline, about
 INSTANT_BYTES = 18  # of one fact in a series, with its value
+REMEMBERED_BYTES = 128  # of one fact that a join or a visit remembers, about
 
 
 @dataclass(slots=True)
@@ -88,9 +89,12 @@ def _near_misses(before: Contact, step: Step, plan: Plan) -> list[Near]:
 def _bytes(step: Step) -> int:
     """About how many of a commit the outcome is, without the fact itself."""
     contact = step.contact
-    size = contact.weight + EFFECT_BYTES * sum(len(firing.effects) for firing in step.trace.firings)
+    size = contact.weight + EFFECT_BYTES * sum(len(f.effects) for trace in step.moments for f in trace.firings)
     if contact.history:
         size += INSTANT_BYTES * sum(len(series.at) for series in contact.history.values())
+    if contact.joins or contact.sessions:
+        kept = sum(len(part) for parts in contact.joins.values() for part in parts)
+        size += REMEMBERED_BYTES * (kept + sum(len(session.events) for session in contact.sessions))
     if step.messages or step.forwards:
         size += len(encode(step.messages)) + len(encode(step.forwards))
     return size
