@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -121,6 +122,23 @@ def test_it_gives_way_and_may_not_take_all_the_memory(past: Past, monkeypatch: p
         assert job.progress().of == 60_000
 
     with_jobs(past, work)
+
+
+@pytest.mark.parametrize("text", [DOUBLE, "name: none"])
+def test_its_process_ends_in_peace(past: Past, text: str):
+    small(past)
+    command = [sys.executable, "-m", "overture.backtest"]
+    job = past.job()
+    spec = msgspec.json.encode(msgspec.structs.replace(past.spec(job), candidates={"scoring": text}))
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(spec + b"\n")
+    process.stdin.flush()
+    assert process.stdout.read() == b""
+    assert process.wait(PATIENCE) == 0
+    assert (job.summary() is None) == (text != DOUBLE)
+    assert (job.failure() is None) == (text == DOUBLE)
 
 
 @linux
