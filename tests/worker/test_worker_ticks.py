@@ -14,6 +14,7 @@ from workerkit import PARTITIONS, PATIENCE, Bed
 from overture.model import Fact, clock
 from overture.model.ids import partition_of
 from overture.state import keys
+from overture.state.contacts import TIMELINE, TRIM_EVERY
 from overture.state.log import Entry, unpack
 from overture.worker.waking import WOKEN
 
@@ -174,3 +175,27 @@ async def test_nobody_is_woken_twice_or_forgotten_whatever_happens(store_url: st
             assert state.scores["sum"] == len(bed.fed[contact])
             left += len(woken)
         assert len(bed.messages()) == left
+
+
+async def test_a_long_absence_is_caught_up_with(store_url: str, tmp_path: Path) -> None:
+    """Each contact has a thousand instants to go through; meanwhile the workers must come to renew their leases."""
+    hours = "  even:\n    when: local(now()).hour % 2 == 0 and contact.scores.sum >= 1\n"
+    past = clock.now() - 200 * DAY
+    async with Bed(store_url, tmp_path, more=hours) as bed:
+        facts = [Fact("f", "counted", f"c{n}", past, past, {"n": 1}) for n in range(40)]
+        await bed.log.append([Entry(fact) for fact in facts])
+        for _ in range(2):
+            await bed.join()
+        deadline = time.monotonic() + 2 * PATIENCE
+        while bed.lag() or any(bed.store.zcount(keys.due(p), 0, clock.now()) for p in range(PARTITIONS)):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+        assert bed.dead() == []
+        assert len(ticks(bed)) == len(facts)
+        for n in range(len(facts)):
+            state = await bed.contacts.get(f"c{n}")
+            assert state is not None
+            assert state.clock > past + 199 * DAY
+            moments = await bed.moments(f"c{n}")
+            assert [(e.kind, e.reason) for e in moments[-1].effects] == [("tick", "ticks.too_many")]
+            assert len(moments) <= TIMELINE + TRIM_EVERY

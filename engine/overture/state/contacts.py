@@ -61,7 +61,7 @@ def write(p: int, steps: Iterable[Step]) -> list[Command]:
     commands += (("MSET", *pairs[i : i + 2000]) for i in range(0, len(pairs), 2000))
     for id, items in traces.items():
         key = keys.timeline(p, id)
-        commands.append(("LPUSH", key, *map(encode, items)))
+        commands.append(("LPUSH", key, *map(encode, items[-TIMELINE:])))
         if any(trace.seq % TRIM_EVERY == 0 for trace in items):
             commands.append(("LTRIM", key, 0, TIMELINE - 1))
     for name, places in ranks.items():

@@ -11,7 +11,7 @@ from itertools import islice
 from overture.decide import Plan, step
 from overture.model import Contact, Fact, Step, clock
 from overture.state.checkpoint import Checkpoint
-from overture.state.contacts import encode
+from overture.state.contacts import TIMELINE, encode
 from overture.state.samples import Near, Sample
 from overture.worker.partition import RECOVERED, Partition
 from overture.worker.plans import Plans
@@ -21,6 +21,7 @@ log = logging.getLogger("overture.worker")
 SAMPLED_MS = 1_000  # between two facts of a partition that are looked at for near misses
 NEAR = 20  # near misses noted at once
 SLICE = 64  # facts decided before other tasks of this process get a turn
+TURN = 0.05  # seconds after which they get one anyway: with one fact a thousand instants may have to be gone through
 COMMIT_BYTES = 8 << 20  # of states, effects and messages in one commit, about
 EFFECT_BYTES = 256  # of one effect in a timeline, about
 INSTANT_BYTES = 18  # of one fact in a series, with its value
@@ -49,6 +50,8 @@ async def decide(part: Partition, facts: list[Fact], plans: Plans) -> Batch:
     batch = Batch(part, part.at)
     version = part.at.version
     now = clock.now()
+    loop = asyncio.get_running_loop()
+    turn = loop.time()
     taken = held = 0
     for taken, fact in enumerate(facts, 1):
         if fact.type == "$activate":
@@ -70,8 +73,9 @@ async def decide(part: Partition, facts: list[Fact], plans: Plans) -> Batch:
         batch.steps.append(outcome)
         if held > COMMIT_BYTES:
             break
-        if taken % SLICE == 0:
+        if taken % SLICE == 0 or loop.time() - turn > TURN:
             await asyncio.sleep(0)
+            turn = loop.time()
     part.limit = taken if taken < len(facts) else min(2 * part.limit, RECOVERED)
     batch.after = part.advance(taken, version)
     return batch
@@ -89,7 +93,8 @@ def _near_misses(before: Contact, step: Step, plan: Plan) -> list[Near]:
 def _bytes(step: Step) -> int:
     """About how many of a commit the outcome is, without the fact itself."""
     contact = step.contact
-    size = contact.weight + EFFECT_BYTES * sum(len(f.effects) for trace in step.moments for f in trace.firings)
+    told = step.moments[-TIMELINE:]
+    size = contact.weight + EFFECT_BYTES * sum(1 + len(f.effects) for trace in told for f in trace.firings)
     if contact.history:
         size += INSTANT_BYTES * sum(len(series.at) for series in contact.history.values())
     if contact.joins or contact.sessions:
