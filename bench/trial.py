@@ -18,7 +18,7 @@ from overture.trial.suite import run
 
 TESTS = 40  # in one document, which has as many of them as it may be large
 ROUNDS = 5
-TARGET = 10_000  # steps per second
+TARGET = 10_000  # steps per second that running must reach
 
 
 def document() -> tuple[str, int]:
@@ -77,8 +77,8 @@ def main() -> int:
     console = Console()
     console.print(f"{steps} steps in {len(trials)} tests, {len(text) >> 10} KiB")
     console.print(table)
-    console.print(f"both ≥ {TARGET:,}: {'met' if both >= TARGET else 'MISSED'}")
-    return 0 if both >= TARGET else 1
+    console.print(f"running ≥ {TARGET:,}: {'met' if running >= TARGET else 'MISSED'}")
+    return 0 if running >= TARGET else 1
 
 
 if __name__ == "__main__":
