@@ -12,10 +12,11 @@ import pytest
 from workerkit import PARTITIONS, PATIENCE, Bed
 
 from overture.model import Fact, clock
-from overture.model.ids import partition_of
+from overture.model.ids import message_id, partition_of
 from overture.state import keys
 from overture.state.contacts import TIMELINE, TRIM_EVERY
 from overture.state.log import Entry, unpack
+from overture.state.outbox import Outbox
 from overture.worker.waking import WOKEN
 
 DAY = 86_400_000
@@ -124,6 +125,12 @@ async def test_a_crowd_that_is_due_at_once_lets_facts_through(store_url: str, tm
         woken = ticks(bed)
         assert sorted(contact for contact, _ in woken) == sorted(crowd)
         assert len(bed.messages()) == len(crowd)
+        contact, tick = woken[0]
+        (delivery,) = await Outbox(bed.wire, PARTITIONS).find_all(
+            [message_id(contact, tick, "count/lately.on_leave", 0)]
+        )
+        assert delivery.message.created_at == past + 1000  # as of then, though it is decided now and tried for days
+        assert delivery.queued_at >= past + DAY
         for p in range(PARTITIONS):
             before: list[Fact] = []
             for id, row in bed.store.xrange(keys.log(p)):

@@ -99,7 +99,8 @@ class Attempt:
         self, delivery: Delivery, reason: str, retry_after: float | None, now: int, attempts: int
     ) -> tuple[Delivery, Fact | None]:
         message = delivery.message
-        due = self.backoff.due_at(message.id, max(attempts, 1), now, message.created_at, retry_after)
+        decided = delivery.queued_at or message.created_at
+        due = self.backoff.due_at(message.id, max(attempts, 1), now, decided, retry_after)
         if due is None:
             delivery = _changed(delivery, now, attempts=attempts)
             return _ended(delivery, "dead", f"delivery.gave_up: After {attempts} attempts: {reason}", now)

@@ -95,6 +95,7 @@ class Delivery(msgspec.Struct, array_like=True):
     ambiguous: int = 0
     updated_at: int = 0
     address: str = ""
+    queued_at: int = 0  # when it was decided, by the wall clock: its message is as of when that was due
 
 
 class Step(msgspec.Struct):

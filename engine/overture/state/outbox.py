@@ -26,7 +26,7 @@ def enqueue(p: int, messages: list[Message], now: int) -> list[Command]:
     commands: list[Command] = []
     for n, message in enumerate(messages):
         # A thousandth of a millisecond apart: what was decided first is sent first.
-        commands += _store(p, Delivery(message, "queued", now, updated_at=now), "", now + n / 1000)
+        commands += _store(p, Delivery(message, "queued", now, updated_at=now, queued_at=now), "", now + n / 1000)
     return commands
 
 
