@@ -159,6 +159,11 @@ def test_the_limits_of_a_contact_are_the_codes():
         "codes of one kind": limits.CODES,
         "suppressed addresses": limits.ADDRESSES,
         "values remembered by one rule's `once_per`": limits.KEYS_REMEMBERED,
+        "facts remembered of one part of a join": limits.CANDIDATES,
+        "what a join reads of one such fact": limits.PART_BYTES,
+        "visits remembered": limits.SESSIONS,
+        "facts remembered of one visit": limits.EVENTS,
+        "how late a fact still finds its join or its visit": limits.LATE // DAY,
     }
     assert f"more than {limits.MESSAGE_BYTES // 1024} KiB" in text
     assert f"above {limits.SHOWN_BYTES // 1024} KiB" in text

@@ -7,8 +7,10 @@ by itself, and looked at together with those remembered for the others.
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
+from operator import itemgetter
+from typing import Any
 
 from overture.decide.limits import CANDIDATES, LATE, PART_BYTES, size
 from overture.match import compile_condition, compile_relation
@@ -65,11 +67,21 @@ class Joining:
 
     def _with(self, part: list[Candidate], fact: Fact, n: int, clock: int) -> list[Candidate]:
         """The newest facts of one part; those that no fact can come for any more are left out."""
-        properties = {name: x for name in self._reads[n] if (x := fact.properties.get(name)) is not None}
         kept = [c for c in part if c.occurred_at > clock - self._within - LATE]
-        small = {name: x for name, x in sorted(properties.items()) if size(x) <= PART_BYTES}
-        insort(kept, Candidate(fact.id, fact.type, fact.occurred_at, small), key=lambda c: (c.occurred_at, c.id))
+        new = Candidate(fact.id, fact.type, fact.occurred_at, _small(fact, self._reads[n]))
+        insort(kept, new, key=lambda c: (c.occurred_at, c.id))
         return kept[-CANDIDATES:]
+
+
+def _small(fact: Fact, names: Iterable[str]) -> dict[str, Any]:
+    """These properties of a fact, the smallest first, as far as there is room."""
+    found = ((name, fact.properties[name]) for name in names if fact.properties.get(name) is not None)
+    room, kept = PART_BYTES, dict[str, Any]()
+    for length, name, value in sorted(((size(x), name, x) for name, x in found), key=itemgetter(0, 1)):
+        room -= length
+        if room >= 0:
+            kept[name] = value
+    return kept
 
 
 def joined(a: Parts, b: Parts) -> Parts:

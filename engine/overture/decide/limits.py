@@ -25,7 +25,7 @@ KEYS_REMEMBERED = 1024  # values of a `once_per` key, for each rule; the oldest 
 
 LATE = 7 * 86_400_000  # ms: how late a fact may come and still find the others of its join, or its visit
 CANDIDATES = 20  # facts remembered of one part of a join; the newest
-PART_BYTES = 512  # of one property of such a fact; what is larger is missing there
+PART_BYTES = 512  # of the properties of such a fact together; the largest are missing there
 SESSIONS = 8  # visits remembered; the newest
 EVENTS = 32  # facts remembered of one visit; of the earlier ones, the time on each page
 PATHS = 50  # pages of one visit of which that is remembered
