@@ -74,8 +74,7 @@ class Sweeper:
 
     def _wanted(self, part: Partition) -> bool:
         mark = (part.lease.epoch, part.at.version)
-        busy = part.recovering and part.pending
-        return bool(part.at.version) and not busy and self._over.get(part.lease.partition) != mark
+        return bool(part.at.version) and self._over.get(part.lease.partition) != mark
 
     async def _go_on(self, part: Partition, parts: dict[int, Partition]) -> bool:
         """Bring one page of contacts up to date; False where the partition has to wait."""
@@ -84,8 +83,10 @@ class Sweeper:
         if sweep.version == version and sweep.over:
             self._over[p] = (part.lease.epoch, version)
             return True
-        if await self._behind(p):
+        lag = await self._lag(p)
+        if lag > LAG or (lag and part.recovering):
             return False
+        part.recovering = 0  # no fact is left of those that the worker before may have died of
         if sweep.version != version:
             sweep = Sweep(version, sweep.swept)
         ids = await sweeps.page(self._wire, p, sweep.after, PAGE)
@@ -106,9 +107,9 @@ class Sweeper:
             await asyncio.sleep(LOOK)
         return True
 
-    async def _behind(self, p: int) -> bool:
+    async def _lag(self, p: int) -> int:
         accepted, decided = await self._wire.call("HMGET", keys.counters(p), "accepted", "decided")
-        return int(accepted or 0) - int(decided or 0) > LAG
+        return int(accepted or 0) - int(decided or 0)
 
     async def _series(self, part: Partition, sweep: Sweep, ids: list[str]) -> Made:
         """What recorded facts say of the page's contacts, of the series that they keep only since this sweep."""
