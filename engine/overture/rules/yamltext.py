@@ -74,6 +74,15 @@ class Mapping:
 YamlNode = Scalar | Sequence | Mapping
 
 
+def plain(node: YamlNode) -> Any:
+    """The value without its places."""
+    if isinstance(node, Scalar):
+        return node.value
+    if isinstance(node, Sequence):
+        return [plain(item) for item in node.items]
+    return {name: plain(value) for name, value in node.items.items()}
+
+
 class Source:
     """The text of a document, and where its lines begin."""
 
@@ -127,7 +136,7 @@ def read(text: str, report: Report) -> YamlNode | None:
     source = Source(text)
     reader = _Reader(source, report)
     try:
-        for event in _events(text):
+        for event in events_of(text):
             if not reader.take(event):
                 return None
     except MarkedYAMLError as error:
@@ -152,7 +161,7 @@ def normalise(text: str) -> str:
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _events(text: str) -> Iterator[Any]:
+def events_of(text: str) -> Iterator[Any]:
     """The parser's events; the parser has no types of its own."""
     parser: Any = YAML(typ="safe", pure=True)
     return parser.parse(text)

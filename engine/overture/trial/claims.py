@@ -7,10 +7,10 @@ from typing import Any
 
 from overture.rules.reading import Reading
 from overture.rules.report import Report
-from overture.rules.yamltext import Mapping, Scalar, Sequence, YamlNode
+from overture.rules.yamltext import Mapping, Scalar, Sequence, YamlNode, plain
 from overture.trial.document import Claim, Kind, Named
 from overture.trial.keys import EXPECT, MESSAGE
-from overture.trial.values import named, plain
+from overture.trial.values import named
 
 
 class Claims(Reading):

@@ -15,6 +15,8 @@ _ANYTHING = re.compile(r".*")
 _INSTANT: Schema = {"type": "string", "examples": ["2026-03-27T10:00:00+01:00"]}
 _HOW_OFTEN: Schema = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "array", "items": {"type": "object"}}]}
 _CODE: Schema = {"type": ["string", "null"]}
+_STATES: Schema = {"type": "object", "additionalProperties": {"enum": ["granted", "denied"]}}
+_CONSENT: Schema = {"type": ["object", "null"], "additionalProperties": _STATES}
 
 
 def _by_name(value: Schema) -> Schema:
@@ -65,7 +67,7 @@ STEP = Shape({
 TEST = Shape({
     "name": Key("What must hold, in a few words.", TEXT, required=True),
     "at": Key("Where the clock starts.", _INSTANT),
-    "contact": Key("What is known before: traits, identifiers, and `consent` by channel and purpose.", {"type": ["object", "null"]}),
+    "contact": Key("What is known before: traits, identifiers, and `consent` by channel and purpose.", {"type": ["object", "null"], "properties": {"consent": _CONSENT}}),
     "rulesets": Key("Other rulesets that run too.", some(matching(RULESET_NAME))),
     "steps": Key("What happens, one thing after the other.", {"type": "array", "items": STEP.schema()}, required=True),
 })  # fmt: skip
@@ -75,11 +77,11 @@ TESTS: Schema = {"type": "array", "items": TEST.schema()}
 TEST_DOCUMENT = Shape({"tests": Key("The tests of the ruleset beside this document.", TESTS, required=True)})
 
 
-def document_schema() -> Schema:
+def schema_of_rulesets() -> Schema:
     """The JSON Schema of a ruleset document, its tests included."""
     return ruleset_schema(TESTS)
 
 
-def tests_schema() -> Schema:
+def schema_of_tests() -> Schema:
     """The JSON Schema of a document that holds nothing but tests."""
     return {"$schema": DIALECT, "title": "Overture tests of a ruleset", **TEST_DOCUMENT.schema()}

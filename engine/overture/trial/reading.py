@@ -8,11 +8,11 @@ from overture.rules import Ruleset
 from overture.rules.document import inspect as inspect_ruleset
 from overture.rules.reading import RULESET_NAME
 from overture.rules.report import Report
-from overture.rules.yamltext import Sequence, YamlNode, read
+from overture.rules.yamltext import Sequence, YamlNode, plain, read
 from overture.trial.document import Expect, Given, Trial
 from overture.trial.keys import TEST, TEST_DOCUMENT
 from overture.trial.steps import Steps
-from overture.trial.values import instant, milliseconds_of, named, plain
+from overture.trial.values import instant, milliseconds_of, named
 
 START = "2026-01-05T12:00:00Z"  # where the clock of a test without `at` starts: a Monday
 CONTACT = "contact"  # the id of a contact that is given none

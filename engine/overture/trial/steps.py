@@ -13,11 +13,11 @@ from overture.rules.durations import duration
 from overture.rules.reading import Reading
 from overture.rules.report import Report
 from overture.rules.scope import BUILT_IN
-from overture.rules.yamltext import Mapping, Scalar, Sequence, YamlNode
+from overture.rules.yamltext import Mapping, Scalar, Sequence, YamlNode, plain
 from overture.trial.claims import Claims
 from overture.trial.document import Advance, Expect, Show, Step
 from overture.trial.keys import ADVANCE, FACT, STEP
-from overture.trial.values import child, instant, named, plain
+from overture.trial.values import child, instant, named
 
 _CAPS = Caps()
 _OUTCOMES = tuple(name for name in BUILT_IN if name.startswith("message."))

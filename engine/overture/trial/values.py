@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
 from overture.intake.fields import milliseconds
 from overture.rules.reading import Reading
-from overture.rules.yamltext import Mapping, Scalar, Sequence, YamlNode
+from overture.rules.yamltext import Mapping, Scalar, YamlNode
 from overture.trial.document import Named
-
-
-def plain(node: YamlNode) -> Any:
-    """The value without its places."""
-    if isinstance(node, Scalar):
-        return node.value
-    if isinstance(node, Sequence):
-        return [plain(item) for item in node.items]
-    return {name: plain(value) for name, value in node.items.items()}
 
 
 def named(scalar: Scalar) -> Named:
