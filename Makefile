@@ -18,6 +18,7 @@ check: $(VENV)/.dev
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/overture check rulesets/*.yaml
+	$(BIN)/overture fmt --check rulesets/*.yaml
 	$(BIN)/overture test rulesets --fail-on-empty
 
 bench: $(VENV)/.dev

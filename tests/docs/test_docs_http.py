@@ -72,7 +72,7 @@ def test_a_route_has_its_scope_its_query_and_an_example(route: Route):
     else:
         assert text.strip().startswith(f"Scope `{route.scope}`.")
     if route.query is not None:
-        assert all(re.search(rf"`\??{name}\b", text) for name in route.query.__struct_fields__)
+        assert all(re.search(rf"`\??{name}\b", text) for name in route.query.__struct_encode_fields__)
     assert all(f"`{name}`" in text for name in route.headers)
     examples = [c for block in blocks(text, "") for c in re.split(r"\n(?=curl )", block.strip())]
     assert any(route_of(*call(c)[:2]) is route for c in examples)

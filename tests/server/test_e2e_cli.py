@@ -235,3 +235,20 @@ def test_a_web_process_that_cannot_listen_ends(tmp_path: Path) -> None:
     assert run.returncode == 3, (run.stdout, run.stderr)
     assert run.stderr.startswith("overture: 192.0.2.1:8080 cannot be listened on: ")
     assert not (tmp_path / "data" / "store.json").exists()
+
+
+def test_diff_with_what_is_active(server: Server, environ: Mapping[str, str], tmp_path: Path) -> None:
+    name = fresh("cli")
+    file = written(tmp_path, "one", GOOD.format(name=name, points=1))
+    assert "There is no such ruleset" in sentence(overture("diff", name, file, environ=environ))
+    assert overture("deploy", file, "--no-activate", environ=environ).returncode == 0
+    assert f"No revision of {name} is active" in sentence(overture("diff", name, file, environ=environ))
+    assert overture("deploy", file, environ=environ).returncode == 0
+    same = overture("diff", name, file, environ=environ)
+    assert (same.returncode, same.stdout) == (0, "")
+    other = overture("diff", name, written(tmp_path, "two", GOOD.format(name=name, points=2)), environ=environ)
+    assert other.returncode == 1
+    assert other.stdout == (
+        '~ rules clicked then\n    - {"score": {"name": "clicks", "add": 1}}\n'
+        '    + {"score": {"name": "clicks", "add": 2}}\n'
+    )

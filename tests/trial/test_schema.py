@@ -1,4 +1,4 @@
-"""The JSON Schema says of documents what the reader says: what it takes fits, what has wrong keys or shapes does not."""
+"""The JSON Schema says what the reader says: what it takes fits, what has wrong keys or shapes does not."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ RULESET = jsonschema_rs.validator_for(schema_of_rulesets())
 TESTS = jsonschema_rs.validator_for(schema_of_tests())
 
 SHAPES = {
-    "ruleset.kind", "ruleset.api_version", "ruleset.name", "ruleset.missing_key", "ruleset.unknown_key", "ruleset.shape",
-    "ruleset.not_yet", "type.unknown", "field.unknown", "const.value", "action.unknown", "action.shape", "action.choice",
-    "send.channel_missing", "send.purpose_missing", "join.parts", "test.step",
+    "ruleset.kind", "ruleset.api_version", "ruleset.name", "ruleset.missing_key", "ruleset.unknown_key",
+    "ruleset.shape", "ruleset.not_yet", "type.unknown", "const.value", "action.unknown", "action.shape",
+    "action.choice", "send.channel_missing", "send.purpose_missing", "join.parts", "test.step",
 }  # fmt: skip
 """Codes of mistakes that a schema can see."""
 

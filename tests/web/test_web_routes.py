@@ -14,7 +14,7 @@ from overture.model.fact import TYPE_NAME
 from overture.web import ROUTES, make_app
 from overture.web.routing import PUBLIC, Route
 
-OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
+OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/v1/schemas/ruleset.json", "/v1/schemas/tests.json"}
 
 
 async def get(client: ClientSession, path: str, method: str = "GET", **more: Any) -> tuple[int, Any]:
@@ -128,6 +128,33 @@ async def test_a_ruleset_from_draft_to_rollback(admin: ClientSession):
     assert (await get(admin, "/v1/rulesets"))[1] == [{"name": "scoring", "active": "r13", "revisions": []}]
     assert (await get(admin, f"{path}/rollback", "POST"))[1]["revision"] == "r0"
     assert (await get(admin, "/v1/rulesets/nothing"))[0] == 404
+
+
+async def test_revisions_are_read_and_compared(admin: ClientSession):
+    path = "/v1/rulesets/scoring"
+    for text in (b"name: scoring", b"name: scoring\n# more"):
+        await get(admin, path, "PUT", data=text)
+    async with admin.get(f"{path}/revisions/r20") as response:
+        assert (response.content_type, await response.text()) == ("text/plain", "name: scoring\n# more")
+        assert response.headers["ETag"] == '"r20"'
+    assert (await get(admin, f"{path}/diff?from=r13&to=r13"))[1] == {"name": "scoring", "changes": []}
+    await get(admin, f"{path}/revisions/r13/activate", "POST")
+    for query in ("from=r13&to=r20", "to=r20"):
+        (change,) = (await get(admin, f"{path}/diff?{query}"))[1]["changes"]
+        assert (change["kind"], change["facet"], change["before"]) == ("changed", "when", "name: scoring")
+    for query in ("", "from=r13", "to=r13&since=r20"):
+        status, problem = await get(admin, f"{path}/diff?{query}")
+        assert (status, problem["code"], problem["hint"]) == (400, "request.query", "Known parameters: to, from.")
+    assert (await get(admin, f"{path}/diff?from=r13&to=r1"))[0] == 404
+    assert (await get(admin, f"{path}/revisions/r1"))[0] == 404
+
+
+async def test_the_schemas_are_for_anyone(site: str):
+    async with ClientSession(site) as client:
+        for name, title in (("ruleset", "Overture ruleset"), ("tests", "Overture tests of a ruleset")):
+            status, schema = await get(client, f"/v1/schemas/{name}.json")
+            assert (status, schema["title"]) == (200, title)
+            assert schema["$schema"].endswith("2020-12/schema")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 from overture.model import Contact, Diagnostic, Draft, Fact, Refused, Trace
 from overture.rules import RulesetInvalid
+from overture.rules.difference import Change
 from overture.trial.results import Coverage, Result
 from overture.web import Page, Receipt, RulesetState, Services, StoredRevision
 from overture.web.backtested import Backtest, BacktestProgress, BacktestQuery
@@ -172,6 +173,15 @@ class MemoryRulesets:
     async def rollback(self, name: str, if_match: Collection[str] | None = None) -> tuple[str, int]:
         self._hold(name, if_match)
         return "r0", 8
+
+    async def text(self, name: str, revision: str) -> str:
+        if (name, revision) not in self.memory.documents:
+            raise Refused("ruleset.unknown", "There is no such revision.", status=404)
+        return self.memory.documents[name, revision]
+
+    async def diff(self, name: str, to: str, before: str | None = None) -> list[Change]:
+        old, new = await self.text(name, before or self.memory.active[name]), await self.text(name, to)
+        return [] if old == new else [Change("changed", "rules", "r", "when", old, new)]
 
     async def list(self) -> list[RulesetState]:
         return [RulesetState(name, active, []) for name, active in self.memory.active.items()]

@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Callable
 from http.client import HTTPException
-from typing import Any, Self
+from typing import IO, Any, Self
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import Request, urlopen
@@ -68,6 +68,14 @@ class Client:
     def ready(self) -> dict[str, Any]:
         return self._call("GET", "/readyz")
 
+    def active_document(self, name: str) -> str:
+        """The document of the active revision. Raises Refused ``ruleset.unknown`` where there is none."""
+        path = f"/v1/rulesets/{quote(name)}"
+        revision = self._call("GET", path)["active"]
+        if revision is None:
+            raise Refused("ruleset.unknown", f"No revision of {name} is active.", "Compare with a file instead.")
+        return self._call("GET", f"{path}/revisions/{revision}", read=lambda answer: answer.read().decode())
+
     def rollback(self, name: str) -> dict[str, Any]:
         return self._call("POST", f"/v1/rulesets/{quote(name)}/rollback")
 
@@ -92,13 +100,19 @@ class Client:
         return self._call("GET", f"/v1/contacts/{quote(contact, safe='')}/explain?{asked}")
 
     def _call(
-        self, method: str, path: str, body: bytes | None = None, type: str = "application/json", where: Where = str
-    ) -> dict[str, Any]:
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        type: str = "application/json",
+        where: Where = str,
+        read: Callable[[IO[bytes]], Any] = json.load,
+    ) -> Any:
         headers = {"Authorization": f"Bearer {self.key('admin')}", "Content-Type": type}
         try:
             request = Request(self.url + path, data=body, method=method, headers=headers)
             with urlopen(request, timeout=TIMEOUT) as answer:
-                return json.load(answer)
+                return read(answer)
         except HTTPError as error:
             raise _refusal(error, where) from error
         except (ValueError, HTTPException) as error:  # no URL, no header value, no JSON

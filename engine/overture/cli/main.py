@@ -1,6 +1,7 @@
 """The commands and their options.
 
-Exit codes: 0 done, 1 a test of a ruleset failed, 2 refused (input, server, key), 3 refused start.
+Exit codes: 0 done; 1 a test failed, `fmt --check` would change something, `diff` found a difference; 2 refused (input,
+server, key); 3 refused start.
 """
 
 from __future__ import annotations
@@ -19,22 +20,24 @@ from cyclopts.validators import Number
 from rich.console import Console
 
 from overture import __version__
-from overture.cli.client import Client, server_url
+from overture.cli import authoring
 from overture.cli.documents import check_files, deployables, report
 from overture.cli.explain import show
+from overture.cli.terminal import Json, Url, connect, console, load_settings
 from overture.model import OvertureError, StartupRefused, StoreUnavailable
 from overture.plugin.manager import PluginManager
-from overture.settings import Settings
 
 REFUSED_INPUT, REFUSED_START = 2, 3
 
 app = cyclopts.App(
     name="overture", version=__version__, help="Marketing automation: facts in, rules decide, messages out."
 )
-console = Console(highlight=False, soft_wrap=True)
-
-Json = Annotated[bool, Parameter(name="--json", help="Print JSON, for programs.")]
-Url = Annotated[str | None, Parameter(help="The server, by default http://127.0.0.1:8080 or what the settings say.")]
+new = cyclopts.App(name="new", help="Begin something.")
+app.command(new)
+new.command(authoring.new_ruleset, name="ruleset")
+app.command(authoring.fmt)
+app.command(authoring.schema)
+app.command(authoring.diff)
 
 
 def _whole(_: Any, tokens: Sequence[cyclopts.Token]) -> int:
@@ -76,7 +79,7 @@ def serve(
     """
     from overture.node.run import serve as run
 
-    settings = _settings(roles=roles, host=host, port=port, data_dir=data_dir)
+    settings = load_settings(roles=roles, host=host, port=port, data_dir=data_dir)
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     runner, factory = _loop()
     with runner(loop_factory=factory) as loop:
@@ -158,7 +161,7 @@ def deploy(
         report([document for each in found for document in each.documents], console, as_json=as_json)
         return REFUSED_INPUT
     done: list[dict[str, Any]] = []
-    with _client(url) as client:
+    with connect(url) as client:
         for each in found:
             where = each.source.where
             revision = client.put_ruleset(each.name, each.source.whole(), where)
@@ -208,7 +211,7 @@ def backtest(
     if not all(each.name for each in found):
         report([document for each in found for document in each.documents], console, as_json=as_json)
         return REFUSED_INPUT
-    with _client(url) as client:
+    with connect(url) as client:
         quiet = Console(stderr=True, quiet=as_json)
         id, summary = run(client, found, quiet if as_json else console, since=since, until=until, baseline=baseline)
         if out is not None:
@@ -223,7 +226,7 @@ def backtest(
 @app.command
 def rollback(name: str, *, url: Url = None, as_json: Json = False) -> None:
     """Make the revision of a ruleset active that was active before the present one."""
-    with _client(url) as client:
+    with connect(url) as client:
         answer = client.rollback(name)
     if as_json:
         print(json.dumps(answer))
@@ -254,7 +257,7 @@ def explain(
     segment
         Instead of a rule: a segment.
     """
-    with _client(url) as client:
+    with connect(url) as client:
         explanation = client.explain(contact, rule=rule, segment=segment, fact=fact)
     if as_json:
         print(json.dumps(explanation))
@@ -282,7 +285,7 @@ def replay(
     """
     from overture.cli.replay import replay as run
 
-    with _client(url) as client:
+    with connect(url) as client:
         quiet = Console(stderr=True, quiet=as_json)
         outcome = run(
             dataset,
@@ -317,19 +320,10 @@ def plugins(*, as_json: Json = False) -> None:
 @app.command
 def config(*, as_json: Json = False) -> None:
     """Each setting, its value and where that comes from; secrets are masked."""
-    settings = _settings()
+    settings = load_settings()
     origins, shown = settings.origins(), settings.shown()
     if as_json:
         print(json.dumps({name: {"value": shown[name], "origin": origins[name]} for name in shown}))
         return
     for name, value in shown.items():
         console.print(f"{name:22} {value:50} {origins[name]}", markup=False)
-
-
-def _settings(**flags: Any) -> Settings:
-    return Settings.load(os.environ, flags=flags)
-
-
-def _client(url: str | None) -> Client:
-    settings = _settings()
-    return Client(server_url(settings) if url is None else url, settings)

@@ -9,6 +9,7 @@ from overture.deploy.scratch import Scratch
 from overture.model import Diagnostic, Refused, clock
 from overture.rules import Program, Ruleset, RulesetInvalid, link, load
 from overture.rules.series import since
+from overture.rules.difference import Change, difference
 from overture.state.registry import ActiveSet, Registry
 from overture.trial.job import Prove, Try, name_differs
 from overture.trial.reading import inspect
@@ -107,6 +108,20 @@ class Rulesets:
             if revision is not None and revision != now_active:
                 return revision, await self.activate(name, revision, if_match)
         raise Refused("ruleset.no_earlier", f"No other revision of {name} was ever active.", status=409)
+
+    async def text(self, name: str, revision: str) -> str:
+        """The document of a revision, as it was put. Raises Refused ``ruleset.unknown``."""
+        return (await self._texts({name: revision}))[name]
+
+    async def diff(self, name: str, to: str, before: str | None = None) -> list[Change]:
+        """What the revision ``to`` means that ``before`` (None: the active one) does not.
+
+        Raises Refused ``ruleset.unknown``, RulesetInvalid where this version no longer takes one of the two.
+        """
+        before = before or (await self.active())[1].get(name)
+        if before is None:
+            raise Refused("ruleset.unknown", f"No revision of {name} is active.", "Say which: ?from=…", status=404)
+        return difference(load(await self.text(name, before)), load(await self.text(name, to)))
 
     async def active(self) -> tuple[int, ActiveSet]:
         """(version, {name: revision}) of what is active."""

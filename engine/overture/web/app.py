@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from overture.web import backtests, contacts, facts, health, messages, problem, rulesets
+from overture.web import backtests, contacts, facts, health, messages, problem, rulesets, schemas
 from overture.web.body import Bodies
 from overture.web.openapi import document
 from overture.web.protocol import Runner
@@ -40,11 +40,15 @@ ROUTES: tuple[Route, ...] = (
     rulesets.test,
     rulesets.activate,
     rulesets.rollback,
+    rulesets.revision,
+    rulesets.diff,
     backtests.start,
     backtests.one,
     backtests.contacts,
     backtests.remove,
     rulesets.traces,
+    schemas.ruleset,
+    schemas.tests,
     health.alive,
     health.ready,
     health.metrics,

@@ -85,8 +85,13 @@ def _parameters(route: Route, components: dict[str, Any]) -> list[dict[str, Any]
         for name in re.findall(r"\{(\w+)\}", route.path)
     ]
     if route.query is not None:
-        properties: dict[str, Any] = components[route.query.__name__]["properties"]
-        found += [{"name": name, "in": "query", "schema": schema} for name, schema in properties.items()]
+        component = components[route.query.__name__]
+        properties: dict[str, Any] = component["properties"]
+        required = component.get("required", ())
+        found += [
+            {"name": name, "in": "query", "required": name in required, "schema": schema}
+            for name, schema in properties.items()
+        ]
     found += [
         {"name": name, "in": "header", "description": text, "schema": {"type": "string"}}
         for name, text in route.headers.items()

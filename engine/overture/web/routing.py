@@ -99,12 +99,11 @@ def mount(route: Route, services: Services, bodies: Bodies) -> Callable[[web.Req
 
 def query_of(request: web.Request, kind: type[msgspec.Struct]) -> msgspec.Struct:
     """The query as a value of the type. Raises Refused 400 for what is unknown or wrong."""
-    if not request.rel_url.raw_query_string:
-        return kind()
+    given = dict(request.query) if request.rel_url.raw_query_string else dict[str, str]()
     try:
-        return msgspec.convert(dict(request.query), kind, strict=False)
+        return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as e:
-        known = ", ".join(kind.__struct_fields__)
+        known = ", ".join(kind.__struct_encode_fields__)
         raise Refused("request.query", f"The query is wrong: {e}.", f"Known parameters: {known}.") from None
 
 

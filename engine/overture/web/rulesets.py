@@ -122,6 +122,26 @@ async def traces(call: Call) -> web.Response:
     return answer(await call.services.explanations.samples(f"{call.path('name')}/{call.path('rule')}", call.query))
 
 
+@route("GET", "/v1/rulesets/{name}/revisions/{revision}", scope="rulesets:read", answers={200: None})
+async def revision(call: Call) -> web.Response:
+    """The document of a revision, as it was put."""
+    text = await call.services.rulesets.text(call.path("name"), call.path("revision"))
+    return web.Response(text=text, headers=_etag(call.path("revision")))
+
+
+@route(
+    "GET",
+    "/v1/rulesets/{name}/diff",
+    scope="rulesets:read",
+    answers={200: shapes.DiffAnswer},
+    query=shapes.DiffQuery,
+)
+async def diff(call: Call) -> web.Response:
+    """What two revisions mean differently: rules, segments, scores and the rest, not text and layout."""
+    name = call.path("name")
+    return answer(shapes.DiffAnswer(name, await call.services.rulesets.diff(name, call.query.to, call.query.before)))
+
+
 async def document_of(call: Call) -> str:
     """The body as text. Raises Refused ``ruleset.not_utf8``, and what reading it raises."""
     body = await call.bodies.read(call.request, _CAP)

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from overture.intake import Rejection
 from overture.model import Contact, Diagnostic, Effect, Fact, Trace
 from overture.model.clock import to_text
+from overture.rules.difference import Change
 
 Limit = Annotated[int, Meta(ge=1, le=500, description="How many at most.")]
 Cursor = Annotated[str, Meta(description="`next` of the page before.")]
@@ -68,6 +69,13 @@ class MessagesQuery(msgspec.Struct, forbid_unknown_fields=True):
     state: Literal["queued", "sending", "retrying", "sent", "dropped", "dead"] | None = None
     cursor: Cursor | None = None
     limit: Limit = 50
+
+
+class DiffQuery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    to: Annotated[str, Meta(description="The revision that is compared.")]
+    before: Annotated[str, Meta(description="With which; the active one if missing.")] | None = msgspec.field(
+        name="from", default=None
+    )
 
 
 class RevisionQuery(msgspec.Struct, forbid_unknown_fields=True):
@@ -208,6 +216,13 @@ class RevisionAnswer(msgspec.Struct, frozen=True):
     revision: str
     active: bool
     warnings: list[Diagnostic]
+
+
+class DiffAnswer(msgspec.Struct, frozen=True):
+    """What one revision means that the other does not; ``changes`` is empty where only text or layout differ."""
+
+    name: str
+    changes: list[Change]
 
 
 class CheckAnswer(msgspec.Struct, frozen=True):

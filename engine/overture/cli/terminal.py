@@ -1,0 +1,26 @@
+"""What the commands share: the terminal, common options, settings, the way to a server."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from overture.cli.client import Client, server_url
+from overture.settings import Settings
+
+console = Console(highlight=False, soft_wrap=True)
+
+Json = Annotated[bool, Parameter(name="--json", help="Print JSON, for programs.")]
+Url = Annotated[str | None, Parameter(help="The server, by default http://127.0.0.1:8080 or what the settings say.")]
+
+
+def load_settings(**flags: Any) -> Settings:
+    return Settings.load(os.environ, flags=flags)
+
+
+def connect(url: str | None) -> Client:
+    settings = load_settings()
+    return Client(server_url(settings) if url is None else url, settings)
