@@ -104,6 +104,7 @@ CASES = {
     "a key": ("per: sku", "per: total", "scores", "interest", "per", "sku", "total"),
     "a list": ("purpose: marketing}}\nsessions", "purpose: news}}\nsessions", "lists", "news", "purpose", "marketing", "news"),
     "sessions": ("idle: 30m", "idle: 1h", "sessions", "", "idle", "30m", "1h"),
+    "on_activate": ("idle: 30m}\n", "idle: 30m}\non_activate: apply\n", "on_activate", "", "mode", "silent", "apply"),
     "a field": ("path: string}", "path: string, ref: any}", "facts", "page_viewed", "ref", None, "any"),
     "a trait": ('vip: "bool?"', 'vip: "any"', "traits", "vip", "type", "bool?", "any"),
     "a template": ("text: Hello", "text: Good day", "templates", "hello", "text", "Hello", "Good day"),
@@ -142,5 +143,17 @@ def test_when_becomes_while() -> None:
 
 def test_nothing_that_a_ruleset_means_is_left_out() -> None:
     """Each of these has a case above; whoever adds one adds it to the difference too."""
-    said = {"facts", "traits", "scores", "lists", "sessions", "rules", "whiles", "segments", "templates", "requires"}
+    said = {
+        "applies",
+        "facts",
+        "traits",
+        "scores",
+        "lists",
+        "sessions",
+        "rules",
+        "whiles",
+        "segments",
+        "templates",
+        "requires",
+    }
     assert {field.name for field in fields(Ruleset)} == said | {"name", "revision", "source", "places"}

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from overture.deploy.scratch import Scratch
 from overture.model import Diagnostic, Refused, clock
 from overture.rules import Program, Ruleset, RulesetInvalid, link, load
-from overture.rules.series import since
 from overture.rules.difference import Change, difference
+from overture.rules.series import since
 from overture.state.registry import ActiveSet, Registry
 from overture.trial.job import Prove, Try, name_differs
 from overture.trial.reading import inspect

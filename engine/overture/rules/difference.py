@@ -68,7 +68,7 @@ def difference(before: Ruleset, after: Ruleset) -> list[Change]:
     return found
 
 
-_ORDER = ("requires", "facts", "traits", "scores", "lists", "sessions", "rules", "segments", "templates")
+_ORDER = ("requires", "facts", "traits", "scores", "lists", "sessions", "rules", "segments", "on_activate", "templates")
 
 
 def _told(facets: Facets, facet: str) -> str:
@@ -90,6 +90,7 @@ def _meaning(ruleset: Ruleset) -> dict[tuple[str, str], Facets]:
     if ruleset.sessions is not None:
         idle = duration_text(ruleset.sessions.idle_ms)
         found["sessions", ""] = _said(idle=idle, types=sorted(ruleset.sessions.types))
+    found["on_activate", ""] = {"mode": "apply" if ruleset.applies else "silent"}
     found |= {("rules", rule.name): _rule(rule) for rule in (*ruleset.rules, *ruleset.whiles)}
     for name, segment in ruleset.segments.items():
         when = spell(segment.when) if segment.when is not None else ""
