@@ -99,5 +99,5 @@ def test_a_decision_shows_of_a_score_with_many_keys_those_that_changed() -> None
     many: Score = {f"k{n}": 1 for n in range(KEYS_SHOWN + 1)}
     contact = Contact("a", scores={"few": few, "many": many, "lead": 3})
     (fact,) = counted("a")
-    shown = decision(Step(contact, Trace(1, fact, 1, 1), scores={"many:k7", "lead"}))
+    shown = decision(Step(contact, Trace(1, fact, 1, 1), scores={"many:k7": -1, "lead": -3}), {})
     assert shown["scores"] == {"few": few, "many": {"k7": 1}, "lead": 3}
