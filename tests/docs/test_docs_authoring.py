@@ -1,4 +1,4 @@
-"""``docs/authoring.md`` is true: its commands run in their order, its addresses are routes, its example is what is said."""
+"""``docs/authoring.md`` is true: its commands run in their order, its addresses are routes, its example is said."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def listed() -> list[str]:
 
 
 def test_the_page_lists_the_codes_in_the_code_and_no_other():
-    known = {*raised(), *reasons(), *REASONS, "backfill"} - {""} - set(BUILT_IN)
+    known = {*raised(), *reasons(), *REASONS, "backfill", "corrected"} - {""} - set(BUILT_IN)
     assert "store.weak" in known
     assert "smtp.<number>" in known
     told = set(listed())

@@ -252,3 +252,13 @@ def test_diff_with_what_is_active(server: Server, environ: Mapping[str, str], tm
         '~ rules clicked then\n    - {"score": {"name": "clicks", "add": 1}}\n'
         '    + {"score": {"name": "clicks", "add": 2}}\n'
     )
+
+
+def test_who_reads_only_the_beginning_of_what_is_printed() -> None:
+    command = [sys.executable, "-m", "overture.cli", "schema"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(PATIENCE) == 141
