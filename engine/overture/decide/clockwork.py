@@ -43,5 +43,13 @@ def reschedule(work: Work, plan: Plan) -> None:
     contact = work.contact
     if not plan.timed:
         contact.due = 0
-    elif "*" in work.touched or not plan.timed.isdisjoint(work.touched):
-        contact.due = min((at for change in plan.changes if (at := change(contact)) is not None), default=0)
+        return
+    touched = work.touched
+    if "*" not in touched and plan.timed.isdisjoint(touched):
+        return
+    every = contact.due or "*" in touched  # where nothing was due, what was not touched has nothing now
+    due = 0
+    for reads, change in plan.changes:
+        if (every or not reads.isdisjoint(touched)) and (at := change(contact)) is not None:
+            due = min(due, at) if due else at
+    contact.due = due

@@ -24,7 +24,7 @@ Key = Callable[[Fact, Contact], object]
 class Plan:
     """What `step` needs of the active rulesets. Immutable after construction; one thread at a time.
 
-    ``changes`` tell when a condition that follows the clock may change next; ``timed`` are the paths that they read.
+    ``changes`` tell when what follows the clock may change next, each with the paths it reads; ``timed`` are all those.
     """
 
     def __init__(self, program: Program, kind: Literal["durable", "reference"] = "durable") -> None:
@@ -51,7 +51,7 @@ class Plan:
         self.holdings = {rule.id: Holding(rule, program) for rule in program.whiles}
         self.following = tuple(self.holdings.values())
         self.sessions = program.sessions
-        self.changes: list[Callable[[Contact], int | None]] = []
+        self.changes: list[tuple[frozenset[str], Callable[[Contact], int | None]]] = []
         self.timed: frozenset[str] = frozenset()
         self._follow_the_clock()
         self.segments: dict[str, Segment] = {segment.name: segment for segment in program.segments}
@@ -67,11 +67,12 @@ class Plan:
         followed += [(w.when, program.while_reads[w.id]) for w in program.whiles]
         for when, reads in followed:
             if "clock" in reads:
-                self.changes.append(compile_next_change(when))
+                self.changes.append((reads, compile_next_change(when)))
                 self.timed |= reads
         if (sessions := program.sessions) is not None:
-            self.changes.append(lambda contact: next_end(contact, sessions))
-            self.timed |= {"clock", "sessions"}
+            reads = frozenset({"clock", "sessions"})
+            self.changes.append((reads, lambda contact: next_end(contact, sessions)))
+            self.timed |= reads
 
     def held_back_by(self, rule: Rule, fact: Fact, work: Work) -> str:
         """Empty if ``once_per`` lets the rule fire (and then remembers it), else the reason why not."""
