@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import suppress
+from typing import Any
 
+import jsonschema_rs
+
+from overture.model import Refused
 from overture.rules import RulesetInvalid, link, load
 from overture.rules.codes import CODES
-from overture.rules.report import LIMIT
+from overture.rules.difference import difference
+from overture.rules.layout import laid_out
+from overture.rules.report import LIMIT, Report
+from overture.rules.yamltext import plain, read
+from overture.trial.keys import schema_of_rulesets
 from overture.trial.reading import inspect
 
 SLOW = 1.0  # seconds of the processor
+SCHEMA = jsonschema_rs.validator_for(schema_of_rulesets())
 
 
 def text_of(data: bytes) -> str:
@@ -21,9 +31,17 @@ def text_of(data: bytes) -> str:
         return data.decode("utf-8", "replace")
 
 
-def check(text: str) -> None:
-    """The text is refused with findings that have a place in it, or it is a ruleset that can be linked or not."""
+def check(text: str) -> float:
+    """The text is refused with findings that have a place in it, or it is a ruleset that can be linked or not.
+
+    Answers how many seconds of the processor the checker took.
+
+    Whatever can be read at all has a layout that means the same and is at rest.
+    """
+    started = time.process_time()
     ruleset, _, findings = inspect(text)
+    spent = time.process_time() - started
+    laid(text)
     lines = text.replace("\r\n", "\n").replace("\r", "\n").count("\n") + 1
     for finding in findings:
         assert finding.code in CODES, finding
@@ -34,19 +52,37 @@ def check(text: str) -> None:
     refused = any(finding.severity == "error" for finding in findings)
     assert (ruleset is None) is refused
     if ruleset is None:
-        return
+        return spent
     assert load(text) == ruleset
+    assert difference(ruleset, load(laid_out(text))) == []
+    assert SCHEMA.is_valid(said(text))
     with suppress(RulesetInvalid):
         link([ruleset], 1)
+    return spent
+
+
+def laid(text: str) -> None:
+    """Its layout, where it has one, means the same and is at rest."""
+    try:
+        after = laid_out(text)
+    except RulesetInvalid:
+        return
+    except Refused:
+        assert re.search(r"^\s*(- +)*\? ", text, re.MULTILINE), "only a key behind a question mark cannot be laid out"
+        return
+    assert said(after) == said(text)
+    assert laid_out(after) == after
+
+
+def said(text: str) -> Any:
+    """What a document says, as plain values; None where it cannot be read."""
+    report = Report()
+    with report.until_full():
+        root = read(text, report)
+        return None if root is None else plain(root)
+    return None
 
 
 def took(text: str) -> float:
-    """Seconds of the processor that the text takes, at best of three."""
-    spans: list[float] = []
-    for _ in range(3):
-        started = time.process_time()
-        check(text)
-        spans.append(time.process_time() - started)
-        if spans[-1] < SLOW:
-            break
-    return min(spans)
+    """Seconds of the processor that the checker takes for the text, at best of three."""
+    return min(check(text) for _ in range(3))
