@@ -6,15 +6,20 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from overture.backtest.job import Job
 from overture.backtest.run import Spec, backtest
 from overture.decide import Plan, step
+from overture.decide.rebuilding import Rebuilding
 from overture.model import Contact, Fact, Message, Step
 from overture.model.ids import partition_of
 from overture.rules import link, load
+from overture.rules.series import since
 from overture.state import keys
 from overture.state.archive import ArchiveWriter
 from overture.state.log import pack_entry
@@ -90,8 +95,11 @@ rules:
 )  # fmt: skip
 
 
-def plan_of(*texts: str, version: int = 1) -> Plan:
-    return Plan(link([load(text) for text in texts], version), "reference")
+def plan_of(*texts: str, version: int = 1, before: Plan | None = None) -> Plan:
+    """``before``: the plan that is active until then."""
+    program = link([load(text) for text in texts], version)
+    rows = before.program.since if before else {}
+    return Plan(replace(program, since=since(program.series, rows, version)), "reference")
 
 
 class Live:
@@ -118,6 +126,26 @@ class Live:
         for name, contact in list(self.states.items()):
             if 0 < contact.due <= at:
                 self._post(Fact(f"tick:{contact.due}", "$tick", name, contact.due, at))
+
+    def sweep(self, plan: Plan, at: int) -> None:
+        """What workers do for everybody after an activation, with what recorded facts say."""
+        program = plan.program
+        making = Rebuilding(program, program.since)
+        for done in self.steps:
+            fact = done.trace.fact
+            if not done.forwards and not fact.type.startswith("$"):
+                name = self.root(done.contact.id)
+                making.show(name, fact, 1, self.states[name].clock)
+        for name in list(self.contacts):
+            series = msgspec.to_builtins(dict(making.of(name)))
+            told = {"version": plan.version, "of": name, "series": series}
+            self._post(Fact(f"program:{plan.version}", "$program", name, at, at, told))
+
+    def root(self, name: str) -> str:
+        """The contact that took this one in."""
+        while self.states[name].merged_into:
+            name = self.states[name].merged_into
+        return name
 
     def activate(self, version: int, at: int) -> None:
         for p in range(PARTITIONS):

@@ -21,6 +21,7 @@ from overture.backtest.report import Report
 from overture.backtest.run import scores_at
 from overture.backtest.scratch import Scratch
 from overture.backtest.sides import Sides
+from overture.decide import Plan
 from overture.model import Fact
 from overture.rules import load
 
@@ -31,6 +32,16 @@ CANDIDATE = replaced(
     ("name: interest, add: 1", "name: interest, add: 2"),
     ('within="5h"', 'within="9h"'),
     ("half_life: 6h", "half_life: 12h"),
+    ("templates:\n", "templates:\n  steady: {subject: Hello, text: Hello}\n"),
+    (
+        "  hot:\n",
+        """\
+  steady:
+    when: count("bought", within="2d") >= 4 and total("bought", "total") >= 30
+    on_enter: [{send: {channel: email, template: steady, purpose: transactional}}]
+  hot:
+""",
+    ),
 )
 WEAK = [f"anonymous_id:{n}" for n in range(4)]
 MIDDLE = [f"email:{n}@example.com" for n in range(2)]
@@ -47,13 +58,31 @@ waits = st.tuples(st.just("wait"))
 pasts = st.lists(st.one_of(buys, buys, buys, buys, links, asks, agrees, waits), min_size=20, max_size=80)
 
 
-def play(made: Live, past: list[tuple[Any, ...]], since: int = 0) -> None:
+class System(Live):
+    """One that gets the candidate when the period begins, if ``after`` is one."""
+
+    def __init__(self, before: Plan, after: Plan | None = None) -> None:
+        super().__init__(lambda *_: self.plan)
+        self.plan = before
+        self._after = after
+        self._begun = False
+
+    def begin(self, since: int) -> None:
+        if not self._begun:
+            self._begun = True
+            self.wake(since - 1)
+            if self._after is not None:
+                self.plan = self._after
+                self.sweep(self.plan, since)
+
+
+def play(made: System, past: list[tuple[Any, ...]], since: int = 0) -> None:
     """One thing an hour; the time before ``since`` is over when the first one after it comes."""
     taken: set[str] = set()
     for n, (what, *more) in enumerate(past):
         at = START + n * DAY // 24
         if at - DAY // 24 < since <= at:
-            made.wake(since - 1)
+            made.begin(since)
         name = more.pop(0) if more else ""
         if what == "wait":
             made.wake(at)
@@ -69,6 +98,13 @@ def play(made: Live, past: list[tuple[Any, ...]], since: int = 0) -> None:
         else:
             consent = {"channel": "email", "purpose": "marketing", "state": more[0]}
             made.post(Fact(f"f{n}", "consent", name, at, at, consent))
+
+
+def sides_of(active: Plan, candidate: str) -> Sides:
+    revision = load(TIMED).revision
+    rows = {id: tuple(since) for id, since in active.program.since.items()}
+    texts = {("scoring", revision): TIMED}
+    return Sides({1: {"scoring": revision}}, texts, {1: rows}, 1, {"scoring": candidate}, recorded=False)
 
 
 def compared(made: Live, sides: Sides, period: Period, directory: Path, room: int) -> Report:
@@ -100,12 +136,6 @@ def members(names: dict[str, int]) -> dict[str, bool]:
     return dict.fromkeys(names, True)
 
 
-def root(made: Live, name: str) -> str:
-    while made.states[name].merged_into:
-        name = made.states[name].merged_into
-    return name
-
-
 def given_by(made: Live, since: int) -> dict[str, list[tuple[str, ...]]]:
     """(fact, what, name) of every message and code by the contact that has them in the end."""
     found: dict[str, list[tuple[str, ...]]] = {}
@@ -113,26 +143,33 @@ def given_by(made: Live, since: int) -> dict[str, list[tuple[str, ...]]]:
         for trace, effect in ((t, e) for t in done.moments for firing in t.firings for e in firing.effects):
             if effect.kind in ("send", "issue") and trace.fact.instant >= since:
                 told = (trace.fact.id, effect.kind, effect.name)
-                found.setdefault(root(made, done.contact.id), []).append(told)
+                found.setdefault(made.root(done.contact.id), []).append(told)
     return {name: sorted(each) for name, each in found.items()}
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(past=pasts, first=st.integers(0, 20), last=st.integers(10, 100), room=st.sampled_from([600, 2_000, 1 << 20]))
-def test_as_two_live_systems(tmp_path: Path, past: list[Any], first: int, last: int, room: int):
+@given(
+    past=pasts,
+    first=st.integers(0, 20),
+    last=st.integers(10, 100),
+    room=st.sampled_from([600, 2_000, 1 << 20]),
+    applied=st.booleans(),
+)
+def test_as_two_live_systems(tmp_path: Path, past: list[Any], first: int, last: int, room: int, applied: bool):
     since = START + first * DAY // 24
     until = max(since + 1, START + last * DAY // 24)
-    before, after = plan_of(TIMED), plan_of(CANDIDATE, version=2)
-    one, other = Live(lambda *_: before), Live(lambda _, at: after if at >= since else before)
+    candidate = replaced(CANDIDATE, ("scores:\n", "on_activate: apply\nscores:\n")) if applied else CANDIDATE
+    before = plan_of(TIMED)
+    after = plan_of(candidate, version=2, before=before)
+    one, other = System(before), System(before, after)
     cut = [each for n, each in enumerate(past) if START + n * DAY // 24 < until]
     for made in (one, other):
         play(made, cut, since)
-        made.wake(since - 1)
+        made.begin(since)
         made.wake(until - 1)
-    whole = Live(lambda *_: before)  # the record goes on after the period
+    whole = System(before)  # the record goes on after the period
     play(whole, past)
-    active = {"scoring": load(TIMED).revision}
-    sides = Sides({1: active}, {("scoring", active["scoring"]): TIMED}, {"scoring": CANDIDATE})
+    sides = sides_of(before, candidate)
     report = compared(whole, sides, Period(since, until), tmp_path / "scratch", room)
     summary = report.summary()
     details = {shown["contact"]: shown for shown in map(json.loads, report.details())}
@@ -177,8 +214,7 @@ def test_without_the_link_in_the_record_both_sides_take_what_was_recorded(tmp_pa
     made.post(bought("f1", WEAK[0], 70, START))
     made.link(WEAK[0], "user-0", START + 1)
     made.order = [(p, facts) for p, facts in made.order if facts[0].contact == "user-0"]
-    active = {"scoring": load(TIMED).revision}
-    sides = Sides({1: active}, {("scoring", active["scoring"]): TIMED}, {"scoring": CANDIDATE})
+    sides = sides_of(plan, CANDIDATE)
     summary = compared(made, sides, Period(0, START + DAY), tmp_path / "scratch", 1 << 20).summary()
     assert summary["scores"]["spend"]["baseline"] == summary["scores"]["spend"]["candidate"] == 70
     assert summary["segments"]["big"]["joined"] == 1
@@ -189,8 +225,7 @@ def test_room_changes_nothing(tmp_path: Path):
     made = Live(lambda *_: plan)
     for n in range(400):
         made.post(bought(f"f{n}", f"user-{n * 7 % 90}", n % 80, START + n))
-    active = {"scoring": load(TIMED).revision}
-    sides = Sides({1: active}, {("scoring", active["scoring"]): TIMED}, {"scoring": CANDIDATE})
+    sides = sides_of(plan, CANDIDATE)
     period = Period(START + 100, START + 350)
     little, much = (compared(made, sides, period, tmp_path / "scratch", room) for room in (600, 1 << 20))
     assert little.summary() == much.summary()
@@ -206,8 +241,7 @@ def test_a_contact_whose_period_began_brings_it_along(tmp_path: Path):
     ahead = {"total": 30, "item": "tea"}
     made.post(Fact("f1", "bought", WEAK[0], START + 5, START, ahead, backfill=True))
     made.link(WEAK[0], "user-0", START + 1)
-    active = {"scoring": load(TIMED).revision}
-    sides = Sides({1: active}, {("scoring", active["scoring"]): TIMED}, {"scoring": CANDIDATE})
+    sides = sides_of(plan, CANDIDATE)
     report = compared(made, sides, Period(START + 3, START + DAY), tmp_path / "scratch", 1 << 20)
     (detail,) = map(json.loads, report.details())
     assert detail["contact"] == "user-0"

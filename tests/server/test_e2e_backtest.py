@@ -84,7 +84,7 @@ def test_a_candidate_is_compared_and_nothing_else_happens(server: Server, mailbo
     assert job["error"] is None
     assert job["progress"]["facts"] == job["progress"]["of"] == job["summary"]["facts"]["recorded"]
     assert job["summary"]["facts"]["missing_entries"] == 0
-    assert job["summary"]["contacts"] == {"recorded": 3, "compared": 3, "changed": 2, "detailed": 2}
+    assert job["summary"]["contacts"] == {"recorded": 3, "changed": 2, "detailed": 2}
     found = {one["contact"]: one for one in server.pages(f"/v1/backtests/{job['id']}/contacts?limit=1")}
     assert found["ada"]["segments"] == {"vip": {"baseline": False, "candidate": True}}
     assert [m["side"] for m in found["ada"]["messages"]] == ["candidate", "candidate"]
@@ -100,7 +100,7 @@ def test_a_candidate_is_compared_and_nothing_else_happens(server: Server, mailbo
 def test_the_active_revision_against_itself_is_an_empty_difference(server: Server, query: str):
     summary = ask(server, VIP, query)["summary"]
     assert summary["contacts"]["changed"] == 0
-    assert summary["contacts"]["compared"] == (0 if "until" in query else 3)
+    assert summary["contacts"]["recorded"] == (5 if "until" in query else 3)
     for rows in (summary["messages"], summary["codes"]):
         assert all(row["only"] == {"baseline": 0, "candidate": 0} for row in rows)
 

@@ -17,7 +17,10 @@ from overture.backtest.scratch import Backlog, Scratch, Shelf
 from overture.backtest.sides import Sides
 from overture.backtest.tally import BASELINE, CANDIDATE, SIDES, Tally, compare, given
 from overture.decide import Plan, step
+from overture.decide.deploys import PROGRAM
+from overture.decide.history import joined
 from overture.model import Contact, Fact, Step
+from overture.model.series import Series
 
 FAILURES = 5  # facts that could not be decided, told by name
 AT_ONCE = 256  # facts taken from the backlog at once
@@ -27,11 +30,13 @@ _fact = msgspec.msgpack.Decoder(Fact).decode
 
 
 class Pair(msgspec.Struct, array_like=True):
-    """One contact on both sides. ``candidate`` is None until the period begins for it; ``over``: it has ended."""
+    """One contact on both sides. ``candidate`` is None until the period begins for it; ``made``: what only the
+    candidate counts, of the facts before that. ``over``: the period has ended."""
 
     baseline: Contact
     candidate: Contact | None = None
     tally: Tally | None = None
+    made: dict[str, Series] = {}
     over: bool = False
 
 
@@ -41,6 +46,7 @@ class Moved(msgspec.Struct, array_like=True):
     baseline: Any
     candidate: Any = None
     tally: Tally | None = None
+    made: dict[str, Series] = {}
 
 
 class Replay:
@@ -99,7 +105,7 @@ class Replay:
         for name, moved in self._moved.drain():
             # It was on its way when the period ended.
             states = [msgspec.convert(s, Contact) for s in (moved.baseline, moved.candidate) if s is not None]
-            self._end(name, Pair(states[0], states[1] if len(states) > 1 else None, moved.tally))
+            self._end(name, Pair(states[0], states[1] if len(states) > 1 else None, moved.tally, moved.made))
 
     def _resume(self, name: str) -> None:
         pair = self._waiting.pop(name)
@@ -123,12 +129,17 @@ class Replay:
         """False where the fact has to wait."""
         at = max(pair.baseline.clock, fact.instant)
         if pair.over or at >= self._period.until:
-            pair.over = True
+            # Being woken or swept says nothing about the contact's next fact: history may still have been coming in.
+            pair.over = pair.over or fact.type not in ("$tick", PROGRAM)
             self.after += 1
             return True
         self._version = version
         facts = (fact, fact)
-        if fact.type == "$merge" and not pair.baseline.merged_into:  # or it is handed on, to be found there
+        if fact.type == PROGRAM:
+            # Deploys on the way are those of the recorded baseline; for all others time passes.
+            passing = _tick(fact.contact, fact.instant)
+            facts = (fact if self._recorded else passing, passing)
+        elif fact.type == "$merge" and not pair.baseline.merged_into:  # or it is handed on, to be found there
             moved = self._moved.pop(fact.properties["from"])
             if moved is None and self._patient:
                 return False
@@ -140,6 +151,7 @@ class Replay:
             self.before += 1
             done = self._step(BASELINE, pair.baseline, facts[BASELINE], self._plan())
             if done is not None:
+                self._count(pair, fact)
                 pair.baseline = done.contact
                 self._leave(pair, fact, done, None)
         else:
@@ -187,14 +199,32 @@ class Replay:
     def _plan(self) -> Plan:
         return self._sides.baseline(self._version) if self._recorded else self._now
 
+    def _count(self, pair: Pair, fact: Fact) -> None:
+        """Before the period: what the candidate will want to know of this fact, and nobody else."""
+        if not pair.baseline.merged_into:
+            for recorder in self._sides.fresh.get(fact.type, ()):
+                clock = max(pair.baseline.clock, fact.instant)
+                after = recorder.add(pair.made.get(recorder.id, Series()), fact, clock)
+                if after is not None:
+                    pair.made[recorder.id] = after
+
     def _begin(self, pair: Pair) -> None:
-        """The period begins for a contact: from here on there are two of it."""
+        """The period begins for a contact: from here on there are two of it. The candidate is deployed."""
         last = self._period.since - 1
         if 0 < pair.baseline.due <= last:
             done = self._step(BASELINE, pair.baseline, _tick(pair.baseline.id, last), self._plan())
             pair.baseline = done.contact if done is not None else pair.baseline
-        pair.candidate = pair.baseline
-        pair.tally = Tally()
+        pair.candidate, pair.tally, made, pair.made = pair.baseline, Tally(), pair.made, {}
+        contact, plan = pair.baseline, self._sides.candidate
+        if self._sides.same or not contact.seq or contact.merged_into:
+            return
+        told = {"version": plan.version, "of": contact.id, "series": msgspec.to_builtins(made)}
+        at = self._period.since
+        order = Fact(f"program:{plan.version}", PROGRAM, contact.id, at, at, told)
+        done = self._step(CANDIDATE, contact, order, plan)
+        if done is not None:
+            pair.candidate = done.contact
+            compare(pair.tally, [], given(done, self.report.firings, CANDIDATE))
 
     # --- links --------------------------------------------------------------------------------------------------
 
@@ -203,7 +233,8 @@ class Replay:
         if fact.type != "$link" or not baseline.forwards:
             return
         states = [done.forwards[0].properties["state"] for done in (baseline, candidate) if done and done.forwards]
-        self._moved.put(fact.contact, Moved(states[0], states[1] if len(states) > 1 else None, pair.tally))
+        self._moved.put(fact.contact, Moved(states[0], states[1] if len(states) > 1 else None, pair.tally, pair.made))
+        pair.made = {}
         if pair.tally is not None:
             pair.tally = Tally()
 
@@ -213,6 +244,9 @@ class Replay:
             self._begin(pair)
         if moved.tally is not None and pair.tally is not None:
             pair.tally.absorb(moved.tally)
+        if pair.candidate is None:
+            for id, series in moved.made.items():
+                pair.made[id] = joined(pair.made.get(id, Series()), series)
         sides = (moved.baseline, moved.candidate if moved.candidate is not None else moved.baseline)
         baseline, candidate = (
             msgspec.structs.replace(fact, properties={**fact.properties, "state": state}) for state in sides
@@ -224,6 +258,8 @@ class Replay:
         if pair.baseline.merged_into or not pair.baseline.seq:  # or came later
             return
         last = self._period.until - 1
+        if pair.candidate is None and not self._sides.same:
+            self._begin(pair)  # a deploy reaches everybody
         if any(side is not None and 0 < side.due <= last for side in (pair.baseline, pair.candidate)):
             if pair.candidate is None:
                 self._begin(pair)

@@ -59,7 +59,7 @@ class Report:
 
     def __init__(self, baseline: Scores, candidate: Scores) -> None:
         self.firings: Counts = {}  # rule → how often it fired, by side
-        self.contacts = self.compared = self.changed = 0
+        self.contacts = self.changed = 0
         self._scores = (baseline, candidate)
         self._score_sums: dict[str, ScoreSum] = {}
         self._segments: dict[str, Moved] = {}
@@ -83,7 +83,6 @@ class Report:
     def add(self, baseline: Contact, candidate: Contact, tally: Tally) -> None:
         """A contact as the two sides leave it, and what they gave to it."""
         self.contacts += 1
-        self.compared += 1
         scores = self._compare_scores(baseline, candidate)
         segments = _moves(self._segments, baseline.segments, candidate.segments)
         lists = _moves(self._lists, baseline.lists, candidate.lists)
@@ -116,7 +115,6 @@ class Report:
         return {
             "contacts": {
                 "recorded": self.contacts,
-                "compared": self.compared,
                 "changed": self.changed,
                 "detailed": min(self.changed, DETAILED),
             },

@@ -52,7 +52,8 @@ class Cancelled(Exception):
 
 @dataclass(slots=True)
 class Record:
-    """All partitions' recordings, and what a first reading told. ``last``: when the last fact of an app took effect."""
+    """All partitions' recordings, and what a first reading told. ``last``: when the last fact took effect; without
+    Overture's own, unless the baseline is what was recorded."""
 
     recordings: list[Recording]
     sets: dict[int, ActiveSet]
@@ -69,13 +70,14 @@ def backtest(spec: Spec) -> None:
     since, until = (_bound(text, name) for text, name in ((spec.since, "since"), (spec.until, "until")))
     record = asyncio.run(_read(spec, pace))
     within = period(since, until, record.last)
-    sides = Sides(record.sets, record.texts, spec.candidates, record.series)
+    recorded = spec.baseline == "recorded"
+    sides = Sides(record.sets, record.texts, record.series, spec.version, spec.candidates, recorded=recorded)
     last = within.until - 1
     programs = (sides.baseline(sides.version).program, sides.candidate.program)
     report = Report(*(scores_at(program, last) for program in programs))
     scratch = Scratch(job.scratch)
     try:
-        replay = Replay(sides, within, scratch, report, recorded=spec.baseline == "recorded")
+        replay = Replay(sides, within, scratch, report, recorded=recorded)
         pace.of = record.facts
         for recording in record.recordings:
             for recorded in pace.through(recording.facts()):
@@ -125,7 +127,7 @@ async def _read(spec: Spec, pace: _Pace) -> Record:
                 if recorded.version != version:
                     version = recorded.version
                     versions.add(version)
-                if not fact.type.startswith("$"):
+                if spec.baseline == "recorded" or not fact.type.startswith("$"):
                     last = max(last, fact.instant)
         wanted = versions if spec.baseline == "recorded" else {spec.version}
         registry = Registry(wire, spec.partitions)

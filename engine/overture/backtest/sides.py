@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from overture.decide import Plan
+from overture.decide.history import recorders
 from overture.rules import Program, Ruleset, link, load
-from overture.rules.series import Since
+from overture.rules.series import Since, since
 from overture.state.registry import ActiveSet, Registry, SeriesRows
 
 Texts = Mapping[tuple[str, str], str]
@@ -17,35 +18,48 @@ KEPT = 8  # plans of the baseline at hand; a record may lead through many versio
 
 
 class Sides:
-    """Plans of both sides. They are compiled for the reference matcher, which defines what the other must answer."""
+    """Plans of both sides. They are compiled for the reference matcher, which defines what the other must answer.
+
+    ``same``: the candidate is what is active. Otherwise it is another version, as if it were activated where the period
+    begins; ``fresh`` puts facts from before into the series that contacts keep only since then, by fact type.
+    """
 
     def __init__(
         self,
         sets: Mapping[int, ActiveSet],
         texts: Texts,
+        series: Mapping[int, SeriesRows],
+        version: int,
         candidates: Mapping[str, str],
-        series: Mapping[int, SeriesRows] | None = None,
-    ):
-        """``sets``: versions of the active set, the last of them the one that the candidates are put into. ``series``:
-        since when contacts kept what each version needs.
+        *,
+        recorded: bool,
+    ) -> None:
+        """``sets`` and ``series`` (since when contacts keep what is counted) by version of the active set; ``version``:
+        the one that the candidates are put into; ``recorded``: contacts may be of any version when the period begins.
 
         Raises RulesetInvalid where the set with the candidates does not fit together.
         """
         self._sets = sets
         self._texts = texts
-        self._series = series or {}
+        self._series = series
         self._plans: dict[int, Plan] = {}
-        self.version = max(sets)
+        self.version = version
         given = [load(text) for text in candidates.values()]
-        self.candidate = Plan(program(self.version, sets[self.version], texts, given), "reference")
+        self.same = all(sets[version].get(ruleset.name) == ruleset.revision for ruleset in given)
+        number = version if self.same else max(sets) + 1
+        linked = program(number, sets[version], texts, given)
+        begun = since(linked.series, series.get(version, {}), number)
+        fresh = [id for id, s in begun.items() if not self.same and (recorded or max(s.version, s.wide) == number)]
+        self.fresh = recorders({id: linked.series[id] for id in fresh})
+        self.candidate = Plan(replace(linked, since=begun), "reference")
 
     def baseline(self, version: int) -> Plan:
         """The plan of one version of the active set. A plan of its own also where the candidate is the same."""
         plan = self._plans.get(version)
         if plan is None:
             linked = program(version, self._sets[version], self._texts)
-            since = {id: Since(*row) for id, row in self._series.get(version, {}).items()}
-            plan = self._plans[version] = Plan(replace(linked, since=since), "reference")
+            begun = {id: Since(*row) for id, row in self._series.get(version, {}).items()}
+            plan = self._plans[version] = Plan(replace(linked, since=begun), "reference")
             while len(self._plans) > KEPT:
                 del self._plans[next(iter(self._plans))]
         return plan
@@ -60,13 +74,11 @@ def program(
 ) -> Program:
     """The active rulesets, those ``given`` in place of their namesakes, linked.
 
-    Another set is another version, as if it had been activated: contacts catch up with it at their next fact.
     ``channels``: the installed ones; None leaves them unchecked. Raises RulesetInvalid.
     """
-    replaced = {ruleset.name: ruleset.revision for ruleset in given}
+    replaced = {ruleset.name for ruleset in given}
     others = [load(texts[pair]) for pair in active.items() if pair[0] not in replaced]
-    number = version if {**active, **replaced} == active else version + 1
-    return link([*given, *others], number, channels)
+    return link([*given, *others], version, channels)
 
 
 async def read_sets(registry: Registry, versions: set[int]) -> tuple[dict[int, ActiveSet], dict[tuple[str, str], str]]:

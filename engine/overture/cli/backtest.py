@@ -78,7 +78,7 @@ def show(summary: dict[str, Any], details: Iterator[dict[str, Any]], console: Co
     period = f"{summary['period']['since']} to {summary['period']['until']}"
     console.print(
         f"{facts['compared']:,} of {facts['recorded']:,} facts compared, {period}: "
-        f"{there['changed']:,} of {there['compared']:,} contacts differ",
+        f"{there['changed']:,} of {there['recorded']:,} contacts differ",
         markup=False,
     )
     if facts["missing_entries"]:
