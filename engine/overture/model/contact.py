@@ -62,7 +62,7 @@ class Contact(msgspec.Struct, array_like=True):
     @property
     def wake(self) -> int:
         """When to look at the contact again with no fact: when something is due, and history has settled. 0: never."""
-        return max(self.due, self.backfilled + SETTLE) if 0 < self.due <= self.backfilled else self.due
+        return self.backfilled + SETTLE if 0 < self.due <= self.backfilled else self.due
 
     def copy(self) -> Contact:
         """A working copy that shares no mutable part with this state (values inside traits are never mutated)."""
