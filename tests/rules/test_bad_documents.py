@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from badkit import BAD, FILES, beside, document, expected, found, told
+from diagnosticspage import PAGE, page
 
 from overture.rules.codes import CODES
 from overture.rules.document import inspect, load
@@ -51,3 +52,7 @@ def test_every_file_of_the_corpus_is_in_use() -> None:
     assert {path.name for path in BAD.iterdir()} == set(CODES)
     companions = {beside(path, what) for path in FILES for what in ("mended", "with")}
     assert set(BAD.rglob("*.yaml")) - set(FILES) <= companions
+
+
+def test_the_page_of_diagnostics_is_made_of_the_table_and_the_corpus() -> None:
+    assert PAGE.read_text("utf-8") == page(), "python tests/rules/diagnosticspage.py writes it anew"

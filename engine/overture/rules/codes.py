@@ -1,7 +1,7 @@
 # ruff: noqa: E501 - one code is one row of the table
-"""Every diagnostic about a ruleset document, in one table: what it means and what provokes it.
+"""Every diagnostic about a ruleset document, in one table: what it means. Codes are stable and are never reused.
 
-The table is the source of ``docs/diagnostics.md`` (see `as_markdown`); codes are stable and are never reused.
+``docs/diagnostics.md`` is made of the table, with an example of each that is tested, and how it is mended.
 """
 
 from __future__ import annotations
@@ -12,11 +12,8 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """``example`` is a fragment that draws the diagnostic, empty where the file itself is the matter."""
-
     title: str
     explanation: str
-    example: str = ""
     severity: Literal["error", "warning"] = "error"
 
 
@@ -26,129 +23,111 @@ CODES: dict[str, Code] = {
     "document.characters": Code(
         "A character that has no place in text",
         "Control characters, NUL, lone surrogates and Unicode line separators are refused, also when they are written as an escape.",
-        'description: "a\\0b"',
     ),
     "document.too_many_findings": Code("More than 200 findings", "The rest is not listed; the checking ended there."),
-    "document.syntax": Code("Not valid YAML", "The text cannot be read as one YAML 1.2 (or JSON) document.", "rules: [a, b"),
-    "document.too_deep": Code("Nested too deeply", "Lists and mappings are nested at most 32 levels deep.", "a: [[[[…]]]]"),
+    "document.syntax": Code("Not valid YAML", "The text cannot be read as one YAML 1.2 (or JSON) document."),
+    "document.too_deep": Code("Nested too deeply", "Lists and mappings are nested at most 32 levels deep."),
     "document.alias": Code(
         "Anchors and aliases are not used",
         "`&name` and `*name` are refused: a small text could stand for a huge one, and a diff would not show what it changes.",
-        "when: *shared",
     ),
-    "document.tag": Code("Tags are not used", "A value's type follows from how it is written; `!tag` is refused.", "name: !!str x"),
-    "document.duplicate_key": Code("The same key twice", "Only one of them could count, so neither does.", "{a: 1, a: 2}"),
-    "document.key": Code("A key must be text", "Keys of mappings are plain or quoted text.", "? [a, b]\n: c"),
+    "document.tag": Code("Tags are not used", "A value's type follows from how it is written; `!tag` is refused."),
+    "document.duplicate_key": Code("The same key twice", "Only one of them could count, so neither does."),
+    "document.key": Code("A key must be text", "Keys of mappings are plain or quoted text."),
     # --- the frame of a ruleset -----------------------------------------------------------------------------
-    "ruleset.kind": Code("Not a ruleset", "`kind` must be `Ruleset`.", "kind: Journey"),
-    "ruleset.api_version": Code("Unknown version", "`apiVersion` must be `overture/v1`.", "apiVersion: v2"),
+    "ruleset.kind": Code("Not a ruleset", "`kind` must be `Ruleset`."),
+    "ruleset.api_version": Code("Unknown version", "`apiVersion` must be `overture/v1`."),
     "ruleset.name": Code(
         "A name that cannot be used",
         "Names of rulesets are lower-case letters, digits, `_` and `-`; names of rules, segments, scores, lists and templates may have "
         "upper-case letters too; fact types also dots. All begin with a letter or digit (traits and fields: a letter or `_`) and have "
         "at most 64 characters.",
-        "name: My Rules!",
     ),
-    "ruleset.missing_key": Code("A required key is missing", "The message names it.", "rules: {r: {when: 'fact.type == \"a\"'}}"),
-    "ruleset.unknown_key": Code("A key that means nothing here", "Most often a typing mistake.", "rules: {r: {wen: …}}"),
-    "ruleset.shape": Code("The wrong kind of value", "A mapping, a list, a text or a number was expected here.", "rules: [a, b]"),
+    "ruleset.missing_key": Code("A required key is missing", "The message names it."),
+    "ruleset.unknown_key": Code("A key that means nothing here", "Most often a typing mistake."),
+    "ruleset.shape": Code("The wrong kind of value", "A mapping, a list, a text or a number was expected here."),
     "ruleset.not_yet": Code(
         "Not in this version",
         "The language has a place for it, this version of Overture does not do it yet: journeys, scripts, forms, "
         "and the actions start, stop, run, task, call.",
-        "journeys: {…}",
     ),
     # --- declarations ---------------------------------------------------------------------------------------
     "type.unknown": Code(
         "Not a type",
         "Types are `string int number bool datetime list object any`; a `?` at the end marks a field that may be missing.",
-        "facts: {signed_up: {plan: str}}",
     ),
-    "fact.built_in": Code("A built-in fact type", "It is always known and cannot be declared again.", "facts: {identify: {}}"),
-    "fact.unknown": Code("An unknown fact type", "Declare it under `facts`; then its fields are checked too.", 'fact.type == "page_veiwed"'),
+    "fact.built_in": Code("A built-in fact type", "It is always known and cannot be declared again."),
+    "fact.unknown": Code("An unknown fact type", "Declare it under `facts`; then its fields are checked too."),
     "field.reserved": Code(
         "A reserved field",
         "`type`, `id`, `occurred_at` of a fact and `id`, `scores`, `segments`, `lists` of a contact are there by themselves.",
-        "traits: {scores: number}",
     ),
-    "trait.unknown": Code("An unknown trait", "Declare it under `traits`.", "then: [{set: {teir: gold}}]"),
-    "const.value": Code("Not a constant", "A const is a text, a number, a boolean, or a list of these.", "consts: {hot: {a: 1}}"),
-    "score.unknown": Code("An unknown score", "Declare it under `scores`, or name it under `requires.scores`.", "contact.scores.leed > 3"),
-    "score.bounds": Code("Bounds that exclude everything", "`min` must not exceed `max`.", "scores: {lead: {min: 10, max: 0}}"),
+    "trait.unknown": Code("An unknown trait", "Declare it under `traits`."),
+    "const.value": Code("Not a constant", "A const is a text, a number, a boolean, or a list of these."),
+    "score.unknown": Code("An unknown score", "Declare it under `scores`, or name it under `requires.scores`."),
+    "score.bounds": Code("Bounds that exclude everything", "`min` must not exceed `max`."),
     "score.decay": Code(
         "A decaying score tends to 0",
         "`half_life` is a duration such as `14d`, and 0 must lie within the bounds of a score that decays.",
-        "scores: {lead: {min: 10, decay: {half_life: 14d}}}",
     ),
     "score.key": Code(
         "Key of a score",
         "A score declared with `per` is read with a key (`contact.scores.interest.seo`), one without is read without. "
         "In `on_enter` and `on_leave` the fact is not known, so a keyed score needs `per` in the action.",
-        "contact.scores.interest >= 10",
     ),
-    "segment.unknown": Code("An unknown segment", "Declare it under `segments`, or name it under `requires.segments`.", '"vpi" in contact.segments'),
-    "segment.computed": Code("The segment follows its condition", "A segment with `when` is not entered or left by an action.", "segment: {enter: hot}"),
+    "segment.unknown": Code("An unknown segment", "Declare it under `segments`, or name it under `requires.segments`."),
+    "segment.computed": Code("The segment follows its condition", "A segment with `when` is not entered or left by an action."),
     "segment.reads_fact": Code(
         "A segment or a `while` reads only the contact",
         "It is a state of the contact, so that it can be computed again at any time; a fact is gone after its step.",
-        'when: fact.type == "a"',
     ),
     "segment.reads_all": Code(
         "Name the segment or list",
         "The condition of a segment or a `while` may ask for named segments and lists only; otherwise it would depend on every other one.",
-        "when: len(contact.segments) > 2",
     ),
     "segment.cycle": Code(
         "Segments that depend on each other",
         "Segments are computed in the order of their dependencies. A segment may read itself (to stay in more easily than it is entered), not others in a circle.",
-        'a: {when: "b" in contact.segments}, b: {when: "a" in contact.segments}',
     ),
-    "list.unknown": Code("An unknown list", "Declare it under `lists`, or name it under `requires.lists`.", "list: {add: newslettr}"),
-    "channel.unknown": Code("An unknown channel", "Name the channels that the ruleset uses under `requires.channels`.", "send: {channel: emial, …}"),
+    "list.unknown": Code("An unknown list", "Declare it under `lists`, or name it under `requires.lists`."),
+    "channel.unknown": Code("An unknown channel", "Name the channels that the ruleset uses under `requires.channels`."),
     # --- conditions -----------------------------------------------------------------------------------------
-    "condition.syntax": Code("Not an expression", "Conditions have the syntax of Python expressions, on one logical line, without comments.", 'fact.type = "a"'),
+    "condition.syntax": Code("Not an expression", "Conditions have the syntax of Python expressions, on one logical line, without comments."),
     "condition.too_large": Code("The expression is too large", "At most 4 KB of text and 500 parts."),
-    "condition.too_deep": Code("The expression is nested too deeply", "At most 40 levels.", "((((…))))"),
+    "condition.too_deep": Code("The expression is nested too deeply", "At most 40 levels."),
     "condition.not_allowed": Code(
         "Not part of the language",
         "Only comparisons, and / or / not, arithmetic, lists, fields of `fact`, `contact` and `consts`, and the functions of the language.",
-        "[x for x in fact.items]",
     ),
     "condition.literal": Code(
         "A literal that is not taken",
         "Texts have at most 1,000 characters and numbers stay within ±2^53. There is no None: ask `has(x)`.",
-        "fact.x == None",
     ),
-    "condition.unknown_name": Code("An unknown name", "Expressions begin at `fact`, `contact` or `consts`; text stands in quotes.", "country == DE"),
+    "condition.unknown_name": Code("An unknown name", "Expressions begin at `fact`, `contact` or `consts`; text stands in quotes."),
     "condition.unknown_function": Code(
         "An unknown function",
         "There are has, matches, len, min, max, abs, round, now, age, days, local, count, total, last, first, seen, and on text "
         ".startswith .endswith .contains .lower.",
-        "upper(fact.path)",
     ),
     "condition.duration": Code(
         "Not a duration",
         "A number and a unit: `30s`, `30m`, `12h`, `7d`, `2w`; a day is 24 hours. A window may also be `today`, `this week` (from Monday) "
         "or `this month`, in the contact's time zone.",
-        'count("page_viewed", within="a week")',
     ),
-    "condition.arguments": Code("Wrong arguments", "Too many, too few, or named ones.", "has(fact.a, fact.b)"),
-    "condition.pattern": Code("A pattern that does not compile", "`matches` takes an RE2 pattern, written as a literal.", 'matches(fact.path, "(")'),
+    "condition.arguments": Code("Wrong arguments", "Too many, too few, or named ones."),
+    "condition.pattern": Code("A pattern that does not compile", "`matches` takes an RE2 pattern, written as a literal."),
     "condition.unknown_field": Code(
         "An unknown field",
         "The field must be declared in every fact type that can get here, or as a trait. A typing mistake would make the rule silent for ever.",
-        'fact.type == "page_viewed" and fact.pth == "/"',
     ),
-    "condition.type": Code("Types that do not go together", "The comparison would always have the same answer.", 'fact.seats == "ten"'),
+    "condition.type": Code("Types that do not go together", "The comparison would always have the same answer."),
     "condition.no_fact_type": Code(
         "On which facts?",
         'A rule must say on which fact types it fires, so that it is not tried on every fact: `fact.type == "x"` or `fact.type in ["x", "y"]`.',
-        "when: contact.scores.lead > 10",
     ),
     "condition.optional_field": Code(
         "The field may be missing",
         "Every comparison with a missing field is false, also `!=` and `not in`; under `not` it turns true. Say what you mean with `has(x)`.",
-        'contact.country != "DE"',
         "warning",
     ),
     # --- history and time -----------------------------------------------------------------------------------
@@ -156,128 +135,99 @@ CODES: dict[str, Code] = {
         "It cannot be told when this changes",
         "The condition of a segment or a `while` is followed without any fact, so it must be known when to look again. `now()` and `age(x)` are "
         "compared as sums or differences, a decaying score by itself; of `local(now())` all but the minute can be asked.",
-        'when: age(contact.since) % days("7d") < days("1d")',
     ),
     "history.where": Code(
         "What `where` reads",
         "`where` is answered once, when the fact comes. It reads that fact alone, not the clock or the history.",
-        'count("page_viewed", where="age(fact.occurred_at) > 3")',
     ),
     "history.saturates": Code(
         "More than is counted",
         "With `within` the newest 1,000 facts of a series are counted, so a windowed `count` never exceeds 1,000.",
-        'count("page_viewed", within="7d") > 2000',
         "warning",
     ),
     "history.too_long": Code(
         "The window is longer than what is remembered",
         "A contact's history is remembered for two years at most.",
-        'count("page_viewed", within="800d")',
     ),
     # --- rules and actions ----------------------------------------------------------------------------------
-    "rule.never_fires": Code("The rule can never fire", "No fact can meet all parts of the condition at once.", 'fact.plan == "a" and fact.plan == "b"'),
+    "rule.never_fires": Code("The rule can never fire", "No fact can meet all parts of the condition at once."),
     "rule.shadowed": Code(
         "A rule that says nothing of its own",
         "Another rule does the same under the same condition, or always sets anew, later on the same fact, all that this one sets.",
-        "a: {priority: 5, when: X and Y, then: [{set: {tier: gold}}]}, b: {when: X, then: [{set: {tier: silver}}]}",
         "warning",
     ),
     "rule.feedback": Code(
         "What it sets off changes what it follows",
         "Entering or leaving a segment changes a score, trait, list or segment that its own condition reads, perhaps by way of derived facts. "
         "It may swing to and fro until the step is rolled back; in a `while` it is refused.",
-        "hot: {when: contact.scores.lead >= 25, on_enter: [{score: {name: lead, add: -10}}]}",
         "warning",
     ),
     "while.cycle": Code(
         "A `while` reads what it does",
         "Its effects hold as long as its condition does, so the condition must not depend on them, also not by way of segments or derived facts.",
-        "while: contact.scores.fit > 3, then: [{score: {name: fit, add: 5}}]",
     ),
-    "rule.derived_cycle": Code("Facts that derive each other", "A derived fact leads back to itself, so that the step would never come to rest.", "a asserts b, b asserts a"),
+    "rule.derived_cycle": Code("Facts that derive each other", "A derived fact leads back to itself, so that the step would never come to rest."),
     "rule.trait_conflict": Code(
         "Two rules write the same trait",
         "Both can fire on the same fact with the same priority and set different values. Give one a higher priority or make their conditions exclude each other.",
-        "set: {tier: gold} / set: {tier: silver}",
     ),
     "join.parts": Code(
         "The parts of a join",
         "Two to four, each with one name, in this order: first, second, third, fourth. A later part may read the fields of earlier ones: `first.path`.",
-        "when: {all: [{first: …}], within: 7d}",
     ),
     "while.action": Code(
         "What a `while` can do",
         "Only what can be taken back when its condition ends: `score` with `add` (not of a score that decays), `set`, and `list` with `add`.",
-        "while: contact.city == \"New York\", then: [{send: …}]",
     ),
-    "rule.once_per": Code("Not a once_per", "`contact`, a duration such as `30m` `12h` `1d`, or an expression such as `fact.order_id`.", "once_per: often"),
-    "action.unknown": Code("An unknown action", "Actions: score, set, unset, list, segment, assert, issue, send.", "then: [{scor: …}]"),
-    "action.shape": Code("One action is one key", "`then` is a list; each item is a mapping with exactly one action.", "then: [{set: …, send: …}]"),
-    "action.choice": Code("Exactly one of two", "`score` takes add or set, `segment` enter or leave, `list` add or remove.", "score: {name: lead}"),
-    "value.type": Code("A value of the wrong type", "The value does not fit what is declared.", "score: {name: lead, add: ten}"),
-    "value.may_be_missing": Code("The value may be missing", "Where the field is missing the action does nothing and says so in the trace.", "add: = fact.total", "warning"),
-    "assert.missing_property": Code("A property is missing", "A derived fact must have the fields that its type declares.", "assert: {type: purchase}"),
-    "send.channel_missing": Code("Through which channel?", "`send` needs a channel in this version.", "send: {template: t, purpose: marketing}"),
+    "rule.once_per": Code("Not a once_per", "`contact`, a duration such as `30m` `12h` `1d`, or an expression such as `fact.order_id`."),
+    "action.unknown": Code("An unknown action", "Actions: score, set, unset, list, segment, assert, issue, send."),
+    "action.shape": Code("One action is one key", "`then` is a list; each item is a mapping with exactly one action."),
+    "action.choice": Code("Exactly one of two", "`score` takes add or set, `segment` enter or leave, `list` add or remove."),
+    "value.type": Code("A value of the wrong type", "The value does not fit what is declared."),
+    "value.may_be_missing": Code("The value may be missing", "Where the field is missing the action does nothing and says so in the trace.", "warning"),
+    "assert.missing_property": Code("A property is missing", "A derived fact must have the fields that its type declares."),
+    "send.channel_missing": Code("Through which channel?", "`send` needs a channel in this version."),
     "send.purpose_missing": Code(
         "For which purpose?",
         "The contact's consent is given per channel and purpose, so a message needs one: marketing, transactional, or a name of yours.",
-        "send: {channel: email, template: t}",
     ),
     # --- templates ------------------------------------------------------------------------------------------
-    "template.unknown": Code("An unknown template", "Declare it under `templates`.", "send: {template: welcme, …}"),
-    "template.empty": Code("A template without a body", "A template needs `text` or `html`; for e-mail also `subject`.", "templates: {t: {subject: Hi}}"),
+    "template.unknown": Code("An unknown template", "Declare it under `templates`."),
+    "template.empty": Code("A template without a body", "A template needs `text` or `html`; for e-mail also `subject`."),
     "template.too_large": Code("The template is too large", "At most 32 KiB each, 1,000 characters in one tag, 200 conditions."),
-    "template.syntax": Code("The template does not parse", "Templates have the syntax of minijinja.", "Hi {{ contact.name"),
+    "template.syntax": Code("The template does not parse", "Templates have the syntax of minijinja."),
     "template.not_allowed": Code(
         "Not allowed in a template",
         "Templates have expressions and `if` only; no other tags, no calls, no `*` and `~`, and only harmless filters.",
-        "{% for x in y %}",
     ),
-    "template.unknown_variable": Code("An unknown variable", "Templates read `contact`, `fact` and `issued`; traits must be declared.", "{{ contact.frist_name }}"),
+    "template.unknown_variable": Code("An unknown variable", "Templates read `contact`, `fact` and `issued`; traits must be declared."),
     "template.may_be_missing": Code(
         "The variable may be missing",
         "A message with a missing variable is refused, never sent with a blank. Give a default.",
-        "{{ contact.first_name }}",
         "warning",
     ),
     # --- tests ----------------------------------------------------------------------------------------------
-    "test.empty": Code("A test that checks nothing", "A test needs a step `expect`, and an `expect` something to look at.", "steps: [{fact: {type: order_completed}}]"),
-    "test.name": Code("Two tests of one name", "A report would not tell them apart.", "tests: [{name: a, …}, {name: a, …}]"),
-    "test.step": Code("One step is one thing", "A step has exactly one of `fact`, `advance` and `expect`; beside `fact` also `backfill`.", "- {advance: 3d, expect: {…}}"),
-    "test.instant": Code("Not an instant", "Instants are written as RFC 3339 with an offset, such as `2026-03-27T10:00:00+01:00`.", "at: 2026-03-27"),
-    "test.duration": Code("Not a duration", "`advance` takes a duration such as `30s` `15m` `12h` `3d` `2w`, or `{to: instant}`.", "advance: tomorrow"),
-    "test.backwards": Code("The clock goes forward only", "The instant lies before the one that the test has come to.", "advance: {to: 2020-01-01T00:00:00Z}"),
-    "test.fact": Code("The API would refuse it", "The message has the reason that the API would give; `docs/fact-errors.md` lists them all.", "fact: {type: Order Completed}"),
-    "test.fact_id": Code("One id, two facts", "The same fact under the same id takes effect once, as over HTTP; another fact needs another id.", "fact: {type: clicked, id: f1}, fact: {type: viewed, id: f1}"),
-    "test.field": Code("An unknown field", "No ruleset that the test runs declares this field for this fact type.", "fact: {type: page_viewed, pth: /}"),
+    "test.empty": Code("A test that checks nothing", "A test needs a step `expect`, and an `expect` something to look at."),
+    "test.name": Code("Two tests of one name", "A report would not tell them apart."),
+    "test.step": Code("One step is one thing", "A step has exactly one of `fact`, `advance` and `expect`; beside `fact` also `backfill`."),
+    "test.instant": Code("Not an instant", "Instants are written as RFC 3339 with an offset, such as `2026-03-27T10:00:00+01:00`."),
+    "test.duration": Code("Not a duration", "`advance` takes a duration such as `30s` `15m` `12h` `3d` `2w`, or `{to: instant}`."),
+    "test.backwards": Code("The clock goes forward only", "The instant lies before the one that the test has come to."),
+    "test.fact": Code("The API would refuse it", "The message has the reason that the API would give; `docs/fact-errors.md` lists them all."),
+    "test.fact_id": Code("One id, two facts", "The same fact under the same id takes effect once, as over HTTP; another fact needs another id."),
+    "test.field": Code("An unknown field", "No ruleset that the test runs declares this field for this fact type."),
     "test.value": Code(
         "Not what is declared",
         "A field is missing, or has another type than declared. The fact is taken all the same, as over HTTP; conditions will not see that field.",
-        "fact: {type: page_viewed, path: 3}",
         "warning",
     ),
-    "test.unknown": Code("Nothing has this name", "No action or rule of the rulesets that the test runs has it, so that the expectation says nothing.", "expect: {issued: {vuocher: 1}}"),
+    "test.unknown": Code("Nothing has this name", "No action or rule of the rulesets that the test runs has it, so that the expectation says nothing."),
     "test.ruleset": Code(
         "An unknown ruleset",
         "`x.test.yaml` stands beside `x.yaml`; `rulesets` names further documents of that folder, on a server rulesets that are active.",
-        "rulesets: [webengagement]",
     ),
     # --- several rulesets together --------------------------------------------------------------------------
-    "link.duplicate": Code("Declared twice", "Two active rulesets declare the same thing in different ways, or both give it content.", "scores: {lead: {max: 10}}"),
-    "link.unmet": Code("Nobody provides it", "A ruleset requires something that no active ruleset declares (or a channel that is not installed).", "requires: {scores: [lead]}"),
-    "link.type_conflict": Code("Declared with different types", "Two active rulesets disagree on the type of a field or trait.", "traits: {age: string}"),
+    "link.duplicate": Code("Declared twice", "Two active rulesets declare the same thing in different ways, or both give it content."),
+    "link.unmet": Code("Nobody provides it", "A ruleset requires something that no active ruleset declares (or a channel that is not installed)."),
+    "link.type_conflict": Code("Declared with different types", "Two active rulesets disagree on the type of a field or trait."),
 }  # fmt: skip
-
-
-def as_markdown() -> str:
-    """The page ``docs/diagnostics.md``."""
-    parts = [
-        "# Diagnostics\n\nWhat the checker can say about a ruleset, one entry per code. Errors refuse the document; "
-        "warnings do not.\nThis page is generated from `engine/overture/rules/codes.py`.\n"
-    ]
-    for code, entry in CODES.items():
-        mark = " (warning)" if entry.severity == "warning" else ""
-        parts.append(f"## `{code}`{mark}\n\n**{entry.title}.** {entry.explanation}\n")
-        if entry.example:
-            parts.append(f"```yaml\n{entry.example}\n```\n")
-    return "\n".join(parts)

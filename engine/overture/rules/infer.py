@@ -11,7 +11,7 @@ from overture.rules.presence import Present, key_of, placeless, vouched
 from overture.rules.reach import children, fact_types, walk
 from overture.rules.report import Report, did_you_mean
 from overture.rules.scope import EITHER, FACT_FIELDS, KEYED, PLAIN, Scope
-from overture.rules.spelling import spell
+from overture.rules.spelling import METHODS, spell
 from overture.rules.tree import (
     And,
     Arithmetic,
@@ -300,12 +300,9 @@ class Checker:
         arguments = node.arguments
         kinds = [self.type_of(a, types, present, negated) for a in arguments]
         if not low <= len(arguments) <= high:
-            many = str(low) if low == high else f"{low} to {high}"
-            self.error(
-                "condition.arguments",
-                f"`{node.name}` takes {many} arguments, the text before the dot included",
-                node.place,
-            )
+            many = f"{low} argument{'s' if low > 1 else ''}" if low == high else f"{low} to {high} arguments"
+            dot = ", the text before the dot included" if node.name in METHODS else ""
+            self.error("condition.arguments", f"`{node.name}` takes {many}{dot}", node.place)
         elif node.name == "has":
             if not isinstance(arguments[0], Field):
                 asked = arguments[0]

@@ -273,7 +273,7 @@ class _Translator:
                 did_you_mean(".".join(path), self.consts),
             )
         instead = _NAMED_VALUES.get(at.id)
-        roots = " or ".join(f"{root}." for root in self.roots)
+        roots = " or ".join(self.roots)
         hint = f"Write {instead}." if instead else f'Text stands in quotes: "{at.id}". Fields begin with {roots}.'
         return self.refuse(n, "condition.unknown_name", f"The name {at.id!r} is not known", hint)
 
