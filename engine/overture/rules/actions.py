@@ -71,18 +71,17 @@ class Actions(Reading):
 
         ``types``: the facts they run on, None: unknown. ``when``: a condition that holds where they run.
         """
+        return tuple(action for action, _ in self.placed(node, types, when))
+
+    def placed(self, node: YamlNode | None, types: Types, when: Node | None) -> list[tuple[Action, YamlNode]]:
+        """`read`, each with where it is written."""
         self.present = certain(when) if when is not None else frozenset()
         if node is None:
-            return ()
+            return []
         if not isinstance(node, Sequence):
             self.report.add("ruleset.shape", "Actions are a list", node, "Begin each with a dash.")
-            return ()
-        found: list[Action] = []
-        for item in node.items:
-            action = self.one(item, types)
-            if action is not None:
-                found.append(action)
-        return tuple(found)
+            return []
+        return [(action, item) for item in node.items if (action := self.one(item, types)) is not None]
 
     def one(self, node: YamlNode, types: Types) -> Action | None:
         if not isinstance(node, Mapping) or len(node.items) != 1:

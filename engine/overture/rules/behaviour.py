@@ -70,9 +70,8 @@ class Behaviour(Reading):
         self.keys(body, WHILE)
         self.text(body.items.get("description"), "description")
         when = self.followed(body.items["while"], "a `while`")
-        then = self.actions.read(body.items.get("then"), None, when)
         held: list[Holdable] = []
-        for action in then:
+        for action, item in self.actions.placed(body.items.get("then"), None, when):
             match action:
                 case ScoreAction(add=add) if add is not None and action.name not in self.scope.half_lives:
                     held.append(action)
@@ -80,7 +79,7 @@ class Behaviour(Reading):
                     held.append(action)
                 case _:
                     hint = "Score (add, of a score that does not decay), set, list (add)."
-                    self.report.add("while.action", "A `while` only does what can be taken back", key, hint)
+                    self.report.add("while.action", "A `while` only does what can be taken back", item, hint)
         priority = self.priority(body.items.get("priority"))
         if when is None:
             return None
