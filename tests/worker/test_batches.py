@@ -8,6 +8,7 @@ import pytest
 from workerkit import Bed
 
 from overture.model import Contact, Fact, Score, Step, Trace
+from overture.rules import load
 from overture.state.checkpoint import Checkpoint
 from overture.state.contacts import encode
 from overture.state.lease import Lease
@@ -101,3 +102,33 @@ def test_a_decision_shows_of_a_score_with_many_keys_those_that_changed() -> None
     (fact,) = counted("a")
     shown = decision(Step(contact, Trace(1, fact, 1, 1), scores={"many:k7": -1, "lead": -3}), {})
     assert shown["scores"] == {"few": few, "many": {"k7": 1}, "lead": 3}
+
+
+async def test_who_waits_is_told_what_held_at_the_facts_place(store_url: str, tmp_path: Path) -> None:
+    """The points decay until the deploy that follows in the same batch."""
+    document = """\
+apiVersion: overture/v1
+kind: Ruleset
+name: fading
+facts: {gained: {}, looked: {}}
+scores: {lead: {decay: {half_life: 1h}}}
+rules:
+  gain: {when: fact.type == "gained", then: [{score: {name: lead, add: 8}}]}
+"""
+    async with Bed(store_url, tmp_path) as bed:
+        for version, text in enumerate((document, document.replace("{decay: {half_life: 1h}}", "{}")), 1):
+            ruleset = load(text)
+            await bed.registry.put("fading", ruleset.revision, text, 0)
+            await bed.registry.activate(version, {"fading": ruleset.revision}, 0)
+        hour = 3_600_000
+        facts = [
+            Fact("g", "gained", "a", hour, hour),
+            Fact("l", "looked", "a", 2 * hour, 2 * hour, reply="me/1"),
+            Fact("$activate:3", "$activate", "", 0, 0, {"version": 3}),
+        ]
+        part, plans = await partition(bed, facts)
+        part.at = Checkpoint("0-0", 0, 2)
+        part.plan = await plans.plan(2)
+        batch = await decide(part, part.ahead(part.limit), plans)
+        assert batch.after == Checkpoint("1-0", 0, 3)
+        assert [(token, told["scores"]) for token, told in batch.answers] == [("me/1", {"lead": 4})]

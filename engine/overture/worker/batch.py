@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 from overture.decide import Plan, step
 from overture.model import Contact, Fact, Step, clock
 from overture.state.checkpoint import Checkpoint
 from overture.state.contacts import TIMELINE, encode
 from overture.state.samples import Near, Sample
+from overture.worker.decisions import decision
 from overture.worker.partition import RECOVERED, Partition
 from overture.worker.plans import Plans
 
@@ -37,6 +39,18 @@ class Batch:
     steps: list[Step] = field(default_factory=list[Step])
     dead: list[tuple[Fact, str]] = field(default_factory=list[tuple[Fact, str]])
     near: list[Near] = field(default_factory=list[Near])  # near misses, of a sample of the facts
+    answers: list[tuple[str, dict[str, Any]]] = field(default_factory=list[tuple[str, dict[str, Any]]])  # by token
+
+    def decided(self, step: Step, half_lives: Mapping[str, int]) -> None:
+        """Take a step in. Who waits for a fact that is handed on is answered where it is decided."""
+        self.steps.append(step)
+        if (token := step.trace.fact.reply) and not step.forwards:
+            self.answers.append((token, decision(step, half_lives)))
+
+    def set_aside(self, fact: Fact, reason: str) -> None:
+        self.dead.append((fact, reason))
+        if fact.reply:
+            self.answers.append((fact.reply, {"contact": fact.contact, "error": reason}))
 
     @property
     def facts(self) -> Iterator[Fact]:
@@ -64,13 +78,13 @@ async def decide(part: Partition, facts: list[Fact], plans: Plans) -> Batch:
             held += _bytes(outcome)
         except Exception as error:
             log.exception("Fact %s cannot be decided", fact.id)
-            batch.dead.append((fact, describe(error)))
+            batch.set_aside(fact, describe(error))
             continue
         if now - part.sampled >= SAMPLED_MS:
             part.sampled = now
             batch.near = _near_misses(contact, outcome, part.plan)
         part.cache[fact.contact] = outcome.contact
-        batch.steps.append(outcome)
+        batch.decided(outcome, part.plan.half_lives)  # of now: a later fact of the batch may bring another plan
         if held > COMMIT_BYTES:
             break
         if taken % SLICE == 0 or loop.time() - turn > TURN:

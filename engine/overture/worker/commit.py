@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
 
 from overture.model import Fact, clock
 from overture.state import contacts, keys, outbox, samples
@@ -13,7 +12,6 @@ from overture.state.lease import Command, Lease, Leases
 from overture.state.log import Log, Taken
 from overture.state.wire import Wire
 from overture.worker.batch import Batch
-from overture.worker.decisions import decision
 from overture.worker.replies import Replies, publish
 
 HANDED = 64  # forwarded facts at once: each may be a whole contact
@@ -41,7 +39,7 @@ class Committer:
         commands += (_dead_letter(p, fact, reason) for fact, reason in batch.dead)
         if part.recovering:
             commands.append(("DEL", keys.tries(p)))
-        commands += publish((token, told) for token, told in _answers(batch) if not self._replies.is_own(token))
+        commands += publish((token, told) for token, told in batch.answers if not self._replies.is_own(token))
         commands.append(("HINCRBY", keys.counters(p), "decided", len(batch.steps) + len(batch.dead)))
         return self._leases.send(part.lease, commands, part.stored, str(batch.after))
 
@@ -55,7 +53,7 @@ class Committer:
         part.trim(step.contact for step in batch.steps)
         if any(step.messages for step in batch.steps):
             self.on_messages()
-        for token, told in _answers(batch):
+        for token, told in batch.answers:
             self._replies.settle(token, told)
         if any(step.forwards for step in batch.steps):
             await self.hand_on(part.lease)
@@ -70,13 +68,6 @@ class Committer:
             if namesakes:
                 await self._log.append(namesake_entries(namesakes))
             await self._leases.commit(lease, [("LREM", key, 1, blob) for blob in blobs])
-
-
-def _answers(batch: Batch) -> list[tuple[str, dict[str, Any]]]:
-    """(token, decision) for who waits; a fact that is handed on is answered where it is decided."""
-    half_lives = batch.part.plan.half_lives
-    told = [(s.trace.fact.reply, decision(s, half_lives)) for s in batch.steps if s.trace.fact.reply and not s.forwards]
-    return told + [(f.reply, {"contact": f.contact, "error": reason}) for f, reason in batch.dead if f.reply]
 
 
 def _dead_letter(p: int, fact: Fact, reason: str) -> Command:

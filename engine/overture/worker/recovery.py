@@ -55,7 +55,8 @@ class Recovery:
         if begun > KILLS and not fact.type.startswith(NEEDED):
             log.error("Fact %s is set aside: %d workers vanished while deciding it", fact.id, KILLS)
             after = part.advance(1, part.at.version)
-            batch = Batch(part, after, dead=[(fact, f"{KILLS} workers vanished while deciding it")])
+            batch = Batch(part, after)
+            batch.set_aside(fact, f"{KILLS} workers vanished while deciding it")
         else:
             batch = await decide(part, [fact], self._plans)
         try:
@@ -73,5 +74,6 @@ class Recovery:
         except Exception as error:
             log.exception("What fact %s leads to cannot be stored", fact.id)
             batch.part.cache.pop(fact.contact, None)
-            batch.steps, batch.dead = [], [(fact, describe(error))]
+            batch.steps, batch.answers = [], []
+            batch.set_aside(fact, describe(error))
             return await self._committer.send(batch)
