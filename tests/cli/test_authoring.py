@@ -134,6 +134,10 @@ def test_diff_of_two_files(here: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_diff_of_what_is_no_ruleset(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "good.yaml").write_text((SHIPPED / "seo_guide.yaml").read_text())
     (here / "bad.yaml").write_text("kind: Ruleset\n")
-    for old, new in (("good.yaml", "bad.yaml"), ("bad.yaml", "good.yaml"), ("gone.yaml", "good.yaml")):
+    for old, new, said in (
+        ("good.yaml", "bad.yaml", "bad.yaml:1:1: error ruleset.missing_key: "),
+        ("bad.yaml", "good.yaml", "bad.yaml:1:1: error ruleset.missing_key: "),
+        ("gone.yaml", "good.yaml", "overture: gone.yaml cannot be read: "),
+    ):
         assert run(["diff", old, new]) == 2
-        assert capsys.readouterr().err.startswith("overture: ")
+        assert capsys.readouterr().err.startswith(said)

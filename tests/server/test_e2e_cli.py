@@ -252,6 +252,18 @@ def test_diff_with_what_is_active(server: Server, environ: Mapping[str, str], tm
         '~ rules clicked then\n    - {"score": {"name": "clicks", "add": 1}}\n'
         '    + {"score": {"name": "clicks", "add": 2}}\n'
     )
+    first = server.get(f"/v1/rulesets/{name}")["active"]
+    again = f"# the same\n{GOOD.format(name=name, points=1)}"
+    assert overture("deploy", written(tmp_path, "again", again), environ=environ).returncode == 0
+    second = server.get(f"/v1/rulesets/{name}")["active"]
+    assert first != second
+    assert server.get(f"/v1/rulesets/{name}/diff?from={first}&to={second}") == {"name": name, "changes": []}
+    three = written(tmp_path, "three", GOOD.format(name=name, points=3))
+    assert overture("deploy", three, "--no-activate", environ=environ).returncode == 0
+    (third,) = {r["revision"] for r in server.get(f"/v1/rulesets/{name}")["revisions"]} - {first, second}
+    (change,) = server.get(f"/v1/rulesets/{name}/diff?to={third}")["changes"]
+    assert (change["section"], change["name"], change["facet"]) == ("rules", "clicked", "then")
+    assert (change["before"][0]["score"]["add"], change["after"][0]["score"]["add"]) == (1, 3)
 
 
 def test_who_reads_only_the_beginning_of_what_is_printed() -> None:

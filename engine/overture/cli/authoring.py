@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 from cyclopts import Parameter
+from rich.console import Console
 
 from overture.cli.documents import read, show_findings
 from overture.cli.starter import starter
@@ -88,7 +89,10 @@ def diff(old: str, new: Path, *, url: Url = None, as_json: Json = False) -> int:
     new
         A document.
     """
-    changes = difference(_named(old, url), load(read(new)))
+    before, after = _named(old, url), _loaded(new)
+    if before is None or after is None:
+        return INVALID
+    changes = difference(before, after)
     if as_json:
         print(json.dumps([asdict(change) for change in changes]))
     else:
@@ -116,12 +120,21 @@ def _lay_out(file: Path, *, check: bool) -> int:
     return DIFFERENT if check else DONE
 
 
-def _named(said: str, url: str | None) -> Ruleset:
+def _named(said: str, url: str | None) -> Ruleset | None:
     """A document where there is a file of that name, or none could be called so; else what is active on the server."""
     if Path(said).exists() or not RULESET_NAME.fullmatch(said):
-        return load(read(Path(said)))
+        return _loaded(Path(said))
     with connect(url) as client:
         return load(client.active_document(said))
+
+
+def _loaded(file: Path) -> Ruleset | None:
+    """None, and said why, for a document with errors."""
+    try:
+        return load(read(file))
+    except RulesetInvalid as invalid:
+        show_findings(file, invalid.diagnostics, Console(stderr=True, highlight=False, soft_wrap=True))
+        return None
 
 
 def _show(change: Change) -> None:
