@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overture.decide import limits
-from overture.decide.holdings import FULL, weigh
+from overture.decide.room import FULL, weigh
 from overture.model import Contact, Effect, Step
 
 HEAD = """\

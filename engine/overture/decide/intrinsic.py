@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from overture.decide import holdings
+from overture.decide import room
 from overture.decide.merge import merge
 from overture.decide.work import Work
 from overture.model import Effect, Fact
@@ -14,8 +14,8 @@ def apply_fact(work: Work, fact: Fact) -> list[Effect]:
     """Apply ``identify``, ``consent``, ``$merge`` and the outcomes of messages; remember the identifiers presented."""
     effects: list[Effect] = []
     for kind, value in fact.ids.items():
-        for name in holdings.keep_ids(work.contact, kind, value):
-            effects.append(Effect("identify", kind, name, reason=holdings.FULL))
+        for name in room.keep_ids(work.contact, kind, value):
+            effects.append(Effect("identify", kind, name, reason=room.FULL))
     apply = _APPLY.get(fact.type)
     return effects + apply(work, fact) if apply else effects
 
@@ -36,7 +36,7 @@ def _suppress(work: Work, fact: Fact) -> list[Effect]:
         return []
     reason = "complaint" if fact.type == "message.complained" else "bounce"
     address = f"{p.get('channel', '')}:{p['address']}"
-    holdings.suppress(work.contact, address, reason)
+    room.suppress(work.contact, address, reason)
     return [Effect("suppress", address, "", None, reason)]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from overture.decide import holdings, joins
+from overture.decide import joins, room
 from overture.decide.clockwork import begin
 from overture.decide.history import joined
 from overture.decide.visits import absorb
@@ -34,7 +34,7 @@ def link(contact: Contact, fact: Fact, now: int) -> Step:
     merge = _forwarded(fact, into, f"$merge:{contact.id}", "$merge", {"from": contact.id, "state": state})
     emptied = Contact(contact.id, after.seq, after.program, contact.created_at, after.clock, ids=after.ids)
     emptied.merged_into, emptied.clock = into, after.clock
-    emptied.weight = holdings.weigh(emptied)
+    emptied.weight = room.weigh(emptied)
     return Step(emptied, trace, forwards=[merge], scores=dict.fromkeys(ranked(contact)), segments=set(contact.segments))
 
 
@@ -56,10 +56,10 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
     mine.clock = max(mine.clock, theirs.clock)
     left_out: Counter[str] = Counter()
     for kind, value in theirs.ids.items():
-        left_out[kind] += len(holdings.keep_ids(mine, kind, value))
+        left_out[kind] += len(room.keep_ids(mine, kind, value))
     both = _take_over_held(mine, theirs)
     for name, value in theirs.traits.items():
-        if name not in mine.traits and holdings.keep_trait(mine, name, value):
+        if name not in mine.traits and room.keep_trait(mine, name, value):
             left_out["traits"] += 1
     for name, score in theirs.scores.items():
         left_out["scores"] += _add_score(work, theirs, name, score)
@@ -79,26 +79,26 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
         for purpose, state in purposes.items():
             # Who of the two spoke last is not known: a refusal is not to be overruled by a merge.
             own = mine.consent.get(channel, {}).get(purpose, state)
-            if holdings.keep_consent(mine, channel, purpose, "denied" if "denied" in (state, own) else own):
+            if room.keep_consent(mine, channel, purpose, "denied" if "denied" in (state, own) else own):
                 left_out["consent"] += 1
     for address, reason in theirs.suppressed.items():
         if address not in mine.suppressed:
-            holdings.suppress(mine, address, reason)
+            room.suppress(mine, address, reason)
     for rule, memory in theirs.fired.items():
         own = mine.fired.get(rule)
         if type(memory) is dict and type(own) is not int:
-            holdings.remember(mine, rule, memory)
+            room.remember(mine, rule, memory)
         elif type(memory) is int and (own is None or type(own) is int):
             mine.fired[rule] = max(own or 0, memory)
     for code in theirs.issued:
-        holdings.keep_code(mine, code)
+        room.keep_code(mine, code)
     mine.seq += theirs.seq  # their timeline is read as part of this one: numbers for it, right before this moment's
     work.changed.add("*")  # also what they stood in and, with what the stronger knows, do not belong into
     if theirs.program != mine.program:
         mine.program = -mine.program  # what they stood in may be gone by now: the next fact catches up
     mine.created_at = min(mine.created_at, theirs.created_at) if theirs.created_at else mine.created_at
     corrected = absorb(work, work.sessions, theirs.sessions) if work.sessions is not None else []
-    refused = (Effect("merge", kind, theirs.id, None, n, holdings.FULL) for kind, n in left_out.items() if n)
+    refused = (Effect("merge", kind, theirs.id, None, n, room.FULL) for kind, n in left_out.items() if n)
     return [Effect("merge", theirs.id), *refused, *corrected]
 
 

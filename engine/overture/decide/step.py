@@ -12,7 +12,7 @@ then, one by one, the facts derived on the way, until nothing fires.
 
 from __future__ import annotations
 
-from overture.decide import holdings
+from overture.decide import room
 from overture.decide.carried import named
 from overture.decide.catchup import catch_up, go_on, settle
 from overture.decide.chain import chain, witness
@@ -107,7 +107,7 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
     if not contact.created_at:
         contact.created_at = contact.clock
     if not contact.weight:
-        contact.weight = holdings.weigh(contact)
+        contact.weight = room.weigh(contact)
     if contact.program != plan.version:
         if before.seq:
             trace.effects = _catch_up(before, work, plan, carried)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from overture.decide import holdings, limits
+from overture.decide import limits, room
 from overture.decide.limits import shown
 from overture.model import Contact, Effect, Fact, Held, Issued, Message
 from overture.model.decay import place, raw, remaining, tidy
@@ -113,8 +113,8 @@ class Work:
         if before == value and type(before) is type(value):
             return None
         if value is None:
-            holdings.drop_trait(self.contact, name)
-        elif reason := holdings.keep_trait(self.contact, name, value):
+            room.drop_trait(self.contact, name)
+        elif reason := room.keep_trait(self.contact, name, value):
             return Effect("set", shown(name), reason=reason)
         self.changed.add(f"traits.{name}")
         self.derive_change("trait.changed", {"name": name, "before": before, "after": value})
@@ -133,7 +133,7 @@ class Work:
 
     def set_consent(self, channel: str, purpose: str, state: str) -> Effect:
         before = self.contact.consent.get(channel, {}).get(purpose)
-        if reason := holdings.keep_consent(self.contact, channel, purpose, state):
+        if reason := room.keep_consent(self.contact, channel, purpose, state):
             return Effect("consent", channel, purpose, reason=reason)
         return Effect("consent", channel, purpose, before, state)
 
@@ -165,14 +165,14 @@ class Work:
         kept = contact.scores.get(name)
         if key:
             keyed = kept if type(kept) is dict else {}
-            if key not in keyed and (reason := holdings.admit_key(contact, keyed, key)):
+            if key not in keyed and (reason := room.admit_key(contact, keyed, key)):
                 return Effect("score", name, shown(key), reason=reason)
             keyed[key] = after
             contact.scores[name] = keyed
         else:
             contact.scores[name] = after
             if type(kept) is dict:  # it was kept per key before a deploy
-                contact.weight = holdings.weigh(contact)
+                contact.weight = room.weigh(contact)
         ranking = f"{name}:{key}" if key else name
         self.scores[ranking] = -after
         if self.telling is not None and self.telling.ledger is not None:
@@ -232,8 +232,8 @@ class Work:
 
     def issue(self, rule: str, kind: str, properties: dict[str, Any]) -> list[Effect]:
         code = issued_code(self.root.contact, self.root.id, rule, self.number(f"issue {rule}"))
-        kept = holdings.keep_code(self.contact, Issued(kind, code, self.root.id, self.contact.clock, properties))
-        left_out = [Effect("issue", kind, name, reason=holdings.FULL) for name in properties if not kept.properties]
+        kept = room.keep_code(self.contact, Issued(kind, code, self.root.id, self.contact.clock, properties))
+        left_out = [Effect("issue", kind, name, reason=room.FULL) for name in properties if not kept.properties]
         return [Effect("issue", kind, code, None, _shown(kept.properties)), *left_out]
 
     def derive(self, rule: str, cause: Fact, type: str, properties: dict[str, Any], length: int) -> Effect:
@@ -278,7 +278,7 @@ class Work:
             at = max(at, last)
         self.contact.fired[rule] = at
         if type(last) is dict:  # the rule went by a value before a deploy
-            self.contact.weight = holdings.weigh(self.contact)
+            self.contact.weight = room.weigh(self.contact)
         return ""
 
     def remember_key(self, rule: str, key: Any, at: int) -> str:
@@ -286,7 +286,7 @@ class Work:
         seen = self.contact.fired.get(rule)
         if type(seen) is dict and text in seen:
             return "once_per.key"
-        holdings.remember(self.contact, rule, {text: at})
+        room.remember(self.contact, rule, {text: at})
         return ""
 
 

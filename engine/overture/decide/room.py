@@ -1,4 +1,4 @@
-"""What senders can make a contact hold: all of it comes in here, is weighed, and stays outside where it is too much.
+"""Room in a contact for what senders make it hold: identifiers, traits, keys, codes. Too much of it stays outside.
 
 ``Contact.weight`` is kept up to date with each change, so that asking whether there is room costs nothing. A ``reason``
 is empty where the thing was kept.
