@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from serverkit import ADMIN, PATIENCE, WRITE, Mailbox, Server, eventually, fact, mail_server, overture
 
+from overture.model import clock
+
 VIP = """\
 apiVersion: overture/v1
 kind: Ruleset
@@ -37,6 +39,17 @@ segments:
 templates:
   thanks: {subject: Thank you, text: Thank you}
 """
+BUYERS = """\
+apiVersion: overture/v1
+kind: Ruleset
+name: buyers
+on_activate: apply
+facts: {order: {total: number}}
+segments:
+  buyers:
+    when: count("order", within="30d") >= 2
+    on_enter: [{issue: {kind: star}}]
+"""
 CHEAPER = VIP.replace("fact.total >= 100", "fact.total >= 50").replace("spent >= 200", "spent >= 100")
 
 
@@ -57,6 +70,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox) -> Iterat
         running.facts(fact("order", "ada", total=70), fact("order", "bob", total=120), fact("order", "eve", total=10))
         running.facts(fact("order", "eve", total=10), backfill=True)
         running.settled()
+        running.deploy("buyers", BUYERS)  # what it counts was there before
+        eventually(lambda: running.ready()["sweep"]["over"], "every contact is reached")
         yield running
 
 
@@ -93,25 +108,53 @@ def test_a_candidate_is_compared_and_nothing_else_happens(server: Server, mailbo
     assert {name: server.contact(name) for name in before} == before
     assert server.pages("/v1/messages?limit=500") == messages
     assert len(mailbox.to("ada@example.com")) == mails
-    assert server.get("/v1/rulesets")[0]["revisions"][0]["revision"] == server.get("/v1/rulesets/vip")["active"]
+    assert [len(ruleset["revisions"]) for ruleset in server.get("/v1/rulesets")] == [1, 1]
 
 
-@pytest.mark.parametrize("query", ["", "?baseline=recorded", "?since=1h", "?since=1h&until=1s"])
+@pytest.mark.parametrize("query", ["", "?since=1h"])
 def test_the_active_revision_against_itself_is_an_empty_difference(server: Server, query: str):
     summary = ask(server, VIP, query)["summary"]
-    assert summary["contacts"]["changed"] == 0
-    assert summary["contacts"]["recorded"] == (5 if "until" in query else 3)
+    assert summary["contacts"] == {"recorded": 3, "changed": 0, "detailed": 0}
     for rows in (summary["messages"], summary["codes"]):
+        assert rows
         assert all(row["only"] == {"baseline": 0, "candidate": 0} for row in rows)
+
+
+def test_against_what_was_decided_then(server: Server):
+    """The codes came with the deploy; had it been active all the time, they had come with an order."""
+    job = ask(server, VIP, "?baseline=recorded")
+    found = {one["contact"]: one for one in server.pages(f"/v1/backtests/{job['id']}/contacts?limit=500")}
+    assert set(found) == {"ada", "eve"}
+    for one in found.values():
+        assert {code["side"]: code["fact"].partition("-")[0] for code in one["codes"]} == {
+            "baseline": "program:2",
+            "candidate": "fact",
+        }
+        assert not one["scores"] | one["segments"] | one["traits"]
 
 
 def test_the_baseline_ends_where_the_contacts_are(server: Server):
     summary = ask(server, VIP, "?baseline=recorded")["summary"]
     states = [server.contact(name) for name in ("ada", "bob", "eve")]
     assert summary["scores"]["spent"]["baseline"] == sum(state["scores"]["spent"] for state in states)
+    assert summary["segments"]["buyers"]["baseline"] == sum("buyers" in state["segments"] for state in states) == 2
+    (stars,) = summary["codes"]
+    assert stars["baseline"] == sum(len(state["issued"]) for state in states) == 2
     sent = [m for m in server.pages("/v1/messages?limit=500") if m["template"] == "thanks"]
     (row,) = summary["messages"]
     assert row["baseline"] == len(sent) == 1
+
+
+def test_what_a_deploy_would_set_off_is_seen_beforehand(server: Server):
+    """Everybody who bought before is reached at once, and with `apply` given the code."""
+    once = BUYERS.replace(">= 2", ">= 1").encode()
+    now = clock.now()
+    period = f"since={clock.to_text(now)}&until={clock.to_text(now + 3_600_000)}"
+    answer = server.call("POST", f"/v1/rulesets/buyers/backtest?{period}", once)
+    job = eventually(lambda: ended(server.get(answer.headers["Location"])), "the backtest ends")
+    assert job["summary"]["segments"]["buyers"] == {"baseline": 2, "candidate": 3, "joined": 1, "left": 0}
+    (bob,) = server.get(f"/v1/backtests/{job['id']}/contacts")["items"]
+    assert (bob["contact"], [code["kind"] for code in bob["codes"]]) == ("bob", ["star"])
 
 
 def test_what_is_refused(server: Server):
