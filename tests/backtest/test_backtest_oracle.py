@@ -247,3 +247,15 @@ def test_a_contact_whose_period_began_brings_it_along(tmp_path: Path):
     assert detail["contact"] == "user-0"
     assert detail["traits"] == {"tier": by_side(None, "gold")}
     assert [code["side"] for code in detail["codes"]] == ["candidate"]
+
+
+def test_what_a_contact_did_before_it_became_known_is_counted(tmp_path: Path):
+    plan = plan_of(TIMED)
+    made = Live(lambda *_: plan)
+    for n in range(3):
+        made.post(bought(f"f{n}", WEAK[0], 10, START + n))
+    made.link(WEAK[0], "user-0", START + 5)
+    made.post(bought("f5", "user-0", 5, START + 20))
+    report = compared(made, sides_of(plan, CANDIDATE), Period(START + 10, START + DAY), tmp_path / "scratch", 1 << 20)
+    (detail,) = map(json.loads, report.details())
+    assert [m["fact"] for m in detail["messages"] if m["template"] == "scoring/steady"] == ["f5"]
