@@ -48,6 +48,7 @@ def test_stopped_and_started_again(own: Server, mailbox: Mailbox, sign: signal.S
     facts = story(ada, address)
     own.facts(*facts)
     own.deploy("seo_guide", own.document("seo_guide").replace("add: 15", "add: 16"))
+    eventually(lambda: own.ready()["sweep"]["over"] and own.ready()["lag"] == 0, "the deploy has reached everybody")
     before, ready = everything(own, ada), own.ready()
     assert own.stop(sign) == 0
     assert own.said().strip().endswith("Stopped; everything accepted is on disk.")
