@@ -179,7 +179,7 @@ class Past:
         self._jobs = 0
 
     def record(self, live: Live, *sets: tuple[str, ...]) -> None:
-        """``sets``: the documents of version 1, 2, …; the last is active now."""
+        """``sets``: the documents of version 1, 2, …; the last is active now. May be called again with more facts."""
         asyncio.run(self._record(live, sets))
 
     async def _record(self, live: Live, sets: tuple[tuple[str, ...], ...]) -> None:
@@ -192,7 +192,10 @@ class Past:
                     ruleset = load(text)
                     await registry.put(ruleset.name, ruleset.revision, text, START)
                     revisions[ruleset.name] = ruleset.revision
-                await registry.activate(version, revisions, START)
+                if await registry.version() == version:
+                    series = link([load(text) for text in texts], version + 1).series
+                    rows = since(series, await registry.series(version), version + 1)
+                    await registry.activate(version, revisions, START, rows)
             for p in range(PARTITIONS):
                 await wire.call("DEL", keys.log(p))
                 entries = [(f"{n}-0", pack_entry(facts)) for n, (q, facts) in enumerate(live.order, 1) if q == p]

@@ -97,7 +97,7 @@ def test_a_candidate_is_compared_and_nothing_else_happens(server: Server, mailbo
     messages = server.pages("/v1/messages?limit=500")
     job = ask(server, CHEAPER)
     assert job["error"] is None
-    assert job["progress"]["facts"] == job["progress"]["of"] == job["summary"]["facts"]["recorded"]
+    assert job["progress"]["facts"] == job["progress"]["of"] >= job["summary"]["facts"]["compared"] >= 9
     assert job["summary"]["facts"]["missing_entries"] == 0
     assert job["summary"]["contacts"] == {"recorded": 3, "changed": 2, "detailed": 2}
     found = {one["contact"]: one for one in server.pages(f"/v1/backtests/{job['id']}/contacts?limit=1")}

@@ -177,10 +177,8 @@ def _summary(spec: Spec, record: Record, sides: Sides, replay: Replay, within: P
         "baseline": {"mode": spec.baseline, "version": sides.version, "rulesets": record.sets[sides.version]},
         "candidate": {"rulesets": {n: r.revision for n, r in sides.candidate.program.rulesets.items()}},
         "facts": {
-            "recorded": record.facts,
             "before": replay.before,
             "compared": replay.compared,
-            "after": replay.after,
             "missing_entries": sum(recording.missing for recording in record.recordings),
             "failed": dict(zip(SIDES, replay.failed, strict=True)),
             "rolled_back": dict(zip(SIDES, replay.rolled_back, strict=True)),

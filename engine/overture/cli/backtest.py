@@ -77,7 +77,7 @@ def show(summary: dict[str, Any], details: Iterator[dict[str, Any]], console: Co
     facts, there = summary["facts"], summary["contacts"]
     period = f"{summary['period']['since']} to {summary['period']['until']}"
     console.print(
-        f"{facts['compared']:,} of {facts['recorded']:,} facts compared, {period}: "
+        f"{facts['compared']:,} facts compared, {period}: "
         f"{there['changed']:,} of {there['recorded']:,} contacts differ",
         markup=False,
     )
