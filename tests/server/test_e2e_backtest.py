@@ -220,7 +220,7 @@ def test_a_server_that_goes_leaves_no_process_and_no_half_answer(tmp_path: Path,
     try:
         server.start()
         server.deploy("vip", VIP)
-        for _ in range(12):
+        for _ in range(60):  # so many that it is not done before the server goes
             server.facts(*(fact("order", f"u{n % 50}", total=n % 7) for n in range(1000)), wait=False)
         server.drained()
         assert server.process is not None
