@@ -190,8 +190,13 @@ def _counted(op: str, id: str, ms: int, limit: Get) -> Next:
         at = kept.at
         n = len(at) - bisect_right(at, c.clock - ms)
         before = compare(n, v)
-        changed = [k for k in (n - 1, floor(v), ceil(v) - 1) if 0 <= k < n and compare(k, v) is not before]
-        return at[len(at) - 1 - max(changed)] + ms if changed else NEVER
+        for k in sorted({n - 1, floor(v), ceil(v) - 1}, reverse=True):
+            if 0 <= k < n:
+                leaving = at[len(at) - 1 - k]
+                left = len(at) - bisect_right(at, leaving)  # fewer than k where several leave at once
+                if compare(left, v) is not before:
+                    return leaving + ms
+        return NEVER
 
     return following
 
