@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import random
 import signal
 import socket
@@ -15,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 from bench.chaos.store import Store
+from overture.model.environ import without_settings
 
 TURN = ("web", "worker", "store", "delivery", "worker", "freeze", "store", "web", "delivery", "store")
 START_SECONDS = 2.0  # of the server, on a machine on which the faults follow each other as they stand here
@@ -87,7 +87,7 @@ class Bed:
         self._port = _free_port()
         self.url = f"http://127.0.0.1:{self._port}"
         self._env = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("OVERTURE_")},
+            **without_settings(),
             "OVERTURE_REDIS_URL": store.url,
             "OVERTURE_DATA_DIR": str(folder / "data"),
             "OVERTURE_PORT": str(self._port),

@@ -20,6 +20,7 @@ import msgspec
 
 from bench.chaos.store import Store
 from bench.throughput.client import Load, Result
+from overture.model.environ import without_settings
 
 KEY = "bench-write-key-0123456789abcdef"
 ADMIN_KEY = "bench-admin-key-0123456789abcdef"
@@ -79,7 +80,7 @@ async def overture(**settings: str) -> AsyncIterator[Target]:
     async with _store() as store:
         port = free_port()
         env = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("OVERTURE_")},
+            **without_settings(),
             "OVERTURE_REDIS_URL": store.url,
             "OVERTURE_DATA_DIR": str(store.folder / "data"),
             "OVERTURE_PORT": str(port),

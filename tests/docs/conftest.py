@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -14,6 +13,8 @@ from urllib.request import urlopen
 
 import pytest
 from dockit import PATIENCE, Running
+
+from overture.model.environ import without_settings
 
 
 def ready(url: str) -> bool:
@@ -33,7 +34,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         "OVERTURE_DATA_DIR": str(directory / "data"),
         "OVERTURE_SMTP_URL": "smtp://127.0.0.1:9",
     }
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("OVERTURE_")} | own
+    environ = without_settings() | own
     output = directory / "output.txt"
     with output.open("wb") as file:
         process = subprocess.Popen(

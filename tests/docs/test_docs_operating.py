@@ -18,10 +18,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from overture.delivery.backoff import Backoff
 from overture.delivery.render import LARGEST
+from overture.model.environ import PREFIX
 from overture.node.facts import PATIENCE as WAIT
 from overture.node.meta import hashed
 from overture.plugin import Limits
-from overture.settings import PREFIX, Settings
+from overture.settings import Settings
 from overture.state import keys
 from overture.state.contacts import TIMELINE
 from overture.state.embedded import options

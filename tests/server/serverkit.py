@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import os
 import re
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
+from overture.model.environ import without_settings
 from overture.settings import shipped_rulesets
 from overture.testing import MailServer, ReceivedMail
 
@@ -190,7 +190,7 @@ class Server(Client):
             "LOG_LEVEL": "warning",
             **self.settings,
         }
-        return plain_environ() | {f"OVERTURE_{name}": value for name, value in own.items()}
+        return without_settings() | {f"OVERTURE_{name}": value for name, value in own.items()}
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Start the process without waiting for anything."""
@@ -297,18 +297,13 @@ def mail_server(directory: Path) -> Iterator[Mailbox]:
             runner.run(server.stop())
 
 
-def plain_environ() -> dict[str, str]:
-    """The environment without any setting of Overture's."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("OVERTURE_")}
-
-
 def overture(
     *arguments: str, environ: Mapping[str, str] | None = None, cwd: Path | None = None, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line to its end; ``stdin`` is what is piped into it."""
     return subprocess.run(
         [sys.executable, "-m", "overture.cli", *arguments],
-        cwd=cwd, env={**plain_environ(), **(environ or {})}, input=stdin,
+        cwd=cwd, env={**without_settings(), **(environ or {})}, input=stdin,
         capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
 

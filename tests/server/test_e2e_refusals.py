@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 import redis
-from serverkit import Server, fact, plain_environ, refused
+from serverkit import Server, fact, refused
 
+from overture.model.environ import without_settings
 from overture.state import keys
 from overture.state.embedded import EmbeddedStore
 
@@ -187,5 +188,5 @@ def test_rulesets_to_start_with(tmp_path: Path) -> None:
 def test_everything_wrong_leaves_nothing_running(tmp_path: Path) -> None:
     refused(tmp_path, HOST="192.0.2.1")
     assert not (tmp_path / "data" / "store.json").exists()
-    found = subprocess.run(["ps", "-eo", "args"], env=plain_environ(), capture_output=True, text=True, check=True)
+    found = subprocess.run(["ps", "-eo", "args"], env=without_settings(), capture_output=True, text=True, check=True)
     assert str(tmp_path) not in found.stdout

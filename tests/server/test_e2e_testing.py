@@ -10,8 +10,9 @@ from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 import pytest
-from serverkit import ADMIN, PATIENCE, Server, eventually, fresh, overture, plain_environ
+from serverkit import ADMIN, PATIENCE, Server, eventually, fresh, overture
 
+from overture.model.environ import without_settings
 from overture.settings import shipped_rulesets
 
 CLICKS = """\
@@ -144,7 +145,7 @@ def test_watching(tmp_path: Path) -> None:
     output = tmp_path / "output.txt"
     command = [sys.executable, "-m", "overture.cli", "test", str(tmp_path), "--watch"]
     with output.open("w") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=file, env=plain_environ())
+        process = subprocess.Popen(command, stdout=file, stderr=file, env=without_settings())
     try:
         eventually(lambda: "1 tests, 0 failed" in output.read_text(), "the first run")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -18,6 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from overture.cli.replay import Outcome, replay
+from overture.model.environ import without_settings
 
 WRITE_KEY = "write-key-for-the-replay-test-0001"
 ADMIN_KEY = "admin-key-for-the-replay-test-0001"
@@ -31,7 +31,7 @@ class Server:
     def environ(self) -> dict[str, str]:
         """For a command line that speaks to it."""
         keys = {"OVERTURE_WRITE_KEY": WRITE_KEY, "OVERTURE_ADMIN_KEY": ADMIN_KEY}
-        return {**_environ(), **keys, "OVERTURE_PORT": self.url.rpartition(":")[2]}
+        return {**without_settings(), **keys, "OVERTURE_PORT": self.url.rpartition(":")[2]}
 
     def replay(self) -> Outcome:
         return replay("completejourney", self.url, WRITE_KEY, admin_key=ADMIN_KEY, console=Console(file=StringIO()))
@@ -44,7 +44,7 @@ def serving(folder: Path) -> Iterator[Server]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     env = {
-        **_environ(),
+        **without_settings(),
         "OVERTURE_DATA_DIR": str(folder / "data"),
         "OVERTURE_PORT": str(port),
         "OVERTURE_WRITE_KEY": WRITE_KEY,
@@ -66,10 +66,6 @@ def serving(folder: Path) -> Iterator[Server]:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)
-
-
-def _environ() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("OVERTURE_")}
 
 
 def _ready(url: str) -> bool:

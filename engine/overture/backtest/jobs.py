@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import secrets
 import sys
 from collections.abc import Collection
@@ -20,6 +19,7 @@ from overture.backtest.period import bound
 from overture.backtest.run import Spec
 from overture.backtest.sides import program, read_sets
 from overture.model import Overloaded, Refused, clock
+from overture.model.environ import without_settings
 from overture.state.registry import Registry
 
 log = logging.getLogger("overture.backtest")
@@ -141,13 +141,12 @@ class Jobs:
                 job.fail("backtest.failed", f"Its process cannot be run: {error}", "See the server's log.")
 
     async def _run(self, job: Job, spec: Spec) -> None:
-        # Neither settings nor keys are its business, and modules lying about in the working directory are not its code.
-        environ = {name: value for name, value in os.environ.items() if not name.startswith("OVERTURE_")}
         said = job.directory / "said"
         with said.open("wb") as output:
+            # -P: modules lying about in the working directory are not its code.
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", "overture.backtest",
-                env=environ, stdin=asyncio.subprocess.PIPE, stdout=output, stderr=output,
+                env=without_settings(), stdin=asyncio.subprocess.PIPE, stdout=output, stderr=output,
             )  # fmt: skip
         try:
             assert process.stdin is not None

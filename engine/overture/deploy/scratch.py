@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 
 import msgspec
 
 from overture.model import Overloaded, Refused
+from overture.model.environ import without_settings
 from overture.trial.job import Proof, Prove, Try
 from overture.trial.results import Result
 
@@ -49,11 +49,12 @@ class Scratch:
 
 
 async def _process(job: bytes, computing: int, seconds: float) -> Proof:
-    # Neither settings nor keys are its business, and modules lying about in the working directory are not its code.
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("OVERTURE_")}
+    # -P: modules lying about in the working directory are not its code.
     pipe = asyncio.subprocess.PIPE
     command = (sys.executable, "-P", "-m", "overture.trial", str(computing))
-    process = await asyncio.create_subprocess_exec(*command, env=environ, stdin=pipe, stdout=pipe, stderr=pipe)
+    process = await asyncio.create_subprocess_exec(
+        *command, env=without_settings(), stdin=pipe, stdout=pipe, stderr=pipe
+    )
     try:
         async with asyncio.timeout(seconds):
             answer, said = await process.communicate(job)

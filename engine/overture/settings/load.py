@@ -25,9 +25,10 @@ from pydantic import (
 )
 from pydantic import ValidationError as _Invalid
 
+from overture.model.environ import PREFIX
 from overture.model.errors import StartupRefused
 from overture.settings import checks
-from overture.settings.sentences import PREFIX, of_finding, place_of, shown
+from overture.settings.sentences import of_finding, place_of, shown
 
 FILE = Path("overture.toml")
 _HINT = "`overture config` shows every setting and where its value comes from."

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from pydantic import SecretStr
 
-PREFIX = "OVERTURE_"  # of environment variables
+from overture.model.environ import PREFIX
 
 
 def of_finding(finding: Any, origins: Mapping[str, str]) -> str:

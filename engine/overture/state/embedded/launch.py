@@ -11,6 +11,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+from overture.model.environ import without_settings
 from overture.model.errors import OvertureError, StartupRefused, StoreUnavailable
 from overture.state.embedded.appendonly import require_manifest
 from overture.state.embedded.binary import Durability, find_server, options
@@ -135,7 +136,7 @@ class Launcher:
                     pass_fds=lock,
                     start_new_session=True,  # Ctrl-C on the terminal is for the server, which then stops the store
                     umask=0o077,
-                    env={name: value for name, value in os.environ.items() if not name.startswith("OVERTURE_")},
+                    env=without_settings(),
                 )
         except OSError as error:
             raise self._no_start(f"The store cannot be started ({error})") from error
