@@ -11,7 +11,7 @@ from typing import Any
 
 from overture.decide.consent import consent_verdict
 from overture.decide.limits import size, too_much
-from overture.decide.work import Work, is_number
+from overture.decide.work import Work, is_finite
 from overture.match import compile_value
 from overture.model import Contact, Effect, Fact, Message
 from overture.model.clock import to_text
@@ -87,7 +87,7 @@ def _score(action: r.ScoreAction, decl: r.ScoreDecl) -> Act:
                 return [Effect("score", decl.name, reason="score.no_key")]
             key = value
         n = amount(fact, work.contact)
-        if not is_number(n):
+        if not is_finite(n):
             return [Effect("score", decl.name, key, reason="value.not_a_number")]
         effect = work.add_score(decl.name, key, n, fact.occurred_at) if adds else work.set_score(decl.name, key, n)
         return [effect] if effect else []

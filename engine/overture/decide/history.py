@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from heapq import merge as in_order
 from typing import Any, cast
 
-from overture.decide.limits import LARGEST
-from overture.decide.work import Work, is_number
+from overture.decide.work import Work, is_finite
 from overture.match import compile_condition
 from overture.model import Contact, Fact
+from overture.model.numbers import NUMBER_LIMIT
 from overture.model.series import LONGEST, Series
 from overture.rules.series import SeriesDecl
 
@@ -118,4 +118,4 @@ def _number(properties: Mapping[str, Any], path: Iterable[str]) -> float:
     value: Any = properties
     for name in path:
         value = cast(dict[str, Any], value).get(name) if type(value) is dict else None
-    return float(value) if is_number(value) and abs(value) <= LARGEST else 0.0
+    return float(value) if is_finite(value) and abs(value) <= NUMBER_LIMIT else 0.0

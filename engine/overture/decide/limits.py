@@ -37,8 +37,6 @@ DERIVED_BYTES = 256 * 1024  # of their properties together
 SHOWN_BYTES = 1024  # of one value in a timeline
 MESSAGE_BYTES = 32 * 1024  # of a contact that a message carries whole
 
-LARGEST = 2**53  # beyond it neighbouring whole numbers are one
-
 _NESTED = frozenset({list, dict})
 _SCALAR = 9  # bytes of the largest number
 _SHORT = 200  # characters

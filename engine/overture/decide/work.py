@@ -13,6 +13,7 @@ from overture.decide.limits import shown
 from overture.model import Contact, Effect, Fact, Held, Issued, Message
 from overture.model.decay import place, raw, remaining, tidy
 from overture.model.ids import digest, issued_code
+from overture.model.numbers import NUMBER_LIMIT
 from overture.rules.program import Program
 
 
@@ -154,7 +155,7 @@ class Work:
                 after = min(after, decl.maximum)
             if decl.minimum is not None:
                 after = max(after, decl.minimum)
-        if not is_number(after) or abs(after) > limits.LARGEST:
+        if not is_finite(after) or abs(after) > NUMBER_LIMIT:
             return Effect("score", name, shown(key), reason="value.too_large")
         if not decays:
             after = round(after, 6)
@@ -189,7 +190,7 @@ class Work:
 
     def add_score(self, name: str, key: str, amount: float, since: int) -> Effect | None:
         """`set_score` to what it is and ``amount`` more. Where it decays, what was earned earlier has decayed too."""
-        if abs(amount) > limits.LARGEST:
+        if abs(amount) > NUMBER_LIMIT:
             return Effect("score", name, shown(key), reason="value.too_large")
         if name in self.half_lives:
             amount = remaining(amount, since, self.contact.clock, self.half_lives[name])
@@ -299,6 +300,6 @@ def _shown(properties: dict[str, Any]) -> dict[str, Any]:
     return {name: shown(value) for name, value in properties.items()}
 
 
-def is_number(value: Any) -> bool:
+def is_finite(value: Any) -> bool:
     """A finite number; a boolean is none."""
     return type(value) is int or (type(value) is float and math.isfinite(value))

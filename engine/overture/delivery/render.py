@@ -11,6 +11,7 @@ from typing import Any, cast
 from minijinja import Environment, TemplateError
 
 from overture.model.errors import OvertureError
+from overture.model.numbers import NUMBER_LIMIT
 from overture.rules.ruleset import TemplateDecl
 
 FUEL = 20_000  # instructions per field; a page of text takes some hundred
@@ -93,7 +94,7 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(each) for key, each in items if each is not None}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(each) for each in cast(list[Any], value)]
-    if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53:
+    if isinstance(value, float) and value.is_integer() and abs(value) <= NUMBER_LIMIT:
         return int(value)
     if value is None or isinstance(value, int | float):
         return value

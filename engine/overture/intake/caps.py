@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-INT_MAX = 2**53  # beyond it a JSON number is no longer the same integer everywhere
-
 
 @dataclass(frozen=True, slots=True)
 class Caps:

@@ -9,9 +9,10 @@ from typing import Any
 
 import msgpack  # pyright: ignore[reportMissingTypeStubs]
 
-from overture.intake.caps import INT_MAX, Caps
+from overture.intake.caps import Caps
 from overture.intake.codes import clip, refused
 from overture.model import Refused
+from overture.model.numbers import NUMBER_LIMIT
 
 _unpack: Callable[..., Any] = msgpack.unpackb  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
@@ -74,7 +75,7 @@ def _load_msgpack(raw: bytes) -> Any:
 
 
 def _integer(digits: str) -> int:
-    return int(digits) if len(digits) <= 20 else INT_MAX + 1  # thousands of digits cost quadratic time
+    return int(digits) if len(digits) <= 20 else NUMBER_LIMIT + 1  # thousands of digits cost quadratic time
 
 
 def _constant(_name: str) -> float:
@@ -102,7 +103,7 @@ class _Plain:
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, int):
-            if not -INT_MAX <= value <= INT_MAX:
+            if not -NUMBER_LIMIT <= value <= NUMBER_LIMIT:
                 raise refused("fact.number_range")
             return value
         if isinstance(value, float):

@@ -15,9 +15,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from overture.intake import fields
-from overture.intake.caps import INT_MAX, Caps
+from overture.intake.caps import Caps
 from overture.model import Draft
 from overture.model.ids import new_fact_id
+from overture.model.numbers import NUMBER_LIMIT
 
 _MEMBER = re.compile(rb'"[ \t\r\n]*:')
 _OFF = 1 << 40  # a count of keys that no cap allows
@@ -133,7 +134,7 @@ def _keys(values: Iterable[Any], depth: int) -> int:
         if value is None or isinstance(value, (str, bool)):
             continue
         if isinstance(value, (int, float)):
-            if not -INT_MAX <= value <= INT_MAX:
+            if not -NUMBER_LIMIT <= value <= NUMBER_LIMIT:
                 return _OFF
         elif depth == 0:
             return _OFF

@@ -13,12 +13,11 @@ from overture.match.edits import Edit, put
 from overture.match.explain import parts
 from overture.match.folding import shape
 from overture.match.units import Unit, said, unit_in
-from overture.match.values import bounded, is_number
+from overture.match.values import bounded, in_range, is_number
 from overture.model import Contact, Fact
-from overture.rules.tree import Call, Compare, Literal, Node
+from overture.rules.tree import FLIPPED, Call, Compare, Literal, Node
 
 _OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<", "in": "not in", "not in": "in"}
-_MIRROR = str.maketrans("<>", "><")  # 3 < x is x > 3
 _PLAIN = re.compile(r"\^?([\w/ @.:-]*)\$?")  # a pattern that says its own match
 _PHRASES = {">=": "{} or more", ">": "more than {}", "<=": "{} or less", "<": "less than {}"}
 _WHEN = {">=": "{} or later", ">": "later than {}", "<=": "{} or earlier", "<": "before {}"}
@@ -97,7 +96,7 @@ def _compared(
     if _inside(left, wanted):
         side, other = left, read(right)
     else:
-        side, other, op = right, read(left), op.translate(_MIRROR)
+        side, other, op = right, read(left), FLIPPED[op]
     if other is None:
         return
     if shape(side) == wanted:
@@ -183,7 +182,7 @@ def _called(name: str, rest: list[Node], before: Any, want: bool, read: _Reader)
 
 def _solved(side: Node, operand: Any, before: Any, target: float, read: _Reader) -> Iterator[float]:
     """Where a calculation with the operand reaches the target, if it is linear there, and the integers near it."""
-    at = before if is_number(before) and bounded(before) is not None else 0
+    at = before if in_range(before) else 0
     here, there = read.with_value(side, operand, at), read.with_value(side, operand, at + 1)
     if not is_number(here) or not is_number(there) or here == there or bounded(target) is None:
         return
@@ -213,7 +212,7 @@ def _elsewhere(root: Node, operand: Node, read: _Reader) -> Iterator[Any]:
     for compared in _compared_with(root, shape(operand)):
         value = read(compared)
         for item in cast("list[Any]", value) if isinstance(value, list) else [value]:
-            if is_number(item) and bounded(item) is not None:
+            if in_range(item):
                 numbers.append(item)
             elif item is not None:
                 yield item

@@ -10,7 +10,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from overture.match.candidates import candidates
 from overture.match.closures import compile_condition, compile_value, names_of
@@ -18,7 +17,7 @@ from overture.match.edits import Edit, editable, holds_with
 from overture.match.explain import parts
 from overture.match.folding import shape
 from overture.match.units import said
-from overture.match.values import bounded, is_number
+from overture.match.values import in_range
 from overture.model import Contact, Fact
 from overture.rules.spelling import spell
 from overture.rules.tree import And, Call, Field, Node, Not, Or
@@ -124,10 +123,6 @@ def _operands(test: Node) -> Iterator[Node]:
         yield test
 
 
-def _finite(x: Any) -> bool:
-    return is_number(x) and bounded(x) is not None
-
-
 def _size(node: Node) -> int:
     return 1 + sum(map(_size, parts(node)))
 
@@ -159,6 +154,6 @@ def _cost(edit: Edit) -> float:
     if edit.operand == Field("fact", ("type",), edit.operand.place):
         return 3.0
     extra = 0.5 if _read(edit.operand) else 0.0
-    if _finite(a) and _finite(b):
+    if in_range(a) and in_range(b):
         return 1.0 + extra + min(1.0, abs(a / 2 - b / 2) / (abs(a / 2) + abs(b / 2) + 1))
     return extra + (1.2 if edit.name else 1.5 if a is not None and b is not None else 1.8)

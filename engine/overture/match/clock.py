@@ -20,13 +20,12 @@ from overture.model import Contact, Fact, Refused
 from overture.model.decay import raw
 from overture.rules.clocked import ORDERS, STEPS, STILL, line_of, motion, unsolvable
 from overture.rules.reach import walk
-from overture.rules.tree import And, Call, Compare, Decaying, Field, History, Literal, Node, Not, Or
+from overture.rules.tree import FLIPPED, And, Call, Compare, Decaying, Field, History, Literal, Node, Not, Or
 
 Next = Callable[[Contact], int]
 NEVER = 1 << 62
 TRIES = 48  # steps looked ahead; beyond them the condition is looked at again although it may not have changed
 TRIES_OF_HISTORY = 8  # where each look may add up a thousand facts
-_FLIPPED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _NOTHING = Fact("", "", "", 0, 0)  # such conditions read no fact
 _SMALLEST = 4e-7  # a score below it is shown as 0
 
@@ -162,7 +161,7 @@ def _showing(name: str) -> Next:
 def _compared(node: Compare) -> Next:
     op, left, right = node.op, node.left, node.right
     if motion(left) == STILL:
-        op, left, right = _FLIPPED[op], right, left
+        op, left, right = FLIPPED[op], right, left
     if motion(node) == STEPS:
         match left:
             case History("count", series, window) if motion(right) == STILL and window is not None and window.ms:
@@ -170,7 +169,7 @@ def _compared(node: Compare) -> Next:
             case _:
                 return _stepping(node)
     if isinstance(right, Decaying):
-        op, left, right = _FLIPPED[op], right, left
+        op, left, right = FLIPPED[op], right, left
     if isinstance(left, Decaying):
         solve = _fading(op, left, compile_value(right))
     else:
@@ -252,7 +251,7 @@ def _fading(op: str, score: Decaying, limit: Get) -> Next:
             return sign * get(_NOTHING, probe)
 
         equality = op in ("==", "!=")
-        below = now == v if equality else (op if sign > 0 else _FLIPPED[op]) in (">=", "<")
+        below = now == v if equality else (op if sign > 0 else FLIPPED[op]) in (">=", "<")
 
         def reached(size: float) -> bool:
             """Whether the comparison with what is shown has changed."""

@@ -15,6 +15,7 @@ from overture.match.values import ARITHMETIC, COMPARISONS
 from overture.match.zone import local_field
 from overture.model import Candidate, Contact, Fact, Refused
 from overture.rules.tree import (
+    FLIPPED,
     ORDINALS,
     And,
     Arithmetic,
@@ -35,7 +36,6 @@ Get = Callable[[Fact, Contact], Any]
 T = TypeVar("T")
 
 _NAMES = ("segments", "lists")  # contact fields that are sets of names
-_FLIPPED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 def holds(node: Node, fact: Fact, contact: Contact) -> bool:
@@ -106,8 +106,8 @@ def comparison(node: Node) -> tuple[str, Field, Node] | None:
     if isinstance(node, Compare):
         if isinstance(node.left, Field):
             return node.op, node.left, node.right
-        if isinstance(node.right, Field) and node.op in _FLIPPED:
-            return _FLIPPED[node.op], node.right, node.left
+        if isinstance(node.right, Field) and node.op in FLIPPED:
+            return FLIPPED[node.op], node.right, node.left
     return None
 
 

@@ -6,8 +6,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, cast
 
-LIMIT = 2**53
-"""Numbers are exact up to here in JSON, in a double and in a Redis score; a result beyond it is missing."""
+from overture.model.numbers import NUMBER_LIMIT
 
 
 def same(a: Any, b: Any) -> bool:
@@ -74,7 +73,12 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 
 def bounded(x: Any) -> Any:
     """A number within ±2^53 as it is; missing otherwise, also for NaN."""
-    return x if -LIMIT <= x <= LIMIT else None
+    return x if -NUMBER_LIMIT <= x <= NUMBER_LIMIT else None
+
+
+def in_range(x: Any) -> bool:
+    """Whether it is a number within ±2^53."""
+    return is_number(x) and bounded(x) is not None
 
 
 def _calculation(calculate: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:

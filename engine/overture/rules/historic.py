@@ -5,14 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal as OneOf
 from typing import Protocol
 
 from overture.rules.durations import CALENDAR, DAY, duration, window
 from overture.rules.series import reach_of, series_key
-from overture.rules.tree import History, Literal, Node, Place, Window
+from overture.rules.tree import History, Kind, Literal, Node, Place, Window
 
-Kind = OneOf["count", "total", "last", "first", "seen"]
 HISTORY: dict[str, Kind] = {"count": "count", "total": "total", "last": "last", "first": "first", "seen": "seen"}
 LOCAL_FIELDS = ("hour", "minute", "weekday", "day", "month", "year", "date")
 LONGEST_WINDOW = 732 * DAY  # two years, one of them a leap year

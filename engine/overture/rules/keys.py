@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from overture.model.fact import TYPE_NAME
+from overture.model.numbers import NUMBER_LIMIT
 from overture.rules.durations import DURATION
 from overture.rules.reading import FIELD_NAME, NAME, PRIORITY_LIMIT, RULES_LIMIT, RULESET_NAME
 from overture.rules.shapes import Key, Schema, Shape, matching, named, some
@@ -11,7 +12,7 @@ from overture.rules.tree import ORDINALS
 from overture.rules.types import DECLARABLE
 
 TEXT: Schema = {"type": "string"}
-NUMBER: Schema = {"type": "number", "minimum": -(2**53), "maximum": 2**53}
+NUMBER: Schema = {"type": "number", "minimum": -NUMBER_LIMIT, "maximum": NUMBER_LIMIT}
 SPAN: Schema = {**matching(DURATION), "examples": ["30m", "12h", "7d"]}
 CONDITION: Schema = {"type": "string", "minLength": 1}
 PLAIN: Schema = {"anyOf": [TEXT, NUMBER, {"type": "boolean"}]}

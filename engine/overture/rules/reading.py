@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from overture.model.numbers import NUMBER_LIMIT
 from overture.rules.durations import duration
 from overture.rules.report import Report, did_you_mean
 from overture.rules.shapes import Shape
@@ -93,7 +94,7 @@ class Reading:
     def number(self, node: YamlNode | None, what: str) -> float | None:
         if node is None:
             return None
-        if isinstance(node, Scalar) and type(node.value) in (int, float) and abs(node.value) <= 2**53:  # type: ignore[arg-type,operator]
+        if isinstance(node, Scalar) and type(node.value) in (int, float) and abs(node.value) <= NUMBER_LIMIT:  # type: ignore[arg-type,operator]
             return node.value  # type: ignore[return-value]
         self.report.add("ruleset.shape", f"{what} is a number within ±2^53", node)
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from overture.rules.reach import Value, conjuncts, literal_test
-from overture.rules.tree import And, Call, Compare, Field, Literal, Node, Not, Or
+from overture.rules.tree import FLIPPED, And, Call, Compare, Field, Literal, Node, Not, Or
 
 Key = tuple[str, tuple[str, ...]]
 """Root and path of a field."""
@@ -89,9 +89,6 @@ class Bounds:
         return above and below
 
 
-_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
-
-
 def bounds_of(node: Node) -> Mapping[Key, Bounds]:
     """What the terms of a condition that must all hold leave open, by field."""
     bounds: dict[Key, Bounds] = {}
@@ -119,7 +116,7 @@ def bounds_of(node: Node) -> Mapping[Key, Bounds]:
             case Compare(
                 op="<" | "<=" | ">" | ">=" as op, left=Literal(value=int() | float() as n), right=Field() as field
             ):
-                of(field).limit(_FLIPPED[op], n)
+                of(field).limit(FLIPPED[op], n)
             case Call(name="has", arguments=(Field() as field,)):
                 of(field).has(True)
             case Not(term=Call(name="has", arguments=(Field() as field,))):

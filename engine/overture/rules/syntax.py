@@ -11,23 +11,33 @@ import re
 import threading
 import warnings
 from collections.abc import Collection, Mapping
-from typing import Literal as OneOf
 from typing import NoReturn
 
+from overture.model.numbers import NUMBER_LIMIT
 from overture.rules.historic import HISTORY, LOCAL_FIELDS, Texts, days, history
 from overture.rules.report import Report, did_you_mean
 from overture.rules.spelling import METHODS
-from overture.rules.tree import And, Arithmetic, Call, Compare, Field, Items, Literal, Node, Not, Or, Place
+from overture.rules.tree import (
+    And,
+    Arithmetic,
+    Call,
+    Compare,
+    Comparison,
+    Field,
+    Items,
+    Literal,
+    Node,
+    Not,
+    Operator,
+    Or,
+    Place,
+)
 from overture.rules.yamltext import Locate
-
-Comparison = OneOf["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
-Operator = OneOf["+", "-", "*", "/", "%"]
 
 SOURCE_LIMIT = 4096
 DEPTH_LIMIT = 40
 NODE_LIMIT = 500
 TEXT_LIMIT = 1000
-NUMBER_LIMIT = 2**53
 
 FUNCTIONS = frozenset({"has", "matches", "len", "min", "max", "abs", "round", "now", "age", "days", "local", *HISTORY})
 ROOTS = ("fact", "contact")

@@ -63,11 +63,16 @@ class Items:
     place: Place = Place()
 
 
+Comparison = OneOf["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
+FLIPPED: dict[str, Comparison] = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+"""What a comparison says when its sides change places."""
+
+
 @dataclass(frozen=True, slots=True)
 class Compare:
     """One comparison; ``a < b < c`` is written as ``And`` of two."""
 
-    op: OneOf["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
+    op: Comparison
     left: Node
     right: Node
     place: Place = Place()
@@ -91,9 +96,12 @@ class Not:
     place: Place = Place()
 
 
+Operator = OneOf["+", "-", "*", "/", "%"]
+
+
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    op: OneOf["+", "-", "*", "/", "%"]
+    op: Operator
     left: Node
     right: Node
     place: Place = Place()
@@ -134,11 +142,14 @@ class SeriesKey:
     where: Node | None = None
 
 
+Kind = OneOf["count", "total", "last", "first", "seen"]
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """``count("page_viewed", within="7d")`` and its kin: what the contact remembers of its facts."""
 
-    kind: OneOf["count", "total", "last", "first", "seen"]
+    kind: Kind
     series: SeriesKey
     window: Window | None = None
     place: Place = Place()
