@@ -18,6 +18,7 @@ from backtestkit import PARTITIONS, SCORING, START, Answer, Live, Past, bought, 
 
 from overture.backtest import Job, Jobs
 from overture.backtest.job import KEPT, KEPT_MS, Request, hold, sweep
+from overture.backtest.jobs import AT_ONCE
 from overture.model import Overloaded, Refused
 from overture.model.ids import partition_of
 from overture.rules import RulesetInvalid
@@ -226,6 +227,58 @@ def test_one_runs_at_a_time_and_few_may_wait(past: Past):
         await until(lambda: waiting[0].state() == "done")
         again = await jobs.start("scoring", DOUBLE, "", "", "active")
         await until(lambda: again.state() == "done")
+
+    with_jobs(past, work)
+
+
+def test_who_asks_at_once_gets_no_more_than_who_asks_in_turn(past: Past):
+    small(past)
+
+    async def work(jobs: Jobs) -> None:
+        jobs.directory.mkdir(parents=True)
+        for n in range(KEPT):  # so many that each new one has the old ones looked at
+            Job(jobs.directory / f"bt-{n:08x}").directory.mkdir()
+        with hold(jobs.directory / "turn"):
+            asked = [jobs.start("scoring", DOUBLE, "", "", "active") for _ in range(30)]
+            answers = await asyncio.gather(*asked, return_exceptions=True)
+            taken = [answer for answer in answers if isinstance(answer, Job)]
+            assert len(taken) == AT_ONCE
+            assert {type(answer) for answer in answers if not isinstance(answer, Job)} == {Overloaded}
+            assert {job.state() for job in taken} == {"waiting"}
+            assert all(job.request() is not None for job in taken)
+
+    with_jobs(past, work)
+
+
+def test_two_servers_do_not_take_the_others_job_for_an_old_one(past: Past):
+    """Both make jobs in one directory, and look for old ones there while the other is at it."""
+    small(past)
+
+    async def work(jobs: Jobs) -> None:
+        wire = await Wire.connect(past.url)
+        other = Jobs(past.directory, Registry(wire, PARTITIONS), past.url, PARTITIONS, ("email",))
+        jobs.directory.mkdir(parents=True)
+        with hold(jobs.directory / "turn"):
+            asked = [each.start("scoring", DOUBLE, "", "", "active") for each in (jobs, other) * 8]
+            taken = await asyncio.gather(*asked)
+            assert {job.state() for job in taken} == {"waiting"}
+        await other.close()
+        await wire.close()
+
+    with_jobs(past, work)
+
+
+def test_what_cannot_be_written_leaves_nothing_behind(past: Past):
+    small(past)
+
+    async def work(jobs: Jobs) -> None:
+        jobs.directory.write_text("no directory")
+        with pytest.raises(Refused) as refused:
+            await jobs.start("scoring", DOUBLE, "", "", "active")
+        assert (refused.value.code, refused.value.status) == ("backtest.not_kept", 503)
+        jobs.directory.unlink()
+        job = await jobs.start("scoring", DOUBLE, "", "", "active")
+        await until(lambda: job.state() == "done")
 
     with_jobs(past, work)
 

@@ -171,7 +171,7 @@ def test_what_is_refused(server: Server):
     answer = server.call("GET", f"/v1/backtests/{job['id']}/contacts")
     assert (answer.status, answer.json["code"]) == (409, "backtest.not_done")
     done = ask(server, CHEAPER)
-    for cursor in ("1", "999999999"):
+    for cursor in ("1", "999999999", "999999999999999"):
         answer = server.call("GET", f"/v1/backtests/{done['id']}/contacts?cursor={cursor}")
         assert (answer.status, answer.json["code"]) == (400, "cursor.invalid")
 

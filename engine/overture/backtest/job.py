@@ -127,12 +127,12 @@ class Job:
 
 
 @contextlib.contextmanager
-def hold(path: Path, *, shared: bool = False):
-    """Hold a lock that ends with the process. Raises BlockingIOError where another holds it, OSError where there is no
-    such directory."""
+def hold(path: Path, *, shared: bool = False, wait: bool = False):
+    """Hold a lock that ends with the process. Raises BlockingIOError where another holds it, unless it is to ``wait``;
+    OSError where there is no such directory."""
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
         yield
     finally:
         os.close(file)

@@ -43,16 +43,27 @@ class Jobs:
         self._partitions = partitions
         self._channels = channels
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._starting = 0  # that will be tasks, unless they are refused
 
     async def start(self, name: str, text: str, since: str, until: str, baseline: Literal["active", "recorded"]) -> Job:
         """Have candidates compared. ``text``: a document, or several separated by ``---``, the first one called
         ``name``. ``since`` and ``until``: an instant, a duration, or empty.
 
         Raises RulesetInvalid (also where the set that would be active does not fit together), Refused
-        ``ruleset.name_differs``, ``backtest.period``, ``backtest.twice``, Overloaded ``backtest.busy``.
+        ``ruleset.name_differs``, ``backtest.period``, ``backtest.twice``, ``backtest.not_kept``, Overloaded
+        ``backtest.busy``.
         """
-        if len(self._tasks) >= AT_ONCE:
+        if len(self._tasks) + self._starting >= AT_ONCE:
             raise Overloaded("backtest.busy", f"{AT_ONCE} backtests wait or run already.", 30)
+        self._starting += 1
+        try:
+            return await self._start(name, text, since, until, baseline)
+        finally:
+            self._starting -= 1
+
+    async def _start(
+        self, name: str, text: str, since: str, until: str, baseline: Literal["active", "recorded"]
+    ) -> Job:
         for given, what in ((since, "since"), (until, "until")):
             if given:
                 bound(given, what)
@@ -65,7 +76,16 @@ class Jobs:
         id = f"bt-{now:011x}{secrets.token_hex(6)}"
         revisions = {ruleset.name: ruleset.revision for ruleset in rulesets}
         request = Request(id, now, revisions, version, since, until, baseline)
-        job = await asyncio.to_thread(self._make, request)
+        try:
+            job, held = await asyncio.to_thread(self._make, request)
+        except OSError as error:
+            log.error("A backtest cannot be kept: %s", error)
+            raise Refused(
+                "backtest.not_kept",
+                f"The data directory does not take its files: {error.strerror or error}.",
+                "It is full or cannot be written; `backtests` there is the place.",
+                status=503,
+            ) from error
         spec = Spec(
             directory=str(job.directory),
             store=self._store,
@@ -77,8 +97,6 @@ class Jobs:
             until=until,
             baseline=baseline,
         )
-        held = contextlib.ExitStack()
-        held.enter_context(hold(job.directory / "lock"))
         task = self._tasks[id] = asyncio.create_task(self._work(job, spec, held))
         task.add_done_callback(lambda _: self._tasks.pop(id))
         return job
@@ -115,13 +133,22 @@ class Jobs:
         if tasks:
             await asyncio.wait(tasks)
 
-    def _make(self, request: Request) -> Job:
+    def _make(self, request: Request) -> tuple[Job, contextlib.ExitStack]:
+        """The files of a new job, and its lock. Raises OSError: then nothing is left of it."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        sweep(self.directory, request.created_at)
-        job = Job(self.directory / request.id)
-        job.directory.mkdir(mode=0o700)
-        job.write("request.json", msgspec.json.encode(request))
-        return job
+        # Whoever removes old jobs would take one that is being made for one whose server vanished.
+        with hold(self.directory / "making", wait=True):
+            sweep(self.directory, request.created_at)
+            job = Job(self.directory / request.id)
+            with contextlib.ExitStack() as held:
+                try:
+                    job.directory.mkdir(mode=0o700)
+                    held.enter_context(hold(job.directory / "lock"))
+                    job.write("request.json", msgspec.json.encode(request))
+                except OSError:
+                    job.remove()
+                    raise
+                return job, held.pop_all()
 
     async def _work(self, job: Job, spec: Spec, held: contextlib.ExitStack) -> None:
         """Wait for the turn, then for the process. The locks end with this, or with the server."""

@@ -11,13 +11,18 @@ from overture.rules.durations import duration
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)  # that can be told as text
 
 
 class Bound(NamedTuple):
     """One end as asked for: an instant, or so long ``back`` from where it is counted. Milliseconds."""
 
-    at: int = 0
+    at: int | None = None
     back: int = 0
+
+    def counted(self, end: int) -> int:
+        """The instant, where it is counted back from ``end``."""
+        return max(_EARLIEST, end - self.back) if self.at is None else self.at
 
 
 class Period(NamedTuple):
@@ -48,8 +53,8 @@ def period(since: Bound | None, until: Bound | None, last: int) -> Period:
 
     A duration in ``until`` counts back from there, one in ``since`` from the end. Raises Refused ``backtest.period``.
     """
-    end = last + 1 if until is None else until.at or last + 1 - until.back
-    start = 0 if since is None else since.at or end - since.back
+    end = last + 1 if until is None else until.counted(last + 1)
+    start = 0 if since is None else since.counted(end)
     if start >= end:
         raise Refused("backtest.period", "The period ends before it begins.", "Let `since` be earlier than `until`.")
     return Period(start, end)

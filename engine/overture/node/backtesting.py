@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,10 @@ class BacktestService:
         job = self._jobs.find(id)
         if job.state() != "done":
             raise Refused("backtest.not_done", "This backtest has no answer yet.", "Look at its state.", status=409)
-        return await asyncio.to_thread(_page, job.contacts, start, limit)
+        try:
+            return await asyncio.to_thread(_page, job.contacts, start, limit)
+        except FileNotFoundError:
+            raise _removed() from None
 
     async def remove(self, id: str) -> None:
         await self._jobs.remove(id)
@@ -42,7 +46,7 @@ class BacktestService:
 def _shown(job: Job) -> Backtest:
     state, request, progress, failure = job.state(), job.request(), job.progress(), job.failure()
     if request is None:
-        raise Refused("backtest.unknown", "This backtest was removed just now.", status=404)
+        raise _removed()
     error = None
     if state == "failed":
         error = BacktestError(failure.code, failure.message, failure.hint) if failure else INTERRUPTED
@@ -64,10 +68,20 @@ def _page(path: Path, start: int, limit: int) -> tuple[list[dict[str, Any]], int
     """Lines of a file from a place on, and the place behind them."""
     with path.open("rb") as file:
         if start:
+            if start > os.fstat(file.fileno()).st_size:
+                raise _no_cursor()
             file.seek(start - 1)
             if file.read(1) != b"\n":
-                raise Refused("cursor.invalid", "This cursor is none of ours.", "Pass `next` of the page before.")
+                raise _no_cursor()
         lines = [line for _, line in zip(range(limit), iter(file.readline, b""), strict=False)]
         after = file.tell()
         more = bool(file.read(1))
     return [msgspec.json.decode(line) for line in lines], after if more else None
+
+
+def _no_cursor() -> Refused:
+    return Refused("cursor.invalid", "This cursor is none of ours.", "Pass `next` of the page before.")
+
+
+def _removed() -> Refused:
+    return Refused("backtest.unknown", "This backtest was removed just now.", status=404)
