@@ -91,10 +91,6 @@ def test_what_is_spelled_parses_to_the_same_tree(node: Node) -> None:
     assert shape(parsed(spell(node))) == shape(node)
 
 
-def test_a_lone_surrogate_is_spelled_too() -> None:
-    assert shape(parsed(spell(Literal("\ud800")))) == shape(Literal("\ud800"))
-
-
 def test_a_score_that_decays_is_spelled_as_written() -> None:
     assert spell(Decaying(Field("contact", ("scores", "warm")), 5)) == "contact.scores.warm"
 

@@ -101,7 +101,7 @@ CODES: dict[str, Code] = {
     ),
     "condition.literal": Code(
         "A literal that is not taken",
-        "Texts have at most 1,000 characters and numbers stay within ±2^53. There is no None: ask `has(x)`.",
+        "Texts have at most 1,000 characters, without escapes for half of a character (`\\ud83d`), and numbers stay within ±2^53. There is no None: ask `has(x)`.",
     ),
     "condition.unknown_name": Code("An unknown name", "Expressions begin at `fact`, `contact` or `consts`; text stands in quotes."),
     "condition.unknown_function": Code(

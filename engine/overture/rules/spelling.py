@@ -79,8 +79,4 @@ def _member(name: str) -> str:
 
 
 def _text(value: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # a lone surrogate, which only an escape can bring in
-        return json.dumps(value)
     return json.dumps(value, ensure_ascii=False)

@@ -60,6 +60,7 @@ _ARITHMETIC: dict[type[ast.operator], Operator] = {
     ast.Mod: "%",
 }
 _PARSING = threading.Lock()  # Python 3.11 loses count of its own depth where two threads parse at once: SystemError
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _PREFIX = re.compile(r"\w*$")
 _NAMED_VALUES = {
     "true": "True",
@@ -136,7 +137,9 @@ class _Translator:
             # Offset 0 is how Python says that the text ended too early.
             at = error.offset - 1 if error.offset else len(self.text)
             self.stop("condition.syntax", f"Not an expression: {error.msg}", self.offset + min(at, len(self.text)))
-        except (ValueError, MemoryError, RecursionError):
+        except ValueError:
+            self.stop("condition.syntax", "Not an expression: a character in it has no place there", 0)
+        except (MemoryError, RecursionError):
             self.stop("condition.too_deep", "The expression is nested too deeply", 0, "Split it into several rules.")
         return self.node(tree.body, 0)
 
@@ -223,7 +226,7 @@ class _Translator:
         if isinstance(value, str):
             if len(value) > TEXT_LIMIT:
                 return self.refuse(n, "condition.literal", "A text has more than 1,000 characters")
-            return Literal(value, place)
+            return self.whole(n, value) or Literal(value, place)
         if isinstance(value, bool):
             return Literal(value, place)
         if isinstance(value, int | float):
@@ -235,6 +238,13 @@ class _Translator:
         return self.refuse(
             n, "condition.not_allowed", f"A literal of this kind is not part of the language ({type(value).__name__})"
         )
+
+    def whole(self, n: ast.expr, text: str) -> Node | None:
+        """Refuses a text that no state, store or message could hold; None for any other."""
+        if not _SURROGATE.search(text):
+            return None
+        message = "A text has an escape for half of a character"
+        return self.refuse(n, "condition.literal", message, "Write the character itself.")
 
     def compare(self, n: ast.Compare, depth: int, place: Place) -> Node:
         operands = [self.node(v, depth) for v in (n.left, *n.comparators)]
@@ -262,6 +272,8 @@ class _Translator:
                         "A field is named by a text",
                         'Write contact.scores.interest["seo"].',
                     )
+                if refused := self.whole(at.slice, at.slice.value):
+                    return refused
                 path.append(at.slice.value)
             else:
                 return self.refuse(n, "condition.not_allowed", f"Only {' and '.join(self.roots)} have fields")
@@ -326,8 +338,10 @@ class _Translator:
                 value = const.value
             case _:
                 return None
-        if not isinstance(value, str) or not isinstance(self.node(n, 0), Literal):
+        if not isinstance(value, str):
             return None
+        literal = self.node(n, 0)
+        refused = not (isinstance(literal, Literal) and literal.value == value)
         start, end = self.at(n), self.at(n, end=True)
         raw = self.source[start:end]
         begins = next((i + 1 for i, ch in enumerate(raw) if ch in "\"'"), 0)
@@ -337,6 +351,8 @@ class _Translator:
             return self.locate(start + begins + offset if exact else start)
 
         def parse() -> Node | None:
+            if refused:
+                return None
             return parse_syntax(value, locate, self.consts, self.report, self.pointer, ("fact",))
 
         return Texts(value, parse)
