@@ -9,6 +9,7 @@ import pytest
 
 from overture.rules.codes import CODES
 from overture.rules.document import inspect, load, revision_of
+from overture.rules.layout import laid_out
 from overture.rules.report import RulesetInvalid
 from overture.rules.ruleset import (
     AssertAction,
@@ -150,6 +151,17 @@ def test_json_is_read_too() -> None:
     document["rules"] = {"r": {"when": 'fact.type == "a" and fact.x > 1', "then": [{"assert": {"type": "b"}}]}}
     document["facts"]["b"] = {}
     assert load(json.dumps(document, indent=2)).rules[0].types == {"a"}
+
+
+def test_json_may_escape_a_character_as_two_halves() -> None:
+    document = {"apiVersion": "overture/v1", "kind": "Ruleset", "name": "j", "traits": {"t": "string?"}}
+    document |= {"segments": {"x": {"when": 'contact.t == "\U0001f600" or has(contact.u)'}}, "description": "\U0001f600"}
+    text = json.dumps(document)
+    assert "\\ud83d\\ude00" in text
+    (finding,) = inspect(text)[1]
+    assert (finding.code, finding.column) == ("condition.unknown_field", text.index("contact.u") + 1)
+    assert load(text.replace("contact.u", "contact.t")).description == "\U0001f600"
+    assert load(laid_out(text.replace("contact.u", "contact.t"))).description == "\U0001f600"
 
 
 def test_text_of_yaml_1_2_stays_text() -> None:

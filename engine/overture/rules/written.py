@@ -9,7 +9,7 @@ from typing import Any
 
 from ruamel.yaml import events
 
-from overture.rules.yamltext import events_of
+from overture.rules.yamltext import events_of, text_of
 
 BLANK = ""
 """A blank line among comments."""
@@ -102,7 +102,7 @@ class _Written:
             self.at = end
         if source and (header := re.search(r"(?<=\s)#.*", source[0])):
             self.aside(header[0])
-        return Leaf(str(event.value), style, source)
+        return Leaf(text_of(event), style, source)
 
     def branch(self, event: Any, mapping: bool) -> Branch:
         found = Branch(mapping, bool(event.flow_style), int(event.start_mark.column) + 1)

@@ -24,7 +24,9 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\
 _INT = re.compile(r"[-+]?[0-9]{1,400}|0o[0-7]{1,400}|0x[0-9a-fA-F]{1,400}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _BLANK = frozenset(" \t\n")
-_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+_ESCAPED_PAIR = r"u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_ESCAPE = re.compile(rf"\\({_ESCAPED_PAIR}|x[0-9a-fA-F]{{2}}|u[0-9a-fA-F]{{4}}|U[0-9a-fA-F]{{8}}|.)", re.DOTALL)
 _ESCAPED_BLANK = re.compile(r"\\(?:[ nt\t]|x(?:20|0[9aA])|u00(?:20|0[9aA])|U000000(?:20|0[9aA]))")
 
 _START = Place(1, 1)
@@ -167,6 +169,11 @@ def events_of(text: str) -> Iterator[Any]:
     return parser.parse(text)
 
 
+def text_of(event: Any) -> str:
+    """What a scalar says. JSON writes a character beyond U+FFFF as two escapes, of which the parser makes two."""
+    return _PAIR.sub(lambda m: m[0].encode("utf-16", "surrogatepass").decode("utf-16"), str(event.value))
+
+
 def _is_scalar(event: Any) -> bool:
     return isinstance(event, events.ScalarEvent)
 
@@ -265,7 +272,7 @@ class _Reader:
         return True
 
     def scalar(self, event: Any, place: Place, pointer: str) -> Scalar:
-        style, text = str(event.style or ""), str(event.value)
+        style, text = str(event.style or ""), text_of(event)
         value = text if style else resolve(text)
         start, end = event.start_mark.index, event.end_mark.index
         return Scalar(value, text, place, pointer, self.source, start, end, style)
