@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 from collections import Counter
@@ -9,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from serverkit import Mailbox, Server, eventually, fact, fresh, overture
+
+from overture.state import keys
 
 HEAD = "apiVersion: overture/v1\nkind: Ruleset\nname: {name}\n"
 BOUGHT = "facts: {{bought: {{total: number}}}}\n"
@@ -165,3 +169,25 @@ def test_deploy_waits_where_it_is_asked_to(server: Server, tmp_path: Path) -> No
     assert "contacts are up to date" in done.stdout
     server.drained()
     assert members(server, segment)
+
+
+def test_contacts_of_a_store_that_is_older_than_the_list_of_them_are_reached(tmp_path: Path) -> None:
+    name = "old"
+    spent = "scores: {spent: {}}\n"
+    rule = 'rules: {b: {when: fact.type == "bought", then: [{score: {name: spent, add: = fact.total}}]}}\n'
+    people = [f"c:{n}" for n in range(30)] + ["}:c:odd", "ä"]
+    with Server(tmp_path, RULESETS="", PARTITIONS="4") as server:
+        base(server, name, spent + rule)
+        server.facts(*(fact("bought", id, total=20) for id in people))
+        swept(server)
+        with redis.Redis.from_url(json.loads((server.data / "store.json").read_text())["url"]) as client:
+            known = [key for p in range(4) if client.exists(key := keys.known(p))]
+            assert sum(client.zcard(key) for key in known) == len(people)
+            client.delete(*known)
+            client.hdel(keys.META, "listed")
+        server.stop()
+        server.start()
+        assert swept(server)["of"] == len(people)
+        base(server, name, spent + rule + "segments: {rich: {when: contact.scores.spent >= 20}}\n")
+        assert swept(server, 2)["done"] == len(people)
+        assert members(server, "rich") == set(people)

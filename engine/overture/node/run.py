@@ -24,6 +24,7 @@ from overture.node.channels import load_plugins
 from overture.node.meta import make_keys, require_strong_keys, settle
 from overture.node.parts import Parts, assemble
 from overture.settings import Settings
+from overture.state import sweeps
 from overture.state.embedded import EmbeddedStore
 from overture.state.probe import probe, require
 from overture.state.registry import Registry
@@ -109,6 +110,7 @@ async def _first_start(settings: Settings, url: str, say: Callable[[str], None])
     wire = await Wire.connect(url)
     try:
         await settle(wire, settings)
+        await sweeps.list_known(wire, settings.partitions)
         for name, token in (await make_keys(wire, settings)).items():
             say(f"Made the {name} key {token} (kept in {settings.data_dir / 'keys.json'}; shown once)")
         await _activate_examples(settings, wire, say)

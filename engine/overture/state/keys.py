@@ -6,7 +6,7 @@ all, also in a cluster. ``{ctl}`` tags what belongs to no contact: rulesets, API
 
 from __future__ import annotations
 
-META = "ov:{ctl}:meta"  # hash: format, partitions
+META = "ov:{ctl}:meta"  # hash: format, partitions, listed (see `sweeps.list_known`)
 API_KEYS = "ov:{ctl}:keys"  # hash: sha256 of the key → msgpack Grant
 ACTIVE = "ov:{ctl}:active"  # the version of the active set of revisions
 WORKERS = "ov:{ctl}:workers"  # zset: worker → heartbeat, ms (one per role: see heartbeats)

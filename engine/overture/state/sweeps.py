@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 
 from overture.state import keys
 from overture.state.lease import Command
 from overture.state.wire import Wire
+
+_LOOKED_AT = 1_000  # keys of the store at once
+_CONTACT = re.compile(r"ov:\{(\d+)\}:c:(.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,29 @@ async def page(wire: Wire, p: int, after: str, limit: int) -> list[str]:
     low = f"({after}" if after else "-"
     found = await wire.call("ZRANGE", keys.known(p), low, "+", "BYLEX", "LIMIT", 0, limit)
     return [id.decode() for id in found]
+
+
+async def list_known(wire: Wire, partitions: int) -> None:
+    """Once for a store: see that each contact is in the list of its partition, which earlier versions did not keep.
+
+    All sweeps begin anew with that, as they missed those contacts. Call it before a worker runs. Raises
+    StoreUnavailable.
+    """
+    if await wire.call("HEXISTS", keys.META, "listed"):
+        return
+    await wire.call("DEL", *(keys.sweep(p) for p in range(partitions)))
+    cursor = b"0"
+    while True:
+        cursor, found = await wire.call("SCAN", cursor, "MATCH", "ov:{*}:c:*", "COUNT", _LOOKED_AT)
+        ids: dict[int, list[str]] = {}
+        for key in found:
+            if match := _CONTACT.fullmatch(key.decode()):
+                ids.setdefault(int(match[1]), []).append(match[2])
+        adding = (("ZADD", keys.known(p), *(w for id in some for w in (0, id))) for p, some in ids.items())
+        await asyncio.gather(*(wire.call(*command) for command in adding))
+        if cursor == b"0":
+            break
+    await wire.call("HSET", keys.META, "listed", 1)
 
 
 async def progress(wire: Wire, partitions: int, version: int) -> tuple[int, int, bool]:
