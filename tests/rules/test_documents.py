@@ -24,6 +24,7 @@ from overture.rules.ruleset import (
     SetAction,
     UnsetAction,
 )
+from overture.rules.spelling import spell
 from overture.rules.tree import Field, Items, Literal, Node, Place
 
 ROOT = Path(__file__).parents[2]
@@ -155,13 +156,16 @@ def test_json_is_read_too() -> None:
 
 def test_json_may_escape_a_character_as_two_halves() -> None:
     document = {"apiVersion": "overture/v1", "kind": "Ruleset", "name": "j", "traits": {"t": "string?"}}
-    document |= {"segments": {"x": {"when": 'contact.t == "\U0001f600" or has(contact.u)'}}, "description": "\U0001f600"}
+    document["segments"] = {"x": {"when": 'contact.t == "\U0001f600" or has(contact.u)'}}
     text = json.dumps(document)
     assert "\\ud83d\\ude00" in text
     (finding,) = inspect(text)[1]
     assert (finding.code, finding.column) == ("condition.unknown_field", text.index("contact.u") + 1)
-    assert load(text.replace("contact.u", "contact.t")).description == "\U0001f600"
-    assert load(laid_out(text.replace("contact.u", "contact.t"))).description == "\U0001f600"
+    mended = text.replace("contact.u", "contact.t")
+    for each in (mended, laid_out(mended)):
+        when = load(each).segments["x"].when
+        assert when is not None
+        assert spell(when) == 'contact.t == "\U0001f600" or has(contact.t)'
 
 
 def test_text_of_yaml_1_2_stays_text() -> None:
