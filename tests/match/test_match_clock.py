@@ -1,4 +1,4 @@
-"""`next_change`: up to that instant time alone changes nothing, and where it can be told exactly, there it does."""
+"""`compile_next_change`: up to there time alone changes nothing, and where it can be told exactly, there it does."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from momentkit import DAY, HOUR, ZONES, moments, tree
 
 from overture.match import compile_condition
-from overture.match.clock import TRIES_OF_HISTORY, compile_next_change, next_change
+from overture.match.clock import TRIES_OF_HISTORY, compile_next_change
 from overture.model import Contact, Fact, Refused
 from overture.model.series import Series
 from overture.rules.clocked import Decay
@@ -28,6 +28,10 @@ def condition(source: str) -> Node:
 
 def ada(now: int = NOW, **parts: Any) -> Contact:
     return Contact("ada", clock=now, **parts)
+
+
+def next_change(node: Node, contact: Contact) -> int | None:
+    return compile_next_change(node)(contact)
 
 
 def holds(node: Node, contact: Contact, at: int) -> bool:

@@ -9,10 +9,13 @@ import time
 
 import pytest
 
-from overture.rules.condition import parse_condition
+from overture.model import Diagnostic
+from overture.rules.condition import check_rule
 from overture.rules.reach import fact_types, reads, required_literals
+from overture.rules.report import Report
 from overture.rules.satisfy import satisfiable
 from overture.rules.scope import EITHER, KEYED, PLAIN, Scope
+from overture.rules.syntax import parse_syntax
 from overture.rules.tree import And, Arithmetic, Call, Compare, Field, Items, Literal, Node, Not, Place
 from overture.rules.types import ANY, DATETIME, INT, STRING, Type
 
@@ -28,6 +31,28 @@ def scope() -> Scope:
     scope.segments = {"vip"}
     scope.lists = {"news"}
     return scope
+
+
+def parse_condition(
+    source: str,
+    scope: Scope,
+    place: Place = Place(1, 1),  # noqa: B008
+) -> tuple[Node | None, list[Diagnostic]]:
+    """The checked tree of a rule's condition that begins at ``place``, None after an error; and all findings."""
+
+    def locate(offset: int) -> Place:
+        line = source.count("\n", 0, offset)
+        if not line:
+            return Place(place.line, place.column + offset)
+        return Place(place.line + line, offset - source.rfind("\n", 0, offset))
+
+    report = Report()
+    node: Node | None = None
+    with report.until_full():
+        node = parse_syntax(source, locate, scope.consts, report)
+        if node is not None:
+            check_rule(node, scope, report, "", place)
+    return (None if report.failed else node), report.ordered()
 
 
 def tree(source: str, scope: Scope) -> Node:
@@ -276,9 +301,6 @@ def test_expressions_are_parsed_in_several_threads_at_once() -> None:
 
 def parse(source: str) -> Node:
     """The unchecked tree."""
-    from overture.rules.report import Report
-    from overture.rules.syntax import parse_syntax
-
     report = Report()
     node = parse_syntax(source, lambda i: Place(1, i + 1), {}, report)
     assert node is not None, report.diagnostics

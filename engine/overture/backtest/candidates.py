@@ -7,7 +7,7 @@ import re
 import msgspec
 
 from overture.model import Diagnostic, Refused
-from overture.rules import Ruleset, RulesetInvalid, inspect
+from overture.rules import Ruleset, RulesetInvalid, inspect, require_name
 
 _MARK = re.compile(r"---(?=[ \t\n]|$)")  # at the beginning of a line it ends a document, wherever it stands
 _NOTHING = re.compile(r"\s*([#%].*\s*)?")
@@ -41,10 +41,7 @@ def candidates(name: str, text: str) -> dict[str, tuple[Ruleset, str]]:
             checked.append((ruleset, document))
     if errors:
         raise RulesetInvalid(errors)
-    first = checked[0][0].name
-    if first != name:
-        message = f"The document says name: {first}, the address says {name}."
-        raise Refused("ruleset.name_differs", message, "Make them equal.", "/name", 422)
+    require_name(checked[0][0], name)
     found = {ruleset.name: (ruleset, document) for ruleset, document in checked}
     if len(found) < len(checked):
         raise Refused("backtest.twice", "Two of the documents have the same name.", "Send one of each.", status=422)

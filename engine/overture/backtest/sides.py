@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from overture.decide import Plan
 from overture.decide.history import recorders
 from overture.rules import Program, Ruleset, link, load
-from overture.rules.series import Since, since
+from overture.rules.series import since
 from overture.state.registry import ActiveSet, Registry, SeriesRows
 
 Texts = Mapping[tuple[str, str], str]
@@ -57,9 +58,9 @@ class Sides:
         """The plan of one version of the active set. A plan of its own also where the candidate is the same."""
         plan = self._plans.get(version)
         if plan is None:
-            linked = program(version, self._sets[version], self._texts)
-            begun = {id: Since(*row) for id, row in self._series.get(version, {}).items()}
-            plan = self._plans[version] = Plan(replace(linked, since=begun), "reference")
+            rows = self._series.get(version, {})
+            linked = program(version, self._sets[version], self._texts, rows=rows)
+            plan = self._plans[version] = Plan(linked, "reference")
             while len(self._plans) > KEPT:
                 del self._plans[next(iter(self._plans))]
         return plan
@@ -71,23 +72,20 @@ def program(
     texts: Texts,
     given: Sequence[Ruleset] = (),
     channels: Collection[str] | None = None,
+    rows: SeriesRows = MappingProxyType({}),
 ) -> Program:
     """The active rulesets, those ``given`` in place of their namesakes, linked.
 
-    ``channels``: the installed ones; None leaves them unchecked. Raises RulesetInvalid.
+    ``rows``: since when contacts keep series. ``channels``: the installed ones; None leaves them unchecked.
+    Raises RulesetInvalid.
     """
     replaced = {ruleset.name for ruleset in given}
     others = [load(texts[pair]) for pair in active.items() if pair[0] not in replaced]
-    return link([*given, *others], version, channels)
+    return link([*given, *others], version, channels, rows)
 
 
 async def read_sets(registry: Registry, versions: set[int]) -> tuple[dict[int, ActiveSet], dict[tuple[str, str], str]]:
     """Active sets by version, and the texts of all revisions in them. Raises LookupError where one is gone."""
     sets = {version: await registry.active(version) for version in sorted(versions)}
-    texts: dict[tuple[str, str], str] = {}
-    for name, revision in {pair for active in sets.values() for pair in active.items()}:
-        text = await registry.text(name, revision)
-        if text is None:
-            raise LookupError(f"The store has no text of {name} revision {revision}, though it was active.")
-        texts[name, revision] = text
-    return sets, texts
+    pairs = {pair for active in sets.values() for pair in active.items()}
+    return sets, {pair: await registry.activated(*pair) for pair in pairs}

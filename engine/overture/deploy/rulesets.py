@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from overture.deploy.scratch import Scratch
 from overture.model import Diagnostic, Refused, clock
-from overture.rules import Program, Ruleset, RulesetInvalid, link, load
+from overture.rules import Program, Ruleset, RulesetInvalid, link, load, require_name
 from overture.rules.difference import Change, difference
 from overture.rules.series import since
 from overture.state.registry import ActiveSet, Registry
-from overture.trial.job import Prove, Try, name_differs
+from overture.trial.job import Prove, Try
 from overture.trial.reading import inspect
 from overture.trial.results import Result, TrialsFailed
 
@@ -46,8 +46,7 @@ class Rulesets:
         ruleset, findings = self.check(text)
         if ruleset is None:
             raise RulesetInvalid(findings)
-        if ruleset.name != name:
-            raise name_differs(ruleset.name, name)
+        require_name(ruleset, name)
         new = await self.registry.put(name, ruleset.revision, text, clock.now())
         active = (await self.registry.active(await self.registry.version())).get(name)
         return Revision(name, ruleset.revision, new, active == ruleset.revision, tuple(findings))

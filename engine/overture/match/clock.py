@@ -30,19 +30,13 @@ _NOTHING = Fact("", "", "", 0, 0)  # such conditions read no fact
 _SMALLEST = 4e-7  # a score below it is shown as 0
 
 
-def next_change(node: Node, contact: Contact) -> int | None:
+def compile_next_change(node: Node) -> Callable[[Contact], int | None]:
     """The first instant (ms) after the contact's clock at which the condition may change if no fact comes; None: never.
-
-    Up to that instant it does not change. Compiles the condition each time, so for one-off use.
+    As a function of the contact. Up to that instant it does not change.
 
     Raises:
         Refused: it cannot be told (the checker refuses such a condition where it matters).
     """
-    return compile_next_change(node)(contact)
-
-
-def compile_next_change(node: Node) -> Callable[[Contact], int | None]:
-    """`next_change` of a condition, as a function of the contact."""
     if unsolvable(node) is not None:
         raise Refused("condition.clock", "It cannot be told when this condition changes.")
     following = _next(node)

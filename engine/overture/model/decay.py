@@ -15,9 +15,7 @@ from overture.model.numbers import NUMBER_LIMIT
 _EVEN = 2.0**60  # the place of a score of 0 in a ranking: after all positive ones
 _BELOW = 2.0**70  # the scale of the places of negative ones, after that; a power of two, so nothing is rounded
 _TINY = 2048  # more than the powers of two between 1 and the smallest number there is
-_LARGEST = int(
-    math.log2(NUMBER_LIMIT)
-)  # power of two that no score exceeds; a place written under a shorter half-life may
+_LARGEST = math.log2(NUMBER_LIMIT)  # of a score; a place written under a shorter half-life may be beyond it
 
 
 def remaining(value: float, since: int, at: int, half_life: int) -> float:

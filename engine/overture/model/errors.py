@@ -93,3 +93,12 @@ class Diagnostic(msgspec.Struct, frozen=True, kw_only=True):
     column: int = 0
     hint: str = ""
     severity: str = "error"
+
+
+def describe(error: BaseException) -> str:
+    """Type and text of any exception: one line, bounded, and safe when its ``__str__`` raises."""
+    try:
+        text = str(error)
+    except BaseException:
+        text = "(its text cannot be read)"
+    return " ".join(f"{type(error).__name__}: {text[:300]}".split())

@@ -30,7 +30,7 @@ def explain_join(rule: Rule, join: Join, fact: Fact, contact: Contact) -> Verdic
         if n < len(chosen):
             terms.append(_part(n, part.when, True, chosen[n]))
         elif n == len(chosen) and options:
-            terms.append(_stuck(joining, join, n, chosen, options[0], contact))
+            terms.append(_stuck(join, n, chosen, options[0], contact))
         else:
             terms.append(_part(n, part.when, False, None, decided=n == len(chosen)))
     text = f"{', '.join(ORDINALS[: len(join.parts)])} within {duration_text(join.within_ms)}"
@@ -67,7 +67,7 @@ def _part(n: int, when: Any, holds: bool, chosen: Fact | Candidate | None, *, de
     return Verdict("test", f"{name}: {spell(when)}", when.place, holds, decided, operands)
 
 
-def _stuck(joining: Joining, join: Join, n: int, chosen: Chosen, option: Fact | Candidate, contact: Contact) -> Verdict:
+def _stuck(join: Join, n: int, chosen: Chosen, option: Fact | Candidate, contact: Contact) -> Verdict:
     """The part at which it gets no further, with the fact that comes nearest: the newest of those remembered."""
     part = join.parts[n]
     terms = [_part(n, part.when, True, option, decided=False)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from overture.model.contact import Contact
-from overture.model.errors import PluginFailed
+from overture.model.errors import PluginFailed, describe
 from overture.plugin.breaker import Breaker
 from overture.plugin.descriptors import AmbiguousHandOff, Channel, ChannelPlugin, Outgoing, Rejected, RetryLater, Sent
 
@@ -47,15 +47,6 @@ class Limits:
 
 
 DEFAULT = Limits()
-
-
-def describe(error: BaseException) -> str:
-    """Type and text of an exception from foreign code: one line, bounded, and safe when its ``__str__`` raises."""
-    try:
-        text = str(error)
-    except BaseException:
-        text = "(its text cannot be read)"
-    return " ".join(f"{type(error).__name__}: {text[:300]}".split())
 
 
 class _Raised:

@@ -12,10 +12,10 @@ from typing import Any
 import pluggy
 from pydantic import BaseModel, ValidationError
 
-from overture.model.errors import PluginFailed
+from overture.model.errors import PluginFailed, describe
 from overture.plugin import hookspecs
 from overture.plugin.descriptors import ChannelPlugin
-from overture.plugin.host import DEFAULT, HostedChannel, Limits, describe
+from overture.plugin.host import DEFAULT, HostedChannel, Limits
 
 GROUP = "overture"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")

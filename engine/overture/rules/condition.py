@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from overture.model.errors import Diagnostic
 from overture.rules.clocked import Decay, check_clock
 from overture.rules.infer import Checker, Types
 from overture.rules.presence import Present
@@ -15,25 +14,7 @@ from overture.rules.scope import Scope
 from overture.rules.syntax import ROOTS, parse_syntax
 from overture.rules.tree import Compare, Field, Literal, Node, Place
 from overture.rules.types import Type
-from overture.rules.yamltext import Locate, Scalar
-
-
-def parse_condition(
-    source: str,
-    scope: Scope,
-    place: Place = Place(1, 1),  # noqa: B008
-) -> tuple[Node | None, list[Diagnostic]]:
-    """The checked tree of a rule's condition that begins at ``place``, and what there is to say about it.
-
-    The tree is None where one of the diagnostics is an error. Nothing is raised.
-    """
-    report = Report()
-    node: Node | None = None
-    with report.until_full():
-        node = parse_syntax(source, _from(source, place), scope.consts, report)
-        if node is not None:
-            check_rule(node, scope, report, "", place)
-    return (None if report.failed else node), report.ordered()
+from overture.rules.yamltext import Scalar
 
 
 def check_rule(node: Node, scope: Scope, report: Report, pointer: str, place: Place) -> frozenset[str]:
@@ -110,13 +91,3 @@ def check_value(
 ) -> Type:
     """Check an expression in an action; its type. ``present``: what is certainly there where the action runs."""
     return Checker(scope, report, pointer).value(node, types, present)
-
-
-def _from(source: str, place: Place) -> Locate:
-    def locate(offset: int) -> Place:
-        line = source.count("\n", 0, offset)
-        if not line:
-            return Place(place.line, place.column + offset)
-        return Place(place.line + line, offset - source.rfind("\n", 0, offset))
-
-    return locate

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from hashlib import sha256
 
-from overture.model.errors import Diagnostic
+from overture.model.errors import Diagnostic, Refused
 from overture.rules.actions import Actions, Declared
 from overture.rules.behaviour import Behaviour
 from overture.rules.conflicts import check_derived, check_traits, segment_order
@@ -30,6 +30,18 @@ def load(text: str) -> Ruleset:
     if ruleset is None:
         raise RulesetInvalid(diagnostics)
     return ruleset
+
+
+def require_name(ruleset: Ruleset, name: str) -> None:
+    """Raises Refused ``ruleset.name_differs`` where the ruleset is not called what it was asked for by."""
+    if ruleset.name != name:
+        raise Refused(
+            "ruleset.name_differs",
+            f"The document says name: {ruleset.name}, the address says {name}.",
+            "Make them equal.",
+            "/name",
+            422,
+        )
 
 
 def inspect(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
@@ -59,7 +59,7 @@ class Program:
     while_reads: Mapping[str, frozenset[str]]
     series: Mapping[str, SeriesDecl]
     sessions: Sessions | None
-    since: Mapping[str, Since] = field(default_factory=dict[str, Since])
+    since: Mapping[str, Since]
 
     def template(self, ruleset: str, revision: str, name: str) -> TemplateDecl | None:
         """A template of an active revision; None where that revision is no longer active or has no such template."""
@@ -67,8 +67,14 @@ class Program:
         return found.templates.get(name) if found is not None and found.revision == revision else None
 
 
-def link(rulesets: Sequence[Ruleset], version: int, channels: Collection[str] | None = None) -> Program:
-    """Link checked rulesets. ``channels``: the installed ones; None leaves required channels unchecked.
+def link(
+    rulesets: Sequence[Ruleset],
+    version: int,
+    channels: Collection[str] | None = None,
+    since: Mapping[str, Sequence[int]] = MappingProxyType({}),
+) -> Program:
+    """Link checked rulesets. ``channels``: the installed ones; None leaves required channels unchecked. ``since``: the
+    rows of `Since` of this version, as they are stored.
 
     Raises `RulesetInvalid` for what is wrong between them; each pointer begins with the ruleset's name.
     """
@@ -128,6 +134,7 @@ def link(rulesets: Sequence[Ruleset], version: int, channels: Collection[str] | 
         MappingProxyType({w.id: reads(w.when) for w in whiles}),
         MappingProxyType(series),
         sessions.get("sessions"),
+        {id: Since(*row) for id, row in since.items()},
     )
 
 

@@ -46,6 +46,13 @@ class Registry:
         blob = await self._wire.call("GET", keys.revision(name, revision))
         return blob.decode() if blob else None
 
+    async def activated(self, name: str, revision: str) -> str:
+        """The text of a revision that is or was active. Raises LookupError where it is gone all the same."""
+        text = await self.text(name, revision)
+        if text is None:
+            raise LookupError(f"The store has no text of {name} revision {revision}, though it was active.")
+        return text
+
     async def revisions(self, name: str) -> list[tuple[str, int]]:
         """(revision, when put), oldest first."""
         flat = await self._wire.call("ZRANGE", keys.revisions(name), 0, -1, "WITHSCORES")

@@ -10,7 +10,7 @@ import msgspec
 from overture.decide import Plan
 from overture.model import Diagnostic, Refused
 from overture.plugin.manager import PluginManager
-from overture.rules import Ruleset, RulesetInvalid, link, load
+from overture.rules import Ruleset, RulesetInvalid, link, load, require_name
 from overture.rules.report import Report
 from overture.rules.yamltext import Mapping, read
 from overture.trial.document import Trial
@@ -92,8 +92,7 @@ def _prove(job: Prove) -> list[Result]:
 def _try(job: Try) -> Result:
     if _is_ruleset(job.document):
         ruleset, trials = _with_tests(job.document)
-        if ruleset.name != job.name:
-            raise name_differs(ruleset.name, job.name)
+        require_name(ruleset, job.name)
     else:
         trials, findings = inspect_tests(job.document)
         if any(finding.severity == "error" for finding in findings):
@@ -128,13 +127,3 @@ def _is_ruleset(text: str) -> bool:
     """Whether the document says what it is; tests alone do not."""
     root = read(text, Report())
     return isinstance(root, Mapping) and not root.items.keys() <= {"tests"}
-
-
-def name_differs(said: str, asked: str) -> Refused:
-    return Refused(
-        "ruleset.name_differs",
-        f"The document says name: {said}, the address says {asked}.",
-        "Make them equal.",
-        "/name",
-        422,
-    )

@@ -11,6 +11,7 @@ from typing import Any
 
 from overture.decide import Plan, step
 from overture.model import Contact, Fact, Step, clock
+from overture.model.errors import describe
 from overture.state.checkpoint import Checkpoint
 from overture.state.contacts import TIMELINE, encode
 from overture.state.samples import Near, Sample
@@ -117,7 +118,3 @@ def _bytes(step: Step) -> int:
     if step.messages or step.forwards:
         size += len(encode(step.messages)) + len(encode(step.forwards))
     return size
-
-
-def describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Literal
 
 from overture.decide import Plan
 from overture.rules import Program, Ruleset, link, load
-from overture.rules.series import Since
 from overture.state.registry import Registry
 
 KEPT = 4
@@ -29,9 +27,8 @@ class Plans:
         if program is None:
             active = await self._registry.active(version)
             rulesets = [await self._ruleset(name, revision) for name, revision in sorted(active.items())]
-            rows = await self._registry.series(version)
-            since = {id: Since(*row) for id, row in rows.items()}
-            program = self._programs[version] = replace(link(rulesets, version), since=since)
+            since = await self._registry.series(version)
+            program = self._programs[version] = link(rulesets, version, since=since)
             _forget(self._programs)
         return program
 
@@ -47,10 +44,7 @@ class Plans:
     async def _ruleset(self, name: str, revision: str) -> Ruleset:
         ruleset = self._rulesets.get((name, revision))
         if ruleset is None:
-            text = await self._registry.text(name, revision)
-            if text is None:
-                raise LookupError(f"The store has no text of {name} revision {revision}, though it is active.")
-            ruleset = self._rulesets[name, revision] = load(text)
+            ruleset = self._rulesets[name, revision] = load(await self._registry.activated(name, revision))
         return ruleset
 
 

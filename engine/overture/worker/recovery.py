@@ -10,9 +10,10 @@ import asyncio
 import logging
 
 from overture.model import Fact, OvertureError
+from overture.model.errors import describe
 from overture.state import contacts, keys
 from overture.state.wire import Wire
-from overture.worker.batch import SLICE, Batch, decide, describe
+from overture.worker.batch import SLICE, Batch, decide
 from overture.worker.commit import Committer
 from overture.worker.partition import Partition
 from overture.worker.plans import Plans

@@ -62,9 +62,3 @@ def facts(limit: int | None = None) -> Iterator[dict[str, Any]]:
             "occurred_at": at,
             "properties": {"order_id": str(basket), "total": cents / 100, "items": items, "store": str(store)},
         }
-
-
-def households(limit: int | None = None) -> list[str]:
-    """The contact ids behind `facts` with the same ``limit``, each once, in the order of their first basket."""
-    rows = baskets().head(limit) if limit is not None else baskets()
-    return [contact_of(household) for household in rows["household_id"].unique().tolist()]
