@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from serverkit import Server, effects, eventually, fact, fresh
 
 HALF_LIFE = 4.0  # seconds
@@ -20,6 +22,7 @@ scores:
   {name}_heat: {{decay: {{half_life: 4s}}}}
   {name}_held: {{}}
   {name}_visits: {{}}
+  {name}_regular: {{}}
 rules:
   won:
     when: fact.type == "{name}.won"
@@ -33,6 +36,10 @@ rules:
     when: fact.type == "session.ended"
     then:
       - score: {{name: {name}_visits, add: 1}}
+  regular:
+    when: fact.type == "{name}.seen" and count("{name}.seen", within="7d") >= 2
+    then:
+      - score: {{name: {name}_regular, add: 100}}
 segments:
   {name}_hot:
     when: contact.scores.{name}_heat >= 8
@@ -104,3 +111,26 @@ def test_a_visit_of_a_visitor_goes_on_when_it_becomes_known(server: Server) -> N
     server.facts(fact("identify", {"user_id": ada, **visitor}, plan="x"))
     server.facts(page(ada))
     assert server.contact(ada)["scores"].get(f"{name}_visits", 0) == 0  # one visit, and it is not over
+
+
+DAY = 86_400.0
+
+
+def iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+@pytest.mark.parametrize("batches", [1, 4])
+def test_who_becomes_known_in_recorded_history_stays_there(server: Server, batches: int) -> None:
+    """The windows of what is imported after the link end where that happened, not at the moment of the import."""
+    name, ada, cookie = deployed(server), fresh("ada"), {"anonymous_id": fresh("cookie")}
+    both, year_ago = {"user_id": ada, **cookie}, time.time() - 365 * DAY
+    history = [
+        fact(f"{name}.seen", cookie, at=iso(year_ago)),
+        fact(f"{name}.seen", both, at=iso(year_ago + DAY)),  # the second within a week: 100 points
+        fact(f"{name}.seen", ada, at=iso(year_ago + 60 * DAY)),
+        fact(f"{name}.seen", cookie, at=iso(year_ago + 61 * DAY)),  # and again
+    ]
+    for part in range(0, 4, 4 // batches):
+        server.facts(*history[part : part + 4 // batches], backfill=True)
+    assert server.contact(ada)["scores"].get(f"{name}_regular") == 200

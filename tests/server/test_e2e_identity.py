@@ -283,3 +283,18 @@ def test_namesakes_on_both_sides_of_a_link_both_count(server: Server) -> None:
         server.facts(page({"anonymous_id": cookie}, id="3"), wait=False)
     server.settled()
     assert [server.contact(user)["scores"]["lead"] for user in users.values()] == [40] * len(users)
+
+
+def test_a_batch_that_links_keeps_its_order(server: Server) -> None:
+    for _ in range(8):  # different partitions, and sometimes the same one
+        cookie, mail, ada = fresh("cookie"), fresh("mail") + "@example.com", fresh("ada")
+        visitor = {"anonymous_id": cookie}
+        server.facts(
+            page(visitor, n=1),
+            fact("identify", {**visitor, "email": mail}, n=2),
+            page(visitor, n=3),
+            fact("identify", {"email": mail, "user_id": ada}, n=4),
+            page(ada, n=5),
+        )
+        moments = [m["fact"] for m in server.timeline(ada) if not m["fact"]["type"].startswith("$")]
+        assert [moment["properties"].get("n") for moment in moments] == [1, 2, 3, 4, 5]

@@ -23,8 +23,11 @@ PROGRAM = "$program"
 
 
 def arriving(contact: Contact, fact: Fact) -> Fact:
-    """The fact as the contact takes it. Where recorded history is still coming in, its clock is left there."""
-    if 0 < contact.clock <= contact.backfilled and fact.accepted_at < contact.backfilled + SETTLE:
+    """The fact as the contact takes it. Where recorded history is still coming in, its clock is left there: what the
+    server itself puts between the recorded facts is nothing that happened at some time.
+    """
+    coming_in = 0 < contact.clock <= contact.backfilled and fact.accepted_at < contact.backfilled + SETTLE
+    if fact.backfill or coming_in:
         return replace(fact, backfill=True, occurred_at=contact.clock)
     return fact
 

@@ -32,10 +32,14 @@ def link(contact: Contact, fact: Fact, now: int) -> Step:
     trace.effects = [Effect("link", into, "", None, into)]
     state: Any = msgspec.to_builtins(contact)
     merge = _forwarded(fact, into, f"$merge:{contact.id}", "$merge", {"from": contact.id, "state": state})
+    # Nobody's state has no instant in recorded history at which it could be taken in.
+    forwards = [merge] if contact.seq or not fact.backfill else []
     emptied = Contact(contact.id, after.seq, after.program, contact.created_at, after.clock, ids=after.ids)
     emptied.merged_into, emptied.clock = into, after.clock
     emptied.weight = room.weigh(emptied)
-    return Step(emptied, trace, forwards=[merge], scores=dict.fromkeys(ranked(contact)), segments=set(contact.segments))
+    return Step(
+        emptied, trace, forwards=forwards, scores=dict.fromkeys(ranked(contact)), segments=set(contact.segments)
+    )
 
 
 def forward(contact: Contact, fact: Fact, now: int) -> Step:

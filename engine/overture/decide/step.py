@@ -40,6 +40,8 @@ def step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
         if not contact.seq:
             return Step(contact, Trace(0, fact, 0, now), kept=False)
         fact = arriving(contact, fact)
+    elif fact.type == "$link" and fact.backfill:
+        fact = arriving(contact, fact)
     if contact.due and contact.due <= (at := max(contact.clock, fact.instant)):
         passed = _ticks(contact, at, fact, plan, now)
         then = _arrive if fact.type == "$tick" else _step

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -49,7 +49,7 @@ class FactService:
         unresolved = [i for i, draft in enumerate(drafts) if len(draft.ids) > 1 or "user_id" not in draft.ids]
         try:
             if unresolved:
-                found = await asyncio.gather(*(self._identity.resolve(drafts[i].ids, now) for i in unresolved))
+                found = await self._resolve([drafts[i] for i in unresolved], backfill, now)
                 for i, (contact, elsewhere) in zip(unresolved, found, strict=True):
                     entries[i] = _addressed(entries[i], contact, elsewhere)
             taken = await self._log.append(entries)
@@ -66,6 +66,18 @@ class FactService:
         finally:
             for reply in waiting:
                 reply.forget()
+
+    async def _resolve(self, drafts: Sequence[Draft], backfill: bool, now: int) -> list[tuple[str, tuple[str, ...]]]:
+        """As `Identity.resolve`. What links goes first: else facts before it in the same batch went to the contact that
+        is taken in, to be handed on, behind those after it.
+        """
+
+        async def resolve(drafts: Iterable[Draft]) -> list[tuple[str, tuple[str, ...]]]:
+            return await asyncio.gather(*(self._identity.resolve(d.ids, now, backfill=backfill) for d in drafts))
+
+        if len(drafts) > 1:
+            await resolve(draft for draft in drafts if len(draft.ids) > 1)
+        return await resolve(drafts)
 
     def _entry(self, draft: Draft, source: str, backfill: bool, reply: str, now: int) -> Entry:
         ids = draft.ids

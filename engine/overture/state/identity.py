@@ -71,8 +71,11 @@ class Identity:
         self._link_once = wire.script(scripts.LINK)
         self._roots: dict[str, str] = {}
 
-    async def resolve(self, ids: dict[str, Any], now: int) -> tuple[str, tuple[str, ...]]:
-        """(contact id, contacts that may have taken this fact before they were linked); links are durable on return."""
+    async def resolve(self, ids: dict[str, Any], now: int, *, backfill: bool = False) -> tuple[str, tuple[str, ...]]:
+        """(contact id, contacts that may have taken this fact before they were linked); links are durable on return.
+
+        ``backfill``: recorded history presents them, so a link moves nobody's clock.
+        """
         if len(ids) == 1 and (user := ids.get("user_id")):
             return user, ()
         names = derived_ids(ids)
@@ -81,9 +84,11 @@ class Identity:
         known = [root for root in roots if is_known(root)]
         contact = known[0] if known else min(roots, key=_order)
         weaker = [root for root in dict.fromkeys(roots) if root != contact and not is_known(root)]
-        there = await asyncio.gather(*(self._link(root, contact, now) for root in weaker))
+        there = await asyncio.gather(*(self._link(root, contact, now, backfill) for root in weaker))
         if not is_known(contact) and any(root != contact for root in there):
-            return await self.resolve(ids, now)  # another request linked one of them elsewhere, to a stronger contact
+            return await self.resolve(
+                ids, now, backfill=backfill
+            )  # another request linked one of them elsewhere, to a stronger contact
         return contact, tuple(name for name in paths[0] if name != contact)
 
     async def find(self, name: str) -> str:
@@ -105,7 +110,7 @@ class Identity:
             path.append(root)
         return path
 
-    async def _link(self, weaker: str, contact: str, now: int) -> str:
+    async def _link(self, weaker: str, contact: str, now: int, backfill: bool) -> str:
         """Pointer and the order to merge, in one move; answers where the weaker contact leads: the first link stays.
 
         Returns when the merge has been decided, so that whatever is accepted from now on comes after it in the log; or
@@ -113,7 +118,9 @@ class Identity:
         """
         merged = self._expect()
         try:
-            order = Fact(f"$link:{weaker}:{contact}", "$link", weaker, now, now, {"into": contact}, reply=merged.token)
+            into = {"into": contact}
+            id, reply = f"$link:{weaker}:{contact}", merged.token
+            order = Fact(id, "$link", weaker, now, now, into, backfill=backfill, reply=reply)
             p = partition_of(weaker, self._partitions)
             where = [keys.identity(p, weaker), keys.log(p), keys.counters(p)]
             leads_to, new = await self._link_once.call(where, [contact, pack_entry([order])])
