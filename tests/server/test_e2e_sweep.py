@@ -13,6 +13,7 @@ import pytest
 import redis
 from serverkit import Mailbox, Server, eventually, fact, fresh, overture
 
+from overture.model.ids import partition_of
 from overture.state import keys
 
 HEAD = "apiVersion: overture/v1\nkind: Ruleset\nname: {name}\n"
@@ -191,3 +192,24 @@ def test_contacts_of_a_store_that_is_older_than_the_list_of_them_are_reached(tmp
         base(server, name, spent + rule + "segments: {rich: {when: contact.scores.spent >= 20}}\n")
         assert swept(server, 2)["done"] == len(people)
         assert members(server, "rich") == set(people)
+
+
+def test_a_partition_that_cannot_be_swept_holds_up_no_other_and_is_tried_again(tmp_path: Path) -> None:
+    name, people = "late", [f"c{n}" for n in range(24)]
+    with Server(tmp_path, RULESETS="", PARTITIONS="4") as server:
+        base(server, name)
+        server.facts(*(fact("bought", id, total=20) for id in people))
+        swept(server)
+        for p in range(4):  # what somebody left in the archive is none of its files
+            (server.data / "archive" / f"p{p:03d}").mkdir(parents=True, exist_ok=True)
+            (server.data / "archive" / f"p{p:03d}" / "copy of it.ovz").write_bytes(b"?")
+        with redis.Redis.from_url(json.loads((server.data / "store.json").read_text())["url"]) as client:
+            client.set(keys.sweep(2), "nonsense")
+            base(server, name, 'segments: {came: {when: count("bought") >= 1}}\n')
+            reached = {id for id in people if partition_of(id, 4) != 2}
+            assert 0 < len(reached) < len(people)
+            eventually(lambda: members(server, "came") == reached, "the other partitions are swept")
+            eventually(lambda: "Partition 2 cannot be swept" in server.said(), "the log tells")
+            client.delete(keys.sweep(2))
+        assert swept(server)["done"] == len(people)
+        assert members(server, "came") == set(people)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ import msgspec
 import zstandard
 
 FILE_BYTES = 64 << 20
+_NAME = re.compile(r"\d+-\d+-\d+-\d+\.ovz")
 _frames = msgspec.msgpack.Decoder(list[tuple[str, bytes]])
 
 
@@ -73,7 +75,8 @@ class ArchiveWriter:
 def entries(directory: Path, partition: int) -> Iterator[tuple[str, bytes]]:
     """(entry id, value) of one partition in log order, each once. A torn last frame is left out: the log has it."""
     last = (0, 0)
-    for path in sorted((directory / f"p{partition:03d}").glob("*.ovz"), key=_place):
+    files = (path for path in (directory / f"p{partition:03d}").glob("*.ovz") if _NAME.fullmatch(path.name))
+    for path in sorted(files, key=_place):
         for id, blob in _entries(path):
             place = entry_order(id)
             if place > last:

@@ -34,6 +34,7 @@ PAUSE = 0.25  # seconds between looks where nothing is to be done
 LOOK = 0.005  # seconds between looks whether a page has been decided
 PAGE = 256  # contacts at once
 SLICE = 4_096  # contacts whose series are made in one reading of the record
+AGAIN = 5.0  # seconds until a partition that could not be swept is tried again
 SHARE = 0.2  # of the time that a sweep takes, at most
 LAG = 1_000  # undecided facts of a partition above which its sweep waits
 
@@ -51,23 +52,27 @@ class Sweeper:
         self._archive = archive
         self._partitions = partitions
         self._over: dict[int, tuple[int, int]] = {}  # partition → (epoch, version) with nothing left to do
+        self._later: dict[int, float] = {}  # partition → when to try again, in the loop's time
         self._slices: dict[int, tuple[int, int, str, Made]] = {}  # partition → epoch, version, last contact, its series
 
     async def run(self, parts: dict[int, Partition]) -> None:
         """Sweep whatever is to be swept, for ever; ``parts``: those held."""
+        loop = asyncio.get_running_loop()
         while True:
             worked = False
             for part in list(parts.values()):
-                if not self._wanted(part):
+                p, began = part.lease.partition, loop.time()
+                if not self._wanted(part) or began < self._later.get(p, 0.0):
                     continue
-                began = asyncio.get_running_loop().time()
                 try:
                     worked |= await self._go_on(part, parts)
-                except (OvertureError, LookupError, OSError) as error:
-                    log.warning("Partition %d cannot be swept now: %s", part.lease.partition, error)
-                    self._slices.pop(part.lease.partition, None)
+                except Exception as error:  # what it is about is one partition's; the others' deploys must arrive
+                    known = isinstance(error, OvertureError | LookupError | OSError)
+                    log.warning("Partition %d cannot be swept now: %s", p, error, exc_info=not known)
+                    self._slices.pop(p, None)
+                    self._later[p] = loop.time() + AGAIN
                     continue
-                took = asyncio.get_running_loop().time() - began
+                took = loop.time() - began
                 await asyncio.sleep(took * (1 / SHARE - 1))
             if not worked:
                 await asyncio.sleep(PAUSE)
