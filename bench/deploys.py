@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,8 @@ from bench.chaos.server import Server
 from bench.chaos.store import Store
 
 NAME = "marked"
-CONTACTS = 400
-FACTS = 150  # of one contact at most: its timeline keeps 200
+CONTACTS = 400  # at a time
+FACTS = 150  # of one contact: its timeline keeps 200, so others come after it
 LATER = (429, 500, 502, 503, 504)
 DOCUMENT = """\
 apiVersion: overture/v1
@@ -86,14 +87,17 @@ class Client:
         await self.ask("POST", "/v1/facts", self._bed.write_key, "application/x-ndjson", body)
 
 
+def contact_of(n: int) -> int:
+    """Whom the n-th fact is about."""
+    return n // (CONTACTS * FACTS) * CONTACTS + n % CONTACTS
+
+
 async def load(client: Client, numbers: itertools.count[int], stop: asyncio.Event) -> None:
-    """Small batches over all contacts, until ``stop`` or until the timelines are full."""
+    """Small batches over all contacts, until ``stop``."""
     while not stop.is_set():
-        batch = [n for n in itertools.islice(numbers, 20) if n < CONTACTS * FACTS]
-        if not batch:
-            return
+        batch = list(itertools.islice(numbers, 20))
         await client.post(
-            [{"id": f"p{n}", "type": "probe", "contact": f"c{n % CONTACTS}", "properties": {"n": n}} for n in batch]
+            [{"id": f"p{n}", "type": "probe", "contact": f"c{contact_of(n)}", "properties": {"n": n}} for n in batch]
         )
         await asyncio.sleep(0.02)
 
@@ -105,12 +109,12 @@ async def torment(bed: Bed, stop: asyncio.Event) -> None:
         await bed.torment(3, seed)
 
 
-async def verdict(http: aiohttp.ClientSession, bed: Bed) -> tuple[Counter[str], set[int]]:
+async def verdict(http: aiohttp.ClientSession, bed: Bed, contacts: Iterable[int]) -> tuple[Counter[str], set[int]]:
     """What the timelines show, and the marks that were seen at all."""
     found: Counter[str] = Counter()
     marks: set[int] = set()
     headers = {"Authorization": f"Bearer {bed.admin_key}"}
-    for n in range(CONTACTS):
+    for n in contacts:
         last, cursor, entries = 0, "", list[dict[str, Any]]()
         while True:
             url = f"{bed.url}/v1/contacts/c{n}/timeline?limit=200{cursor}"
@@ -169,11 +173,11 @@ async def main() -> int:
             tending = asyncio.create_task(bed.tend())
             await server.until_ready(30)
             drained = await server.drained(120)
-            found, marks = await verdict(http, bed)
+            posted = next(numbers)
+            found, marks = await verdict(http, bed, sorted({contact_of(n) for n in range(posted)}))
             tending.cancel()
     finally:
         bed.stop()
-    posted = min(next(numbers), CONTACTS * FACTS)
     found["facts without a decision"] = max(0, posted - found["decisions"])
     told = Counter({"decisions": found.pop("decisions")})
     table = Table("what", "found", "allowed")
