@@ -123,6 +123,51 @@ def test_it_ends_with_the_clock_and_two_rules_over_one_trait_do_not_confuse_it()
     assert moment.fact.occurred_at == T + 2 * DAY
 
 
+SHARED = """\
+traits: {x: "bool?", y: "bool?", plan: "string?"}
+lists: {vip: {}}
+rules:
+  a:
+    while: contact.x
+    then: [{list: {add: vip}}, {set: {plan: pro}}]
+  b:
+    while: contact.y
+    then: [{set: {plan: pro}}, {list: {add: vip}}]
+"""
+ROLES = st.lists(st.fixed_dictionaries({}, optional={"x": st.booleans(), "y": st.booleans()}), max_size=6)
+
+
+@given(ROLES)
+def test_what_two_rules_hold_is_there_until_both_have_stopped(changes: list[dict[str, bool]]) -> None:
+    show = Show(plan(SHARED))
+    for change in [{"plan": "free"}, *changes]:
+        contact = show.fact("identify", **change).contact
+        held = bool(contact.traits.get("x") or contact.traits.get("y"))
+        assert ("vip" in contact.lists, contact.traits["plan"]) == (held, "pro" if held else "free")
+
+
+def test_moving_from_one_rule_to_another_keeps_what_both_hold() -> None:
+    text = SHARED.replace("contact.x", 'contact.plan == "m"').replace("contact.y", 'contact.plan == "n"')
+    show = Show(plan(text.replace("{set: {plan: pro}}, ", "").replace(", {set: {plan: pro}}", "")))
+    for moved in ("m", "n", "m"):  # whichever rule is followed first
+        assert "vip" in show.fact("identify", plan=moved).contact.lists
+    assert show.fact("identify", plan="o").contact.lists == {}
+
+
+@given(ROLES, ROLES)
+def test_two_contacts_that_become_one_keep_what_either_holds(mine: list[Any], theirs: list[Any]) -> None:
+    known, visitor = Show(plan(SHARED)), Show(plan(SHARED), "anonymous_id:x")
+    for show, changes in ((known, mine), (visitor, theirs)):
+        for n, change in enumerate(changes):
+            show.take(made("identify", n, 0, change, show.contact.id))
+    (merge,) = visitor.take(made("$link", 300, 0, {"into": "ada"}, "anonymous_id:x")).forwards
+    known.take(merge)
+    for change in ({}, {"x": False}, {"y": False}):
+        contact = known.fact("identify", **change).contact
+        held = bool(contact.traits.get("x") or contact.traits.get("y"))
+        assert ("vip" in contact.lists, contact.traits.get("plan")) == (held, "pro" if held else None)
+
+
 def test_a_deploy_takes_back_what_rules_did_that_say_another_thing_now() -> None:
     show = Show(PLAN)
     show.fact("identify", city="New York")

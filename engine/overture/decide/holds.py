@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -10,9 +10,10 @@ import msgspec
 from overture.decide.actions import Act, compile_action
 from overture.decide.work import Work
 from overture.match import compile_condition
+from overture.match.values import same
 from overture.model import Contact, Effect, Fact, Held
 from overture.rules.program import Program
-from overture.rules.ruleset import While
+from overture.rules.ruleset import Action, ListAction, SetAction, While
 
 
 class Holding:
@@ -24,7 +25,7 @@ class Holding:
         self.revision = rule.revision
         self.reads = program.while_reads[rule.id]
         self._holds: Callable[[Fact, Contact], bool] = compile_condition(rule.when)
-        self._acts: tuple[Act, ...] = tuple(compile_action(action, program) for action in rule.then)
+        self._acts: tuple[tuple[Action, Act], ...] = tuple((each, compile_action(each, program)) for each in rule.then)
 
     def follow(self, work: Work, fact: Fact) -> list[Effect]:
         """Do what the condition now asks for; empty where it is as it was."""
@@ -39,12 +40,12 @@ class Holding:
         contact = work.contact
         told: list[Effect] = []
         held: list[Held] = []
-        for act in self._acts:
+        for action, act in self._acts:
             traits = dict(contact.traits)
-            for effect in act(work, fact, self.id, self.revision):
-                told.append(effect)
-                if not effect.reason:
-                    held.append(_taken(effect, traits, contact, self.revision))
+            effects = act(work, fact, self.id, self.revision)
+            told += effects
+            held += (_taken(effect, traits, contact, self.revision) for effect in effects if not effect.reason)
+            held += _shared(action, effects, contact, self.revision)
         contact.held[self.id] = held
         return told
 
@@ -75,7 +76,38 @@ def _taken(effect: Effect, traits: dict[str, Any], contact: Contact, revision: s
     return Held(effect.kind, name, "", None, None, clock, revision)
 
 
+def _shared(action: Action, effects: list[Effect], contact: Contact, revision: str) -> Iterator[Held]:
+    """What the action had not to do because another rule holds it; it stays until both have stopped."""
+    match action:
+        case SetAction(traits):
+            there = [("set", name, contact.traits.get(name)) for name in traits]
+        case ListAction(name):
+            there = [("list", name, None)]
+        case _:
+            there = []
+    done = {effect.name for effect in effects}
+    for kind, name, value in there:
+        other = None if name in done else held_too(contact, kind, name, value)
+        if other is not None:
+            yield msgspec.structs.replace(other, at=contact.clock, revision=revision)
+
+
+def held_too(contact: Contact, kind: str, name: str, value: Any) -> Held | None:
+    """The first that rules hold of the contact and that is the same trait with the same value, or the same list."""
+    return next(
+        (
+            held
+            for each in contact.held.values()
+            for held in each
+            if (held.kind, held.name) == (kind, name) and (held.value is value or same(held.value, value))
+        ),
+        None,
+    )
+
+
 def _take_back(work: Work, held: Held) -> Effect | None:
+    if held.kind != "score" and held_too(work.contact, held.kind, held.name, held.value) is not None:
+        return None
     match held.kind:
         case "score":
             return work.set_score(held.name, held.key, work.score(held.name, held.key) - held.value)

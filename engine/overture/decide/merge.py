@@ -15,6 +15,7 @@ import msgspec
 from overture.decide import joins, room
 from overture.decide.clockwork import begin
 from overture.decide.history import joined
+from overture.decide.holds import held_too
 from overture.decide.visits import absorb
 from overture.decide.work import Work
 from overture.model import Contact, Effect, Fact, Held, Step, Trace
@@ -136,13 +137,23 @@ def ranked(contact: Contact) -> list[str]:
 def _take_over_held(mine: Contact, theirs: Contact) -> list[Held]:
     """What rules with ``while`` hold of the other holds here; answers the points that both have of the same rule."""
     both: list[Held] = []
+    taken: dict[str, list[Held]] = {}
     for id, held in theirs.held.items():
         if id in mine.held:
             both += (h for h in held if h.kind == "score")
-        else:  # a trait or a list that was here before is not theirs to take away
-            own = {("set", name) for name in mine.traits} | {("list", name) for name in mine.lists}
-            mine.held[id] = [h for h in held if (h.kind, h.name) not in own]
+        else:
+            taken[id] = [h for own in held if (h := _taken_over(mine, own)) is not None]
+    mine.held |= taken
     return both
+
+
+def _taken_over(mine: Contact, held: Held) -> Held | None:
+    """A trait or a list that was here before is not theirs to take away, unless rules hold it here too."""
+    there = {"set": mine.traits, "list": mine.lists}.get(held.kind, {})
+    if held.name not in there:
+        return held
+    ours = held_too(mine, held.kind, held.name, held.value)
+    return None if ours is None else msgspec.structs.replace(held, before=ours.before)
 
 
 def _add_score(work: Work, theirs: Contact, name: str, score: Score) -> int:
