@@ -12,7 +12,7 @@ from overture.rules import load
 from overture.state.checkpoint import Checkpoint
 from overture.state.contacts import encode
 from overture.state.lease import Lease
-from overture.worker.batch import COMMIT_BYTES, decide
+from overture.worker.batch import COMMIT_BYTES, decide_batch
 from overture.worker.decisions import KEYS_SHOWN, decision
 from overture.worker.partition import RECOVERED, Partition
 from overture.worker.plans import Plans
@@ -34,7 +34,7 @@ async def through(part: Partition, plans: Plans) -> list[list[Step]]:
     stored: dict[str, Contact] = {}
     while facts := part.ahead(part.limit):
         part.cache.update({f.contact: stored[f.contact] for f in facts if f.contact in stored})
-        batch = await decide(part, facts, plans)
+        batch = await decide_batch(part, facts, plans)
         stored |= {step.contact.id: step.contact for step in batch.steps}
         part.at = batch.after
         part.trim(step.contact for step in batch.steps)
@@ -88,7 +88,7 @@ async def test_batches_of_any_length_leave_no_fact_behind(store_url: str, tmp_pa
         part.limit = read
         decided: list[str] = []
         while facts := part.ahead(read):
-            batch = await decide(part, facts[: 1 + len(decided) % 3], plans)
+            batch = await decide_batch(part, facts[: 1 + len(decided) % 3], plans)
             part.at = batch.after
             decided += [step.trace.fact.id for step in batch.steps]
         assert decided == [fact.id for facts in entries for fact in facts]
@@ -129,6 +129,6 @@ rules:
         part, plans = await partition(bed, facts)
         part.at = Checkpoint("0-0", 0, 2)
         part.plan = await plans.plan(2)
-        batch = await decide(part, part.ahead(part.limit), plans)
+        batch = await decide_batch(part, part.ahead(part.limit), plans)
         assert batch.after == Checkpoint("1-0", 0, 3)
         assert [(token, told["scores"]) for token, told in batch.answers] == [("me/1", {"lead": 4})]

@@ -26,11 +26,11 @@ Scores = Callable[[Contact], Mapping[str, float]]
 key."""
 
 
-class Moved(msgspec.Struct):
-    """Members of a segment or a list at the end, by side; ``joined`` only by the candidate, ``left`` only by the
+class Members(msgspec.Struct):
+    """How many are in a segment or a list at the end, by side; ``joined`` only by the candidate, ``left`` only by the
     baseline."""
 
-    members: list[int]
+    count: list[int]
     joined: int = 0
     left: int = 0
 
@@ -62,8 +62,8 @@ class Report:
         self.contacts = self.changed = 0
         self._scores = (baseline, candidate)
         self._score_sums: dict[str, ScoreSum] = {}
-        self._segments: dict[str, Moved] = {}
-        self._lists: dict[str, Moved] = {}
+        self._segments: dict[str, Members] = {}
+        self._lists: dict[str, Members] = {}
         self._traits: Counts = {}
         self._given: dict[tuple[str, str, str, str], GivenSum] = {}
         self._detail: list[tuple[int, str, bytes]] = []  # minus the number of differences, contact, as JSON
@@ -76,9 +76,10 @@ class Report:
             return
         self.contacts += 1
         self._score_totals(scores, scores)
-        for moved, there in ((self._segments, contact.segments), (self._lists, contact.lists)):
+        for rows, there in ((self._segments, contact.segments), (self._lists, contact.lists)):
             for name in there:
-                _members(moved, name).members = [n + 1 for n in _members(moved, name).members]
+                row = _row_of(rows, name)
+                row.count = [n + 1 for n in row.count]
 
     def add(self, baseline: Contact, candidate: Contact, tally: Tally) -> None:
         """A contact as the two sides leave it, and what they gave to it."""
@@ -121,8 +122,8 @@ class Report:
             "messages": [*self._given_rows("message")],
             "codes": [*self._given_rows("code")],
             "scores": {name: _score_row(row) for name, row in sorted(self._score_sums.items())},
-            "segments": {name: _moved_row(row) for name, row in sorted(self._segments.items())},
-            "lists": {name: _moved_row(row) for name, row in sorted(self._lists.items())},
+            "segments": {name: _members_row(row) for name, row in sorted(self._segments.items())},
+            "lists": {name: _members_row(row) for name, row in sorted(self._lists.items())},
             "traits": {name: {"changed": changed} for name, (changed,) in sorted(self._traits.items())},
             "rules": {rule: _by_side(counts) for rule, counts in sorted(self.firings.items())},
         }
@@ -199,19 +200,19 @@ def _by_side(counts: list[Any]) -> dict[str, Any]:
     return dict(zip(SIDES, counts, strict=True))
 
 
-def _members(moved: dict[str, Moved], name: str) -> Moved:
-    found = moved.get(name)
+def _row_of(rows: dict[str, Members], name: str) -> Members:
+    found = rows.get(name)
     if found is None:
-        found = moved[name] = Moved([0, 0])
+        found = rows[name] = Members([0, 0])
     return found
 
 
-def _moves(moved: dict[str, Moved], baseline: dict[str, int], candidate: dict[str, int]) -> dict[str, list[bool]]:
+def _moves(rows: dict[str, Members], baseline: dict[str, int], candidate: dict[str, int]) -> dict[str, list[bool]]:
     found: dict[str, list[bool]] = {}
     for name in {**baseline, **candidate}:
-        row, pair = _members(moved, name), [name in baseline, name in candidate]
+        row, pair = _row_of(rows, name), [name in baseline, name in candidate]
         for side in (BASELINE, CANDIDATE):
-            row.members[side] += pair[side]
+            row.count[side] += pair[side]
         if pair[0] != pair[1]:
             found[name] = pair
             row.joined += pair[CANDIDATE]
@@ -236,8 +237,8 @@ def _score_row(row: ScoreSum) -> dict[str, Any]:
     return {**_by_side(sums), "contacts": contacts, "higher": row.higher, "lower": row.lower}
 
 
-def _moved_row(row: Moved) -> dict[str, Any]:
-    return {**_by_side(row.members), "joined": row.joined, "left": row.left}
+def _members_row(row: Members) -> dict[str, Any]:
+    return {**_by_side(row.count), "joined": row.joined, "left": row.left}
 
 
 def _millionths(value: float) -> int:

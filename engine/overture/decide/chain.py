@@ -60,7 +60,7 @@ def _fire(work: Work, plan: Plan, fact: Fact, firings: list[Firing], fired: set[
                 continue
             fired.add(mark)
         again = visit is not None and id in visit.fired
-        refused = "" if again else plan.held_back_by(rule, fact, work)
+        refused = "" if again else plan.remember_firing(rule, fact, work)
         if refused:
             firings.append(Firing(id, rule.revision, fact.id, [Effect("once_per", rule.name, reason=refused)]))
             continue

@@ -74,8 +74,8 @@ class Plan:
             self.changes.append((reads, lambda contact: next_end(contact, sessions)))
             self.timed |= reads
 
-    def held_back_by(self, rule: Rule, fact: Fact, work: Work) -> str:
-        """Empty if ``once_per`` lets the rule fire (and then remembers it), else the reason why not."""
+    def remember_firing(self, rule: Rule, fact: Fact, work: Work) -> str:
+        """Remember that the rule fires, where ``once_per`` asks for it; empty, else the reason why it must not fire."""
         once = rule.once
         if once is None:
             return ""

@@ -60,7 +60,7 @@ class Batch:
         yield from (fact for fact, _ in self.dead)
 
 
-async def decide(part: Partition, facts: list[Fact], plans: Plans) -> Batch:
+async def decide_batch(part: Partition, facts: list[Fact], plans: Plans) -> Batch:
     """Decide facts in their order, with the states that the partition has at hand; not all, if a lot follows."""
     batch = Batch(part, part.at)
     version = part.at.version

@@ -18,7 +18,7 @@ from overture.state.lease import Lease, Leases
 from overture.state.log import Log, unpack
 from overture.state.wire import Wire
 from overture.worker.archivist import Archivist
-from overture.worker.batch import Batch, decide
+from overture.worker.batch import Batch, decide_batch
 from overture.worker.commit import Committer
 from overture.worker.partition import RECOVERED, Partition
 from overture.worker.plans import Plans
@@ -173,7 +173,7 @@ class Worker:
         for part, facts, missing, load in loads:
             if load is not None:
                 part.cache.update(contacts.unpack_states(missing, await load))
-            batch = await decide(part, facts, self._plans)
+            batch = await decide_batch(part, facts, self._plans)
             commits.append((batch, self._committer.send(batch)))
         answers = await asyncio.gather(*(reply for _, reply in commits), return_exceptions=True)
         for (batch, _), answer in zip(commits, answers, strict=True):

@@ -13,7 +13,7 @@ from overture.model import Fact, OvertureError
 from overture.model.errors import describe
 from overture.state import contacts, keys
 from overture.state.wire import Wire
-from overture.worker.batch import SLICE, Batch, decide
+from overture.worker.batch import SLICE, Batch, decide_batch
 from overture.worker.commit import Committer
 from overture.worker.partition import Partition
 from overture.worker.plans import Plans
@@ -59,7 +59,7 @@ class Recovery:
             batch = Batch(part, after)
             batch.set_aside(fact, f"{KILLS} workers vanished while deciding it")
         else:
-            batch = await decide(part, [fact], self._plans)
+            batch = await decide_batch(part, [fact], self._plans)
         try:
             answer = await self._send(batch, fact)
             await self._committer.settle(batch, answer)
