@@ -33,23 +33,7 @@ from overture.rules import load
 PARTITIONS = 16
 TARGET = 20_000  # facts per second of one core
 
-SCORING = """\
-apiVersion: overture/v1
-kind: Ruleset
-name: regulars
-facts: {order_completed: {order_id: string, total: number}}
-scores: {points: {max: 400}}
-rules:
-  basket:
-    when: fact.type == "order_completed"
-    then: [{score: {name: points, add: 1}}]
-  large:
-    when: fact.type == "order_completed" and fact.total >= 60
-    then: [{score: {name: points, add: 5}}]
-segments:
-  regular:
-    when: contact.scores.points >= 150
-"""
+SCORING = Path(__file__).with_name("regulars.yaml").read_text()  # the tests have the same
 CANDIDATE = SCORING.replace("fact.total >= 60", "fact.total >= 40").replace("points >= 150", "points >= 120")
 
 

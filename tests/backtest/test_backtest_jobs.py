@@ -17,7 +17,7 @@ import pytest
 from backtestkit import PARTITIONS, SCORING, START, Answer, Live, Past, bought, plan_of, replaced
 
 from overture.backtest import Job, Jobs
-from overture.backtest.job import KEPT, KEPT_MS, Request, hold, sweep
+from overture.backtest.job import KEPT, KEPT_MS, Request, hold, prune
 from overture.backtest.jobs import AT_ONCE
 from overture.model import Overloaded, Refused
 from overture.model.ids import partition_of
@@ -102,7 +102,7 @@ def test_a_job_answers_what_the_backtest_answers(past: Past):
         assert {n: answer.files[n] for n in ("summary.json", "contacts.ndjson")} == {
             n: here.files[n] for n in ("summary.json", "contacts.ndjson")
         }
-        assert not job.scratch.exists()
+        assert not job.spill.exists()
 
     here = past.backtest(DOUBLE, since="1d")
     with_jobs(past, work)
@@ -346,10 +346,10 @@ def test_old_jobs_are_removed(tmp_path: Path):
     jobs = [ended(n, now - n) for n in range(KEPT + 3)] + [ended(99, 5)]
     with hold(jobs[-2].directory / "lock"):
         (jobs[-2].directory / "failure.json").unlink()
-        sweep(tmp_path, now)
+        prune(tmp_path, now)
     there = [job.directory.exists() for job in jobs]
     assert there == [True] * KEPT + [False] * 2 + [True, False]
-    sweep(tmp_path, now + 2 * KEPT_MS)
+    prune(tmp_path, now + 2 * KEPT_MS)
     assert list(tmp_path.iterdir()) == []
 
 

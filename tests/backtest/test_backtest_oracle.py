@@ -15,12 +15,12 @@ from backtestkit import DAY, PARTITIONS, START, TIMED, Live, bought, by_side, pl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from overture.backtest.comparison import Comparison
 from overture.backtest.period import Period
-from overture.backtest.replay import Replay
 from overture.backtest.report import Report
 from overture.backtest.run import scores_at
-from overture.backtest.scratch import Scratch
 from overture.backtest.sides import Sides
+from overture.backtest.spill import Spill
 from overture.decide import Plan
 from overture.model import Fact
 from overture.rules import load
@@ -110,19 +110,19 @@ def sides_of(active: Plan, candidate: str) -> Sides:
 def compared(made: Live, sides: Sides, period: Period, directory: Path, room: int) -> Report:
     programs = (sides.baseline(1).program, sides.candidate.program)
     report = Report(*(scores_at(program, period.until - 1) for program in programs))
-    scratch = Scratch(directory, room)
+    spill = Spill(directory, room)
     try:
-        replay = Replay(sides, period, scratch, report, recorded=False)
+        comparison = Comparison(sides, period, spill, report, recorded=False)
         for p in range(PARTITIONS):
             for fact in (fact for q, facts in made.order if q == p for fact in facts):
-                replay.feed(fact, 1)
-            replay.end_partition()
-        replay.finish()
+                comparison.feed(fact, 1)
+            comparison.end_partition()
+        comparison.finish()
     finally:
-        scratch.close()
+        spill.close()
         directory.unlink()
-    assert replay.failed == [0, 0]
-    assert replay.before + replay.compared + replay.after == sum(len(facts) for _, facts in made.order)
+    assert comparison.failed == [0, 0]
+    assert comparison.before + comparison.compared + comparison.after == sum(len(facts) for _, facts in made.order)
     return report
 
 
@@ -170,7 +170,7 @@ def test_as_two_live_systems(tmp_path: Path, past: list[Any], first: int, last: 
     whole = System(before)  # the record goes on after the period
     play(whole, past)
     sides = sides_of(before, candidate)
-    report = compared(whole, sides, Period(since, until), tmp_path / "scratch", room)
+    report = compared(whole, sides, Period(since, until), tmp_path / "spill", room)
     summary = report.summary()
     details = {shown["contact"]: shown for shown in map(json.loads, report.details())}
 
@@ -215,7 +215,7 @@ def test_without_the_link_in_the_record_both_sides_take_what_was_recorded(tmp_pa
     made.link(WEAK[0], "user-0", START + 1)
     made.order = [(p, facts) for p, facts in made.order if facts[0].contact == "user-0"]
     sides = sides_of(plan, CANDIDATE)
-    summary = compared(made, sides, Period(0, START + DAY), tmp_path / "scratch", 1 << 20).summary()
+    summary = compared(made, sides, Period(0, START + DAY), tmp_path / "spill", 1 << 20).summary()
     assert summary["scores"]["spend"]["baseline"] == summary["scores"]["spend"]["candidate"] == 70
     assert summary["segments"]["big"]["joined"] == 1
 
@@ -227,7 +227,7 @@ def test_room_changes_nothing(tmp_path: Path):
         made.post(bought(f"f{n}", f"user-{n * 7 % 90}", n % 80, START + n))
     sides = sides_of(plan, CANDIDATE)
     period = Period(START + 100, START + 350)
-    little, much = (compared(made, sides, period, tmp_path / "scratch", room) for room in (600, 1 << 20))
+    little, much = (compared(made, sides, period, tmp_path / "spill", room) for room in (600, 1 << 20))
     assert little.summary() == much.summary()
     assert [*little.details()] == [*much.details()]
     assert much.summary()["scores"]["spend"]["baseline"] == sum(n % 80 for n in range(350))
@@ -242,7 +242,7 @@ def test_a_contact_whose_period_began_brings_it_along(tmp_path: Path):
     made.post(Fact("f1", "bought", WEAK[0], START + 5, START, ahead, backfill=True))
     made.link(WEAK[0], "user-0", START + 1)
     sides = sides_of(plan, CANDIDATE)
-    report = compared(made, sides, Period(START + 3, START + DAY), tmp_path / "scratch", 1 << 20)
+    report = compared(made, sides, Period(START + 3, START + DAY), tmp_path / "spill", 1 << 20)
     (detail,) = map(json.loads, report.details())
     assert detail["contact"] == "user-0"
     assert detail["traits"] == {"tier": by_side(None, "gold")}
@@ -256,6 +256,6 @@ def test_what_a_contact_did_before_it_became_known_is_counted(tmp_path: Path):
         made.post(bought(f"f{n}", WEAK[0], 10, START + n))
     made.link(WEAK[0], "user-0", START + 5)
     made.post(bought("f5", "user-0", 5, START + 20))
-    report = compared(made, sides_of(plan, CANDIDATE), Period(START + 10, START + DAY), tmp_path / "scratch", 1 << 20)
+    report = compared(made, sides_of(plan, CANDIDATE), Period(START + 10, START + DAY), tmp_path / "spill", 1 << 20)
     (detail,) = map(json.loads, report.details())
     assert [m["fact"] for m in detail["messages"] if m["template"] == "scoring/steady"] == ["f5"]

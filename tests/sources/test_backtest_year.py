@@ -22,24 +22,7 @@ from overture.cli.replay import Outcome
 
 MIDYEAR = "2017-07-01T00:00:00Z"
 
-REGULARS = """\
-apiVersion: overture/v1
-kind: Ruleset
-name: regulars
-facts: {order_completed: {order_id: string, total: number}}
-scores: {points: {max: 400}}
-rules:
-  basket:
-    when: fact.type == "order_completed"
-    then: [{score: {name: points, add: 1}}]
-  large:
-    when: fact.type == "order_completed" and fact.total >= 60
-    then: [{score: {name: points, add: 5}}]
-segments:
-  regular:
-    when: contact.scores.points >= 150
-    on_enter: [{issue: {kind: reward}}]
-"""
+REGULARS = (Path(__file__).parents[2] / "bench" / "regulars.yaml").read_text()
 CANDIDATE = (
     REGULARS.replace('"order_completed"\n', '"order_completed" and fact.total >= 10\n')
     .replace("fact.total >= 60", "fact.total >= 40")

@@ -56,7 +56,7 @@ class Job:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.contacts = directory / "contacts.ndjson"
-        self.scratch = directory / "scratch"
+        self.spill = directory / "spill"
 
     @property
     def id(self) -> str:
@@ -144,7 +144,7 @@ def find(directory: Path, id: str) -> Job | None:
     return job if _ID.fullmatch(id) and job.request() is not None else None
 
 
-def sweep(directory: Path, now: int) -> None:
+def prune(directory: Path, now: int) -> None:
     """Remove jobs that ended, but for the newest that are not old."""
     ended: list[tuple[int, Job]] = []
     for path in directory.glob("bt-*"):
@@ -154,6 +154,6 @@ def sweep(directory: Path, now: int) -> None:
             ended.append((request.created_at if request else 0, job))
     ended.sort(key=lambda one: (-one[0], one[1].id))
     for n, (created_at, job) in enumerate(ended):
-        job.scratch.unlink(missing_ok=True)  # left by a server that vanished
+        job.spill.unlink(missing_ok=True)  # left by a server that vanished
         if n >= KEPT or now - created_at > KEPT_MS:
             job.remove()

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from overture.backtest.candidates import candidates
-from overture.backtest.job import Job, Request, find, hold, sweep
+from overture.backtest.job import Job, Request, find, hold, prune
 from overture.backtest.period import bound
 from overture.backtest.run import Spec
 from overture.backtest.sides import program, read_sets
@@ -138,7 +138,7 @@ class Jobs:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Whoever removes old jobs would take one that is being made for one whose server vanished.
         with hold(self.directory / "making", wait=True):
-            sweep(self.directory, request.created_at)
+            prune(self.directory, request.created_at)
             job = Job(self.directory / request.id)
             with contextlib.ExitStack() as held:
                 try:

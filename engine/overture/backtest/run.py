@@ -13,12 +13,12 @@ from typing import Any, Literal
 
 import msgspec
 
+from overture.backtest.comparison import Comparison
 from overture.backtest.job import Job, Progress
 from overture.backtest.period import Bound, Period, bound, period
-from overture.backtest.replay import Replay
 from overture.backtest.report import Report, Scores, encode
-from overture.backtest.scratch import Scratch
 from overture.backtest.sides import Sides, read_sets
+from overture.backtest.spill import Spill
 from overture.backtest.tally import SIDES
 from overture.model import Contact
 from overture.model.clock import to_text
@@ -75,25 +75,25 @@ def backtest(spec: Spec) -> None:
     last = within.until - 1
     programs = (sides.baseline(sides.version).program, sides.candidate.program)
     report = Report(*(scores_at(program, last) for program in programs))
-    scratch = Scratch(job.scratch)
+    spill = Spill(job.spill)
     try:
-        replay = Replay(sides, within, scratch, report, recorded=recorded)
+        comparison = Comparison(sides, within, spill, report, recorded=recorded)
         pace.of = record.facts
         for recording in record.recordings:
             for recorded in pace.through(recording.facts()):
-                replay.feed(recorded.fact, recorded.version)
-            replay.end_partition()
-        replay.finish()
+                comparison.feed(recorded.fact, recorded.version)
+            comparison.end_partition()
+        comparison.finish()
         pace.finish()
     finally:
-        scratch.close()
-        job.scratch.unlink()
+        spill.close()
+        job.spill.unlink()
     with job.contacts.open("wb") as file:
         for line in report.details():
             file.write(line + b"\n")
         file.flush()
         os.fsync(file.fileno())
-    job.write("summary.json", encode(_summary(spec, record, sides, replay, within)))
+    job.write("summary.json", encode(_summary(spec, record, sides, comparison, within)))
 
 
 def scores_at(program: Program, at: int) -> Scores:
@@ -171,18 +171,18 @@ def _bound(text: str, name: str) -> Bound | None:
     return bound(text, name) if text else None
 
 
-def _summary(spec: Spec, record: Record, sides: Sides, replay: Replay, within: Period) -> dict[str, Any]:
+def _summary(spec: Spec, record: Record, sides: Sides, comparison: Comparison, within: Period) -> dict[str, Any]:
     return {
         "period": {"since": to_text(within.since), "until": to_text(within.until)},
         "baseline": {"mode": spec.baseline, "version": sides.version, "rulesets": record.sets[sides.version]},
         "candidate": {"rulesets": {n: r.revision for n, r in sides.candidate.program.rulesets.items()}},
         "facts": {
-            "before": replay.before,
-            "compared": replay.compared,
+            "before": comparison.before,
+            "compared": comparison.compared,
             "missing_entries": sum(recording.missing for recording in record.recordings),
-            "failed": dict(zip(SIDES, replay.failed, strict=True)),
-            "rolled_back": dict(zip(SIDES, replay.rolled_back, strict=True)),
+            "failed": dict(zip(SIDES, comparison.failed, strict=True)),
+            "rolled_back": dict(zip(SIDES, comparison.rolled_back, strict=True)),
         },
-        "failures": replay.failures,
-        **replay.report.summary(),
+        "failures": comparison.failures,
+        **comparison.report.summary(),
     }

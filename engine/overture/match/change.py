@@ -11,11 +11,11 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from overture.match.candidates import candidates
 from overture.match.closures import compile_condition, compile_value, names_of
 from overture.match.edits import Edit, editable, holds_with
 from overture.match.explain import parts
 from overture.match.folding import shape
+from overture.match.repairs import repairs
 from overture.match.units import said
 from overture.match.values import in_range
 from overture.model import Contact, Fact
@@ -107,7 +107,7 @@ class _Search:
                 continue
             seen.add(kind)
             before = None if names_of(operand) else compile_value(operand)(self._fact, self._contact)
-            for edit in candidates(self._root, test, operand, before, want, self._fact, self._contact):
+            for edit in repairs(self._root, test, operand, before, want, self._fact, self._contact):
                 if self._tries > 0 and self.holds(test, (edit,)) is want:
                     yield _cost(edit), (edit,)
 

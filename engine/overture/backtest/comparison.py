@@ -13,8 +13,8 @@ import msgspec
 
 from overture.backtest.period import Period
 from overture.backtest.report import Report
-from overture.backtest.scratch import Backlog, Scratch, Shelf
 from overture.backtest.sides import Sides
+from overture.backtest.spill import Backlog, Shelf, Spill
 from overture.backtest.tally import BASELINE, CANDIDATE, SIDES, Tally, compare, given
 from overture.decide import Plan, step
 from overture.decide.deploys import PROGRAM
@@ -49,13 +49,13 @@ class Moved(msgspec.Struct, array_like=True):
     made: dict[str, Series] = {}
 
 
-class Replay:
+class Comparison:
     """Feed it every partition's facts in order, call `end_partition` after each, then `finish`.
 
     ``recorded``: the baseline is what was active at each fact's place, instead of what is active now.
     """
 
-    def __init__(self, sides: Sides, period: Period, scratch: Scratch, report: Report, *, recorded: bool) -> None:
+    def __init__(self, sides: Sides, period: Period, spill: Spill, report: Report, *, recorded: bool) -> None:
         self.report = report
         self.before = self.compared = self.after = 0  # facts
         self.failed = [0, 0]
@@ -65,10 +65,10 @@ class Replay:
         self._recorded = recorded
         self._now = sides.baseline(sides.version)
         self._period = period
-        self._pairs = Shelf(scratch, "pairs", Pair)
-        self._waiting = Shelf(scratch, "waiting", Pair)
-        self._moved = Shelf(scratch, "moved", Moved)
-        self._backlog = Backlog(scratch)
+        self._pairs = Shelf(spill, "pairs", Pair)
+        self._waiting = Shelf(spill, "waiting", Pair)
+        self._moved = Shelf(spill, "moved", Moved)
+        self._backlog = Backlog(spill)
         self._version = sides.version  # at the place of the last fact
         self._awaited: dict[str, str] = {}  # contact → the one it takes in, which has not been reached yet
         self._patient = True

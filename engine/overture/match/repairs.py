@@ -27,7 +27,7 @@ ELSEWHERE = 50  # values tried that other tests of the condition name
 Found = tuple[Any, str]  # a value and what would do, in words
 
 
-def candidates(
+def repairs(
     root: Node, test: Node, operand: Node, before: Any, want: bool, fact: Fact, contact: Contact
 ) -> Iterator[Edit]:
     """Edits of ``operand`` that may turn ``test``, a part of the condition ``root``; ``before`` is its value now."""

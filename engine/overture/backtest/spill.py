@@ -18,7 +18,7 @@ NEW = 512  # bytes that a value counts for until it is weighed
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class Scratch:
+class Spill:
     """The file, and the ``room`` in memory that each shelf has. Nothing outlives the process, so nothing is synced."""
 
     def __init__(self, path: Path, room: int = ROOM) -> None:
@@ -36,11 +36,11 @@ class Shelf(Generic[V]):
     """Values by name: those used last are at hand, the others in the file. A value may be changed while at hand,
     until the next call."""
 
-    def __init__(self, scratch: Scratch, table: str, kind: type[V]) -> None:
-        self._db = scratch.db
+    def __init__(self, spill: Spill, table: str, kind: type[V]) -> None:
+        self._db = spill.db
         self._table = table
         self._decode = msgspec.msgpack.Decoder(kind).decode
-        self._room = scratch.room
+        self._room = spill.room
         self._held: dict[str, V] = {}
         self._weights: dict[str, int] = {}
         self._weight = 0
@@ -115,8 +115,8 @@ class Shelf(Generic[V]):
 class Backlog:
     """Blobs by name, in the order in which they came."""
 
-    def __init__(self, scratch: Scratch) -> None:
-        self._db = scratch.db
+    def __init__(self, spill: Spill) -> None:
+        self._db = spill.db
         self._db.execute("CREATE TABLE backlog (n INTEGER PRIMARY KEY, name TEXT, version INTEGER, fact BLOB)")
         self._db.execute("CREATE INDEX backlog_name ON backlog (name, n)")
 
