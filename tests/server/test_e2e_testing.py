@@ -91,6 +91,24 @@ def test_what_is_tested_by_which_path(tmp_path: Path) -> None:
         assert (told["tests"], told["failed"]) == (len(tested), 0)
 
 
+def test_rulesets_without_tests_are_counted_and_named(tmp_path: Path) -> None:
+    tested, _ = written(tmp_path)
+    none = [tmp_path / f"{name}.yaml" for name in ("none", "nothing")]
+    for file in none:
+        file.write_text(CLICKS.format(name=file.stem))
+    said = overture("test", str(tmp_path)).stdout.splitlines()
+    assert said[1] == "1 tests, 0 failed, 2 steps; 1 of 3 rules and segment edges covered"
+    assert said[2] == f"rulesets without tests: 2 ({none[0]}, {none[1]})"
+    run = overture("test", str(none[0]), "--min-coverage", "100")
+    assert run.returncode == 0
+    assert run.stdout.splitlines() == [
+        "0 tests, 0 failed, 0 steps; 0 of 0 rules and segment edges covered",
+        f"rulesets without tests: 1 ({none[0]})",
+    ]
+    assert "without tests" not in overture("test", str(tested)).stdout
+    assert json.loads(overture("test", str(tmp_path), "--json").stdout)["untested"] == [str(file) for file in none]
+
+
 def test_exit_codes(tmp_path: Path) -> None:
     ruleset, tests = written(tmp_path)
     assert overture("test", str(tests), "--min-coverage", "33").returncode == 0

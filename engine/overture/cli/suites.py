@@ -33,9 +33,11 @@ class Folders:
     def __init__(self) -> None:
         self._read: dict[Path, tuple[Ruleset | None, tuple[Trial, ...], list[Diagnostic]]] = {}
 
-    def suites(self, paths: Sequence[Path]) -> list[Suite]:
-        """The rulesets under these paths that have tests: folders, test files, or rulesets. Raises Refused."""
-        return [suite for file in dict.fromkeys(_rulesets(paths)) if (suite := self._suite(file)) is not None]
+    def suites(self, paths: Sequence[Path]) -> tuple[list[Suite], list[Path]]:
+        """The rulesets under these paths (folders, test files, or rulesets) that have tests, and the files of those
+        that have none. Raises Refused."""
+        found = {file: self._suite(file) for file in _rulesets(paths)}
+        return [suite for suite in found.values() if suite], [file for file, suite in found.items() if not suite]
 
     def library(self, suite: Suite) -> dict[str, Ruleset]:
         """The rulesets of the suite's folder that can be used, by name; only its own where it needs no other."""

@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Console
 
 from overture.cli.documents import show_findings
-from overture.cli.suites import Folders
+from overture.cli.suites import Folders, Suite
 from overture.model import Diagnostic, Refused
 from overture.plugin.manager import PluginManager
 from overture.trial.junit import junit
@@ -48,24 +48,25 @@ def run_tests(
     gc.freeze()  # what is imported by now stays; looking through it again and again would take a third of the time
     if not paths:
         raise Refused("test.no_files", "There is nothing to test.", "Name a folder, a ruleset or a test document.")
-    ran = _run(Folders(), paths)
+    folders = Folders()
+    suites, untested = folders.suites(paths)
+    ran = _run(folders, suites)
     outcomes = [outcome for each in ran if each.result for outcome in each.result.tests]
     points, never = _coverage(ran)
     percent = 100 * (points - never) / points if points else 100.0
     if report is not None:
         _write(report, junit([(str(r.file), r.ruleset, r.result, _all(r)) for r in ran]))
     if as_json:
-        _print_json(ran, outcomes, percent)
+        _print_json(ran, outcomes, percent, untested)
     else:
-        _print(ran, outcomes, f"{points - never} of {points}", console)
+        _print(ran, outcomes, f"{points - never} of {points}", untested, console)
     if any(each.invalid for each in ran):
         return INVALID
     failed = any(not outcome.passed for outcome in outcomes)
     return FAILED if failed or (demand and not outcomes) or percent < least else PASSED
 
 
-def _run(folders: Folders, paths: Sequence[Path]) -> list[Ran]:
-    suites = folders.suites(paths)
+def _run(folders: Folders, suites: Sequence[Suite]) -> list[Ran]:
     plugins = PluginManager()
     plugins.load()
     addresses = {name: channel.address_of for name, channel in plugins.channels.items()}
@@ -88,7 +89,7 @@ def _all(ran: Ran) -> list[Diagnostic]:
     return [finding for _, findings in ran.findings for finding in findings]
 
 
-def _print(ran: list[Ran], outcomes: list[Outcome], covered: str, console: Console) -> None:
+def _print(ran: list[Ran], outcomes: list[Outcome], covered: str, untested: list[Path], console: Console) -> None:
     for each in ran:
         for file, findings in each.findings:
             show_findings(file, findings, console)
@@ -97,6 +98,8 @@ def _print(ran: list[Ran], outcomes: list[Outcome], covered: str, console: Conso
     failed = sum(not outcome.passed for outcome in outcomes)
     steps = sum(outcome.steps for outcome in outcomes)
     console.print(f"{len(outcomes)} tests, {failed} failed, {steps} steps; {covered} rules and segment edges covered")
+    if untested:
+        console.print(f"rulesets without tests: {len(untested)} ({', '.join(map(str, untested))})", markup=False)
     for each in ran:
         if each.result and each.result.coverage.never:
             console.print(f"{each.ruleset}: never {', '.join(each.result.coverage.never)}", markup=False)
@@ -119,7 +122,7 @@ def _print_outcome(file: Path, outcome: Outcome, console: Console) -> None:
             say(f"      {line}")
 
 
-def _print_json(ran: list[Ran], outcomes: list[Outcome], percent: float) -> None:
+def _print_json(ran: list[Ran], outcomes: list[Outcome], percent: float, untested: list[Path]) -> None:
     suites: list[dict[str, Any]] = [
         {
             "file": str(each.file),
@@ -132,7 +135,7 @@ def _print_json(ran: list[Ran], outcomes: list[Outcome], percent: float) -> None
     ]
     failed = sum(not outcome.passed for outcome in outcomes)
     told = {"tests": len(outcomes), "failed": failed, "coverage": round(percent, 1), "suites": suites}
-    print(json.dumps(told))
+    print(json.dumps({**told, "untested": [str(file) for file in untested]}))
 
 
 def _write(file: Path, text: str) -> None:
