@@ -155,5 +155,8 @@ def test_nothing_that_a_ruleset_means_is_left_out() -> None:
         "segments",
         "templates",
         "requires",
+        "journeys",
+        "sending",
+        "holdout",
     }
     assert {field.name for field in fields(Ruleset)} == said | {"name", "revision", "source", "places"}

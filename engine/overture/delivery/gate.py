@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from overture.decide.consent import consent_verdict
 from overture.model.contact import Contact
-from overture.model.effects import Message
+from overture.model import Message
 
 REASONS = {
     "contact.unknown": "The contact {contact} does not exist, or was erased.",

@@ -1,7 +1,7 @@
 """The values that everything else speaks of: frozen or plain data, typed, no I/O, no imports of ours."""
 
 from overture.model.contact import Contact, Issued, Score
-from overture.model.effects import Delivery, Effect, Firing, Message, Step, Trace
+from overture.model.effects import Effect, Firing, Step, Trace
 from overture.model.errors import (
     ChainTooDeep,
     Diagnostic,
@@ -14,6 +14,8 @@ from overture.model.errors import (
     StoreUnavailable,
 )
 from overture.model.fact import Draft, Fact
+from overture.model.journey import Position, Sent, Waiting
+from overture.model.message import Delivery, Message
 from overture.model.series import Candidate, Held, Series
 from overture.model.session import Session
 
@@ -34,12 +36,15 @@ __all__ = [
     "Overloaded",
     "OvertureError",
     "PluginFailed",
+    "Position",
     "Refused",
     "Score",
+    "Sent",
     "Series",
     "Session",
     "StartupRefused",
     "Step",
     "StoreUnavailable",
     "Trace",
+    "Waiting",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from overture.model.journey import Position, Sent, Waiting
 from overture.model.series import Candidate, Held, Series
 from overture.model.session import Session
 
@@ -58,6 +59,11 @@ class Contact(msgspec.Struct, array_like=True):
     backfilled: int = 0  # known from recorded history only, up to here: what became due until then sends nothing
     sessions: list[Session] = []  # the visit under way and the last ones, by when they began
     partial: dict[str, list[str]] = {}  # series begun by a deploy -> contacts whose earlier facts are not yet in it
+    journeys: list[Position] = []  # under way, by when they were entered
+    ended: dict[str, dict[str, int]] = {}  # journey -> key of the position -> when it ended last
+    waiting: list[Waiting] = []  # messages that the send gate keeps back
+    sent: list[Sent] = []  # what counts towards frequency caps, oldest first
+    habits: dict[str, int] = {}  # channel -> how often a message there was opened or clicked
 
     @property
     def wake(self) -> int:
@@ -82,4 +88,9 @@ class Contact(msgspec.Struct, array_like=True):
         other.held = self.held.copy()
         other.sessions = self.sessions.copy()
         other.partial = self.partial.copy()
+        other.journeys = [shallow(position) for position in self.journeys] if self.journeys else []
+        other.ended = {k: v.copy() for k, v in self.ended.items()} if self.ended else {}
+        other.waiting = self.waiting.copy()
+        other.sent = self.sent.copy()
+        other.habits = self.habits.copy()
         return other

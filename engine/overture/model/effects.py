@@ -8,6 +8,7 @@ import msgspec
 
 from overture.model.contact import Contact
 from overture.model.fact import Fact
+from overture.model.message import Message
 
 
 class Effect(msgspec.Struct, frozen=True, array_like=True):
@@ -15,7 +16,9 @@ class Effect(msgspec.Struct, frozen=True, array_like=True):
 
     ``kind``: ``score`` ``set`` ``unset`` ``segment`` ``list`` ``assert`` ``issue`` ``send`` ``consent`` ``link``
     ``while`` (a rule's condition became true, or stopped) …; ``name`` is the score, trait, segment, list, fact type,
-    code kind, template or rule; ``key`` the key of a keyed score, the derived fact's id, the code or the message id.
+    code kind, template or rule; ``key`` the key of a keyed score, the derived fact's id, the code, the message id or the
+    purpose of a consent; of what is left out, the property or identifier; of a segment, ``deploy`` or ``rolled_back`` where
+    no fact moved it.
 
     ``reason`` says why the effect was suppressed: then nothing has changed, and there is no ``before`` and ``after``.
     Or it is ``corrected``, with both: a late fact has undone it.
@@ -49,53 +52,13 @@ class Trace(msgspec.Struct, array_like=True):
     program: int
     at: int  # when decided
     firings: list[Firing] = []
-    effects: list[Effect] = []  # what the fact itself did: identify, consent, link
+    effects: list[Effect] = []  # what no rule did: the fact itself, a deploy, what a late fact has undone
     error: str = ""  # "code: message" where the step was rolled back
 
     @property
     def tells(self) -> bool:
         """Whether anything came of it."""
         return bool(self.firings or self.effects or self.error)
-
-
-class Message(msgspec.Struct, frozen=True, array_like=True):
-    """A message that a rule wants sent: everything that rendering and sending it needs.
-
-    ``id`` is deterministic (`ids.message_id`) and is the channel's idempotency key. ``context`` is
-    what the template may read, captured at the decision: ``fact``, ``contact``, ``issued``.
-    """
-
-    id: str
-    contact: str
-    channel: str
-    template: str
-    purpose: str
-    to: str  # an explicit address, or empty for the contact's own
-    ruleset: str
-    revision: str
-    rule: str
-    fact: str
-    created_at: int
-    context: dict[str, Any] = {}
-
-
-class Delivery(msgspec.Struct, array_like=True):
-    """A message and what became of it: the record behind ``GET /v1/messages``.
-
-    ``state``: queued → sending → sent | retrying → … | dropped (the gate said no) | dead (gave up).
-    ``ambiguous`` counts hand-offs whose outcome is unknown because the reply or the process was lost.
-    """
-
-    message: Message
-    state: str = "queued"
-    due_at: int = 0
-    attempts: int = 0
-    reason: str = ""
-    provider_id: str = ""
-    ambiguous: int = 0
-    updated_at: int = 0
-    address: str = ""
-    queued_at: int = 0  # when it was decided, by the wall clock: its message is as of when that was due
 
 
 class Step(msgspec.Struct):

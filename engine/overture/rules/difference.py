@@ -23,6 +23,8 @@ from overture.rules.ruleset import (
     SegmentAction,
     SendAction,
     SetAction,
+    StartAction,
+    StopAction,
     UnsetAction,
     Value,
     While,
@@ -158,8 +160,26 @@ def _action(action: Action) -> Facets:
             return {"list": {"add" if add else "remove": name}}
         case IssueAction(kind, properties):
             return {"issue": {"kind": kind, **_values(properties)}}
-        case SendAction(channel, template, purpose, to):
-            return {"send": {"channel": channel, "template": template, "purpose": purpose, **_said(to=to)}}
+        case SendAction():
+            return {"send": _send(action)}
+        case StartAction(journey):
+            return {"start": journey}
+        case StopAction(journey):
+            return {"stop": journey}
+
+
+def _send(action: SendAction) -> Facets:
+    return _said(
+        channel=action.channel,
+        template=action.template,
+        purpose=action.purpose,
+        to=action.to,
+        needs=sorted(action.needs),
+        priority=action.priority or None,
+        late=duration_text(action.late_ms) if action.late_ms is not None else None,
+        if_held="expire" if action.expires else None,
+        approval="required" if action.approval else None,
+    )
 
 
 def _values(values: Any) -> Facets:

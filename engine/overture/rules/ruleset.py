@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from overture.rules.sending import Sending
 from overture.rules.tree import NOWHERE, Node, Place
+
+if TYPE_CHECKING:
+    from overture.rules.journey import Journey  # its steps act, and actions are declared here
 
 Value = Node  # an action's value: a literal, or an expression written as "= fact.total"
 
@@ -99,15 +103,48 @@ class IssueAction:
 
 @dataclass(frozen=True, slots=True)
 class SendAction:
-    """``to`` empty: the contact's own address on that channel."""
+    """``to`` empty: the contact's own address on that channel. ``channel`` empty: the gate chooses one that can carry
+    what the message ``needs``. ``late_ms``: how late it may be handed over; None: at any time. Where the gate has no
+    slot for it now, it is held for the next one, or with ``expires`` it is not sent at all.
+    """
 
     channel: str
     template: str
     purpose: str
     to: str = ""
+    needs: frozenset[str] = frozenset()
+    priority: int = 0
+    late_ms: int | None = None
+    expires: bool = False  # `if_held: expire`
+    approval: bool = False
 
 
-Action = ScoreAction | SetAction | UnsetAction | AssertAction | SegmentAction | ListAction | IssueAction | SendAction
+@dataclass(frozen=True, slots=True)
+class StartAction:
+    """Begin a journey of the same ruleset, as its re-entry allows."""
+
+    journey: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopAction:
+    """End every position of the contact in a journey of the same ruleset."""
+
+    journey: str
+
+
+Action = (
+    ScoreAction
+    | SetAction
+    | UnsetAction
+    | AssertAction
+    | SegmentAction
+    | ListAction
+    | IssueAction
+    | SendAction
+    | StartAction
+    | StopAction
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +248,7 @@ class Ruleset:
     """One checked document. ``revision`` is its content hash, ``source`` the text as deployed.
 
     ``places`` says where what other rulesets may contradict is written: ``requires/scores/lead``, ``scores/lead``,
-    ``lists/news``, ``traits/plan``, ``facts/order_completed/total``, ``sessions``.
+    ``lists/news``, ``traits/plan``, ``facts/order_completed/total``, ``sessions``, ``sending``.
     """
 
     name: str
@@ -229,6 +266,9 @@ class Ruleset:
     sessions: Sessions | None = None
     places: Mapping[str, Place] = field(default_factory=dict[str, Place])
     applies: bool = False  # ``on_activate: apply``: a deploy sets off what entering and leaving its segments does
+    journeys: Mapping[str, Journey] = field(default_factory=dict[str, "Journey"])
+    sending: Sending | None = None
+    holdout: int = 0  # percent of the contacts that get no message of this ruleset, to compare with
 
     def place(self, path: str) -> Place:
         return self.places.get(path, NOWHERE)

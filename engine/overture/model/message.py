@@ -1,0 +1,53 @@
+"""Messages: what a rule wants sent, and what became of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True):
+    """A message that a rule wants sent: everything that rendering and sending it needs.
+
+    ``id`` is deterministic (`ids.message_id`) and is the channel's idempotency key. ``context`` is
+    what the template may read, captured at the decision: ``fact``, ``contact``, ``issued``.
+    """
+
+    id: str
+    contact: str
+    channel: str
+    template: str
+    purpose: str
+    to: str  # an explicit address, or empty for the contact's own
+    ruleset: str
+    revision: str
+    rule: str
+    fact: str
+    created_at: int
+    context: dict[str, Any] = {}
+    expires: int = 0  # not handed over after this instant; 0: at any time
+    priority: int = 0  # among messages that compete for one slot, highest first
+    approval: bool = False  # somebody has to agree first
+    journey: str = ""  # "ruleset/journey" where a step of it sends this
+    step: str = ""
+    needs: list[str] = []  # what the channel must be able to carry
+
+
+class Delivery(msgspec.Struct, array_like=True):
+    """A message and what became of it: the record behind ``GET /v1/messages``.
+
+    ``state``: queued → sending → sent | retrying → … | dropped (the gate said no) | dead (gave up).
+    ``ambiguous`` counts hand-offs whose outcome is unknown because the reply or the process was lost.
+    """
+
+    message: Message
+    state: str = "queued"
+    due_at: int = 0
+    attempts: int = 0
+    reason: str = ""
+    provider_id: str = ""
+    ambiguous: int = 0
+    updated_at: int = 0
+    address: str = ""
+    queued_at: int = 0  # when it was decided, by the wall clock: its message is as of when that was due

@@ -1,0 +1,111 @@
+"""A checked journey: what ``journeys`` means. Durations are milliseconds, times of day minutes after midnight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from overture.rules.ruleset import Action
+from overture.rules.tree import NOWHERE, Node, Place
+
+END = ""  # where a step leads that is the last one
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    """Act, then go on. What ``late`` says: a message planned longer ago than this is left out, with the reason."""
+
+    id: str
+    then: tuple[Action, ...]
+    next: str = END
+    late_ms: int | None = None
+    place: Place = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTime:
+    """The next time the contact's clock on the wall shows this, on one of these weekdays (1 = Monday; empty: any)."""
+
+    minute: int
+    weekdays: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Stay for ``for_ms``, or up to the instant ``at`` (an expression in ms) or ``local`` time after that, or until the
+    condition holds, whichever comes first. With ``days`` of ``for_ms`` whole days: the same time on the wall, whatever
+    the clocks do in between. ``until`` alone waits for ever.
+    """
+
+    id: str
+    next: str = END
+    for_ms: int = 0
+    days: int = 0  # calendar days of the contact's zone, in place of `for_ms`
+    at: Node | None = None
+    local: LocalTime | None = None
+    until: Node | None = None
+    place: Place = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """The first condition that holds tells where to go; else ``otherwise``."""
+
+    id: str
+    cases: tuple[tuple[Node, str], ...]
+    otherwise: str = END
+    place: Place = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    name: str
+    weight: int
+    next: str
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """By weight, and the same way for the same contact every time."""
+
+    id: str
+    ways: tuple[Way, ...]
+    place: Place = NOWHERE
+
+
+JourneyStep = Do | Wait | Branch | Split
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """``steps`` in the order of the document; the first one is where it begins.
+
+    In its conditions and values ``journey.key`` ``journey.entered_at`` and ``journey.fact.<field>`` (of the fact that
+    began it) are known, and after a wait ``wait.matched``. ``keeps`` are the fields of that fact that it reads.
+    ``enter_types``: the types of fact on which ``enter_when`` can hold at all.
+    """
+
+    name: str
+    ruleset: str
+    revision: str
+    steps: dict[str, JourneyStep]
+    enter_when: Node | None = None  # None: only by `start`
+    enter_types: frozenset[str] = frozenset()
+    key: Node | None = None
+    reentry: Literal["never", "always", "after"] = "never"
+    reentry_ms: int = 0  # since it ended, for "after"
+    exit_when: Node | None = None
+    restart_when: Node | None = None
+    goal: Node | None = None
+    on_redeploy: Literal["finish_on_old", "migrate", "exit"] = "finish_on_old"
+    keeps: frozenset[str] = frozenset()
+    place: Place = NOWHERE
+    places: dict[str, Place] = field(default_factory=dict[str, Place])
+
+    @property
+    def id(self) -> str:
+        return f"{self.ruleset}/{self.name}"
+
+    @property
+    def first(self) -> str:
+        return next(iter(self.steps), END)
