@@ -1,6 +1,7 @@
 """``$program``: a contact that no fact of its own came for is brought up to date with the active rulesets.
 
-A sweep puts it into the log of every contact after an activation: what it changes can be replayed like all else.
+After an activation a sweep puts it into the log of every contact that is not up to date yet: what it changes can be
+replayed like all else.
 It carries what recorded facts say about the series that contacts keep only since then: ``{"version", "of", "series"}``,
 where ``of`` is the contact whose facts they are, another one where it has been merged into this contact on the way.
 """

@@ -51,7 +51,7 @@ class Telling:
 class Work:
     """A contact being changed by one fact, as of its clock.
 
-    ``changed`` collects the paths that conditions of segments may read.
+    ``changed`` collects the paths that conditions of segments and of ``while`` may read; ``*`` stands for any.
     """
 
     __slots__ = (

@@ -33,7 +33,7 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     backfill: bool = False  # recorded history: state changes, nothing is sent
     reply: str = ""  # who waits for the decision (`?wait=true`), as ``process/number``; empty for nobody
     source: str = ""  # name of the write key or source that brought it
-    cause: str = ""  # for a derived fact: the id of the fact that it follows from; handed on: the contact it comes from
+    cause: str = ""  # id of the fact that it follows from (derived, a message's outcome); handed on: the contact before
     body: bytes = b""  # digest of what the sender said, by which a repeat is told from another fact of the same id
 
     @property

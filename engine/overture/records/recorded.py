@@ -76,7 +76,8 @@ class Recording:
         return cls(directory, partition, until, tail, trimmed, dead)
 
     def facts(self, contact: str = "") -> Iterator[Recorded]:
-        """Decided facts in order, Overture's own (``$link``, ``$merge``, ``$tick``) among them, ``$activate`` not.
+        """Decided facts in order, Overture's own (``$link``, ``$merge``, ``$program``, ``$tick``)
+        among them, ``$activate`` not.
 
         ``contact``: only those that this contact's partition decided for it; entries without them are not unpacked.
         Blocking: reads files.

@@ -1,7 +1,8 @@
 """After an activation: the contacts for whom no fact comes are brought up to date too, in the background.
 
-Partition by partition and page by page, in the order of their ids, each contact gets a ``$program`` into the log, in
-one move with the place that was reached: where a worker vanishes, the next one goes on from there.
+Partition by partition and page by page, in the order of their ids, each contact that is not up to date yet gets a
+``$program`` into the log, in one move with the place that was reached: where a worker vanishes, the next one
+goes on from there.
 """
 
 from __future__ import annotations
