@@ -16,9 +16,9 @@ class Effect(msgspec.Struct, frozen=True, array_like=True):
 
     ``kind``: ``score`` ``set`` ``unset`` ``segment`` ``list`` ``assert`` ``issue`` ``send`` ``consent`` ``link``
     ``while`` (a rule's condition became true, or stopped) …; ``name`` is the score, trait, segment, list, fact type,
-    code kind, template or rule; ``key`` the key of a keyed score, the derived fact's id, the code, the message id or the
-    purpose of a consent; of what is left out, the property or identifier; of a segment, ``deploy`` or ``rolled_back`` where
-    no fact moved it.
+    code kind, template or rule; ``key`` the key of a keyed score, the derived fact's id, the code, the message id or
+    the purpose of a consent; of what is left out, the property or identifier; of a segment that no fact has moved,
+    ``deploy`` or ``rolled_back``.
 
     ``reason`` says why the effect was suppressed: then nothing has changed, and there is no ``before`` and ``after``.
     Or it is ``corrected``, with both: a late fact has undone it.
