@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from overture.decide.consent import consent_verdict
-from overture.model.contact import Contact
 from overture.model import Message
+from overture.model.contact import Contact
 
 REASONS = {
     "contact.unknown": "The contact {contact} does not exist, or was erased.",
