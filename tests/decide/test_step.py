@@ -205,6 +205,15 @@ def test_segment_entered_carries_what_it_is_about() -> None:
     assert rules(outcome)[0] == "a/went"
 
 
+def test_the_values_of_one_set_are_those_before_it_in_whatever_order_it_is_written() -> None:
+    head = "facts: {swap: {}}\ntraits: {a: int, b: int}\nrules:\n"
+    rule = '  r:\n    when: fact.type == "swap"\n    then: [{set: {%s}}]\n'
+    for pairs in ("a: = contact.b, b: = contact.a", "b: = contact.a, a: = contact.b"):
+        show = Show(plan(head + rule % pairs))
+        show.fact("identify", a=1, b=2)
+        assert show.fact("swap").contact.traits == {"a": 2, "b": 1}
+
+
 # --- once_per -----------------------------------------------------------------------------------------------------
 
 

@@ -100,8 +100,8 @@ def _set(action: r.SetAction) -> Act:
 
     def act(work: Work, fact: Fact, _rule: str, _revision: str) -> list[Effect]:
         effects: list[Effect] = []
-        for name, get in getters:
-            value = get(fact, work.contact)
+        # All values come before the first trait is set: in a mapping nothing is first.
+        for name, value in [(name, get(fact, work.contact)) for name, get in getters]:
             if value is None:
                 effects.append(Effect("set", name, reason="value.missing"))
             elif effect := work.set_trait(name, value):
