@@ -45,7 +45,7 @@ def local_time(ms: int, zone: tzinfo) -> datetime:
 def day_start(day: date, zone: tzinfo) -> int:
     """The first instant of a local day: 00:00, or where clocks skip that, the instant at which they do."""
     midnight = datetime(day.year, day.month, day.day)
-    start = _instant(midnight, zone)
+    start = epoch_ms(midnight, zone)
     if local_time(start, zone).replace(tzinfo=None) == midnight:
         return start  # where midnight comes twice, the first one
     low, high = start - DAY_MS, start
@@ -58,7 +58,8 @@ def day_start(day: date, zone: tzinfo) -> int:
     return high
 
 
-def _instant(local: datetime, zone: tzinfo) -> int:
+def epoch_ms(local: datetime, zone: tzinfo) -> int:
+    """The instant (ms) of a local time without zone, by the offset that comes first where clocks are put."""
     offset = local.replace(tzinfo=zone).utcoffset() or timedelta()
     return (local - _EPOCH - offset) // _MS
 
