@@ -3,16 +3,23 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 
+# One at a time: `make run` and `make mailbox`, started at once, install into the same environment.
+INSTALL = @mkdir -p $(VENV) && $(PYTHON) -c 'import fcntl, subprocess, sys; lock = open(sys.argv[1], "a"); \
+	fcntl.flock(lock, fcntl.LOCK_EX); sys.exit(subprocess.call(sys.argv[2:]))' $(VENV)/.lock $(MAKE) --no-print-directory
+
 .PHONY: run test check bench mailbox clean
 
-run: $(VENV)/.run
+run:
+	$(INSTALL) $(VENV)/.run
 	$(BIN)/overture serve
 
-test: $(VENV)/.dev
+test:
+	$(INSTALL) $(VENV)/.dev
 	$(BIN)/python -m pytest
 	$(BIN)/overture test rulesets --fail-on-empty
 
-check: $(VENV)/.dev
+check:
+	$(INSTALL) $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
@@ -21,24 +28,26 @@ check: $(VENV)/.dev
 	$(BIN)/overture fmt --check rulesets/*.yaml
 	$(BIN)/overture test rulesets --fail-on-empty
 
-bench: $(VENV)/.dev
+bench:
+	$(INSTALL) $(VENV)/.dev
 	$(BIN)/python -m bench.throughput
 	$(BIN)/python -m bench.trial
 	$(BIN)/python -m bench.chaos --seconds 180
 
 # A mail server for trying things out: shows each mail and keeps it in ./mail
-mailbox: $(VENV)/.dev
+mailbox:
+	$(INSTALL) $(VENV)/.run
 	$(BIN)/python -m overture.testing.mailserver --port 1025 --dir mail
 
 clean:
 	rm -rf $(VENV) build dist
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else "Overture needs Python 3.11 or 3.12, this is %d.%d: make PYTHON=python3.12" % v[:2])'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else "Overture needs Python 3.11 or newer, this is %d.%d: make PYTHON=python3.12" % v[:2])'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable '.[mailbox]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
