@@ -18,7 +18,7 @@ from overture.backtest.spill import Backlog, Shelf, Spill
 from overture.backtest.tally import BASELINE, CANDIDATE, SIDES, Tally, compare, given
 from overture.decide import Plan, step
 from overture.decide.deploys import PROGRAM
-from overture.decide.history import joined
+from overture.decide.history import merged
 from overture.model import Contact, Fact, Step
 from overture.model.series import Series
 
@@ -246,7 +246,7 @@ class Comparison:
             pair.tally.absorb(moved.tally)
         if pair.candidate is None:
             for id, series in moved.made.items():
-                pair.made[id] = joined(pair.made.get(id, Series()), series)
+                pair.made[id] = merged(pair.made.get(id, Series()), series)
         sides = (moved.baseline, moved.candidate if moved.candidate is not None else moved.baseline)
         baseline, candidate = (
             msgspec.structs.replace(fact, properties={**fact.properties, "state": state}) for state in sides

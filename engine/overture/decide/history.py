@@ -73,7 +73,7 @@ def drop_unneeded(contact: Contact, series: Mapping[str, SeriesDecl]) -> None:
         del contact.history[id]
 
 
-def joined(a: Series, b: Series) -> Series:
+def merged(a: Series, b: Series) -> Series:
     """The series of two contacts that become one: as if every fact had been one contact's."""
     if not (a.n and b.n):
         return a if a.n else b

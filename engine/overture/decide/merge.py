@@ -14,7 +14,7 @@ import msgspec
 
 from overture.decide import joins, room
 from overture.decide.clockwork import begin
-from overture.decide.history import joined
+from overture.decide.history import merged
 from overture.decide.holds import held_too
 from overture.decide.visits import absorb
 from overture.decide.work import Work
@@ -117,7 +117,7 @@ def _take_over_history(work: Work, theirs: Contact) -> None:
         if not begun:
             theirs.history.pop(id, None)
     for id, series in theirs.history.items():
-        mine.history[id] = joined(mine.history[id], series) if id in mine.history else series
+        mine.history[id] = merged(mine.history[id], series) if id in mine.history else series
 
 
 def told(fact: Fact) -> Fact:
