@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from overture.rules.journey import Branch, Do, Journey, JourneyStep, Split, Wait
 from overture.rules.reach import children, walk
 from overture.rules.report import Report
 from overture.rules.rewrite import rewrite
@@ -170,3 +171,27 @@ class Decay:
             on_enter=tuple(map(self.action, segment.on_enter)),
             on_leave=tuple(map(self.action, segment.on_leave)),
         )
+
+    def journey(self, journey: Journey) -> Journey:
+        if not self.half_lives:
+            return journey
+        return replace(
+            journey,
+            steps={id: self._step(step) for id, step in journey.steps.items()},
+            enter_when=self.maybe(journey.enter_when),
+            key=self.maybe(journey.key),
+            exit_when=self.maybe(journey.exit_when),
+            restart_when=self.maybe(journey.restart_when),
+            goal=self.maybe(journey.goal),
+        )
+
+    def _step(self, step: JourneyStep) -> JourneyStep:
+        match step:
+            case Do():
+                return replace(step, then=tuple(map(self.action, step.then)))
+            case Wait():
+                return replace(step, at=self.maybe(step.at), until=self.maybe(step.until))
+            case Branch():
+                return replace(step, cases=tuple((self.node(when), to) for when, to in step.cases))
+            case Split():
+                return step

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from overture.rules.ruleset import Action
+from overture.rules.ruleset import Action, values_of
 from overture.rules.tree import NOWHERE, Node, Place
 
 END = ""  # where a step leads that is the last one
@@ -109,3 +110,33 @@ class Journey:
     @property
     def first(self) -> str:
         return next(iter(self.steps), END)
+
+
+def conditions_of(journey: Journey) -> Iterator[Node]:
+    """Every condition that is asked while somebody is on it, and that of entering it."""
+    asked = (journey.enter_when, journey.restart_when, journey.goal, journey.exit_when)
+    yield from (node for node in asked if node is not None)
+    for step in journey.steps.values():
+        match step:
+            case Wait(until=until) if until is not None:
+                yield until
+            case Branch(cases=cases):
+                yield from (condition for condition, _ in cases)
+            case _:
+                pass
+
+
+def expressions_of(journey: Journey) -> Iterator[Node]:
+    """Every expression that is evaluated for it: conditions, its key, instants, and the values of its actions."""
+    yield from conditions_of(journey)
+    if journey.key is not None:
+        yield journey.key
+    for step in journey.steps.values():
+        match step:
+            case Wait(at=at) if at is not None:
+                yield at
+            case Do(then=then):
+                for action in then:
+                    yield from values_of(action)
+            case _:
+                pass

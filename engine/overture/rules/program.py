@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from types import MappingProxyType
 from typing import Any
 
 from overture.rules.clocked import Decay, check_clock
 from overture.rules.conflicts import check_derived, check_traits, segment_order
 from overture.rules.feedback import check_feedback
-from overture.rules.reach import reads, required_literals
+from overture.rules.journey import Do, Journey, conditions_of, expressions_of
+from overture.rules.reach import named_types, reads, required_literals
 from overture.rules.report import Report, RulesetInvalid
 from overture.rules.ruleset import (
+    ListAction,
     ListDecl,
     Rule,
     Ruleset,
@@ -41,7 +43,9 @@ class Program:
     they read. ``segment_reads`` has, for each segment with a condition, the paths whose change can change it:
     ``scores.lead`` ``traits.country`` ``segments.vip`` ``lists.news`` ``id`` ``history.<series>``, and ``clock``.
     ``while_reads`` has the same by the id of the rule. ``series``: what contacts must remember of their facts, by id.
-    ``since``: since when they do; one that is not there, always. ``types`` are those that rules or series are about.
+    ``since``: since when they do; one that is not there, always. ``types`` are those that rules, series or journeys are
+    about. ``journeys`` are those of the active revisions, by id; ``older`` those of earlier revisions, by id and
+    revision, on which contacts are still to finish, and ``older_rulesets`` what declared them, by name and revision.
 
     In all conditions and values of a program a score that decays is a `Decaying`; in ``rulesets`` it is as written.
     """
@@ -60,11 +64,16 @@ class Program:
     series: Mapping[str, SeriesDecl]
     sessions: Sessions | None
     since: Mapping[str, Since]
+    journeys: Mapping[str, Journey]
+    older: Mapping[tuple[str, str], Journey]
+    older_rulesets: Mapping[tuple[str, str], Ruleset]
 
     def template(self, ruleset: str, revision: str, name: str) -> TemplateDecl | None:
-        """A template of an active revision; None where that revision is no longer active or has no such template."""
+        """A template of a revision that decides; None where it no longer does or has no such template."""
         found = self.rulesets.get(ruleset)
-        return found.templates.get(name) if found is not None and found.revision == revision else None
+        if found is None or found.revision != revision:
+            found = self.older_rulesets.get((ruleset, revision))
+        return found.templates.get(name) if found is not None else None
 
 
 def link(
@@ -72,9 +81,11 @@ def link(
     version: int,
     channels: Collection[str] | None = None,
     since: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    older: Sequence[Ruleset] = (),
 ) -> Program:
     """Link checked rulesets. ``channels``: the installed ones; None leaves required channels unchecked. ``since``: the
-    rows of `Since` of this version, as they are stored.
+    rows of `Since` of this version, as they are stored. ``older``: earlier revisions on whose journeys contacts are to
+    finish; a journey that moves what nothing declares any more is left out.
 
     Raises `RulesetInvalid` for what is wrong between them; each pointer begins with the ruleset's name.
     """
@@ -115,7 +126,18 @@ def link(
         _held(report, whiles, decay)
     if report.failed:
         raise RulesetInvalid(report.diagnostics)
-    series = series_of(_expressions(rules, whiles, in_order))
+    journeys = {j.id: decay.journey(j) for ruleset in ordered for j in ruleset.journeys.values()}
+    finishing = {
+        (j.id, j.revision): decay.journey(j)
+        for ruleset in older
+        for j in ruleset.journeys.values()
+        if _still_fits(j, scores, segments, lists)
+    }
+    travelled = (*journeys.values(), *finishing.values())
+    series = series_of(
+        chain(_expressions(rules, whiles, in_order), *(expressions_of(journey) for journey in travelled)),
+    )
+    awaited = frozenset[str]().union(*(named_types(when) for j in travelled for when in conditions_of(j)))
     by_type: dict[str, list[Rule]] = {}
     for rule in rules:
         for fact_type in rule.types:
@@ -129,13 +151,33 @@ def link(
         MappingProxyType({s.name: reads(s.when) for s in in_order if s.when is not None}),
         MappingProxyType(scores),
         MappingProxyType(lists),
-        frozenset(by_type) | {decl.key.type for decl in series.values()},
+        frozenset(by_type) | {decl.key.type for decl in series.values()} | awaited,
         tuple(whiles),
         MappingProxyType({w.id: reads(w.when) for w in whiles}),
         MappingProxyType(series),
         sessions.get("sessions"),
         {id: Since(*row) for id, row in since.items()},
+        MappingProxyType(journeys),
+        MappingProxyType(finishing),
+        MappingProxyType({(r.name, r.revision): r for r in older}),
     )
+
+
+def _still_fits(
+    journey: Journey, scores: Collection[str], segments: Mapping[str, Segment], lists: Collection[str]
+) -> bool:
+    """Whether all that the actions of an earlier revision move is still declared, and may be moved."""
+    for action in (action for step in journey.steps.values() if isinstance(step, Do) for action in step.then):
+        match action:
+            case ScoreAction(name) if name not in scores:
+                return False
+            case ListAction(name) if name not in lists:
+                return False
+            case SegmentAction(name) if name not in segments or segments[name].when is not None:
+                return False
+            case _:
+                pass
+    return True
 
 
 def _firing_order(rule: Rule | While) -> tuple[int, str, str]:

@@ -69,6 +69,12 @@ def fact_types(node: Node) -> frozenset[str] | None:
             return None
 
 
+def named_types(node: Node) -> frozenset[str]:
+    """Every fact type that the condition asks about by name."""
+    found = (_named_types(part) for part in walk(node) if isinstance(part, Compare))
+    return frozenset[str]().union(*(types for types in found if types))
+
+
 def _excluded(node: Node) -> frozenset[str]:
     if isinstance(node, Compare) and node.op in ("!=", "not in"):
         return _named_types(node) or frozenset()
