@@ -35,6 +35,11 @@ Test = Callable[[Fact, Contact], bool]
 Get = Callable[[Fact, Contact], Any]
 T = TypeVar("T")
 
+IN_JOURNEY = {"journey": "$journey", "wait": "$wait"}
+"""Where, in the context of the fact that a journey is shown, it finds what it knows of itself: ``{"key": …, "entered_at":
+…, "fact": {…}}`` and ``{"matched": …}``.
+"""
+
 _NAMES = ("segments", "lists")  # contact fields that are sets of names
 
 
@@ -176,6 +181,9 @@ def _field(field: Field) -> Get:
         if len(path) == 1:
             return lambda f, c: f.properties.get(name)
         return lambda f, c: _walk(f.properties, path)
+    if field.root in IN_JOURNEY:
+        place = IN_JOURNEY[field.root]
+        return lambda f, c: _walk(f.context.get(place), path)
     if path == ("id",):
         return lambda f, c: c.id
     if name in _NAMES:

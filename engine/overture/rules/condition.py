@@ -11,7 +11,7 @@ from overture.rules.reach import fact_types, walk
 from overture.rules.report import Report
 from overture.rules.satisfy import satisfiable
 from overture.rules.scope import Scope
-from overture.rules.syntax import ROOTS, parse_syntax
+from overture.rules.syntax import parse_syntax
 from overture.rules.tree import Compare, Field, Literal, Node, Place
 from overture.rules.types import Type
 from overture.rules.yamltext import Scalar
@@ -80,10 +80,21 @@ def check_followed(node: Node, what: str, scope: Scope, report: Report, pointer:
         report.at("rule.never_fires", "This holds for nobody, ever", node.place, pointer)
 
 
-def expression(scalar: Scalar, skip: int, scope: Scope, report: Report, roots: Collection[str] = ROOTS) -> Node | None:
-    """The unchecked tree of the text of a scalar from its character ``skip`` on. Fields begin at ``roots``."""
+def check_inside(node: Node, scope: Scope, report: Report, pointer: str) -> None:
+    """Check a condition of a journey, asked on whatever fact comes: it need not say on which."""
+    Checker(scope, report, pointer).condition(node, fact_types(node))
+    if not satisfiable(node):
+        report.at("rule.never_fires", "This never holds", node.place, pointer)
+
+
+def expression(
+    scalar: Scalar, skip: int, scope: Scope, report: Report, roots: Collection[str] | None = None
+) -> Node | None:
+    """The unchecked tree of the text of a scalar from its character ``skip`` on. Fields begin at ``roots``; None: at
+    those of the scope.
+    """
     locate = scalar.locator()
-    return parse_syntax(scalar.text[skip:], lambda i: locate(i + skip), scope.consts, report, scalar.pointer, roots)
+    return parse_syntax(scalar.text[skip:], lambda i: locate(i + skip), scope.consts, report, scalar.pointer, roots or scope.roots)
 
 
 def check_value(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from overture.model.series import LONGEST
+from overture.rules.inside import journey_field
 from overture.rules.patterns import pattern_problem
 from overture.rules.presence import Present, key_of, placeless, vouched
 from overture.rules.reach import children, fact_types, walk
@@ -190,6 +191,9 @@ class Checker:
     def field(self, node: Field, types: Types) -> Type:
         if node.root == "contact":
             return self.contact_field(node)
+        if node.root in ("journey", "wait"):
+            kind, known = journey_field(node, self.scope, self.error)
+            return self.deeper(node, kind, known)
         return self.fact_field(node, self.parts.get(node.root, types))
 
     def fact_field(self, node: Field, types: Types) -> Type:
@@ -199,7 +203,10 @@ class Checker:
             found = [FACT_FIELDS[name]]
         elif types is None:
             message = f"Nothing says on which facts `{node.root}.{name}` is read here"
-            self.error("condition.unknown_field", message, node.place, "Here a fact has only type, id and occurred_at.")
+            hint = "Here a fact has only type, id and occurred_at."
+            if self.scope.journey is not None:
+                hint = f"Ask for its type before, or read journey.fact.{name}."
+            self.error("condition.unknown_field", message, node.place, hint)
             return MAYBE
         else:
             for fact_type in sorted(types & self.scope.facts.keys()):

@@ -30,6 +30,8 @@ BUILT_IN: dict[str, dict[str, Type]] = {
     "message.failed": {**_MESSAGE, "permanent": Type("bool", optional=True)},
     "message.bounced": {**_MESSAGE, "permanent": Type("bool", optional=True)},
     "message.complained": _MESSAGE,
+    "message.opened": {"channel": STRING, "message": _TEXT},
+    "message.clicked": {"channel": STRING, "message": _TEXT, "url": _TEXT},
     "session.ended": {
         "session": STRING, "started_at": DATETIME, "duration": NUMBER, "pages": INT, "dwell": Type("object"),
         "longest": _TEXT,
@@ -38,6 +40,17 @@ BUILT_IN: dict[str, dict[str, Type]] = {
 """Fact types that are always known, with their fields."""
 
 KEYED, PLAIN, EITHER = "keyed", "plain", "either"
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What the expressions of one journey know of it: the ``types`` of fact that can begin it, or begin it anew, whether
+    it is ``open`` to others beside them, and the type of its key; None: it has none.
+    """
+
+    types: frozenset[str]
+    open: bool
+    key: Type | None
 
 
 @dataclass(slots=True)
@@ -54,6 +67,12 @@ class Scope:
     half_lives: dict[str, int] = field(default_factory=dict[str, int])
     segments: set[str] = field(default_factory=set[str])
     lists: set[str] = field(default_factory=set[str])
+    journey: Inside | None = None  # whose expressions are read; None: those of no journey
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """Where fields begin."""
+        return ("fact", "contact") if self.journey is None else ("fact", "contact", "journey", "wait")
 
     def field_of(self, fact_type: str, name: str) -> Type | None:
         """The type of ``fact.<name>`` on facts of that type, None where it has no such field."""

@@ -40,7 +40,6 @@ NODE_LIMIT = 500
 TEXT_LIMIT = 1000
 
 FUNCTIONS = frozenset({"has", "matches", "len", "min", "max", "abs", "round", "now", "age", "days", "local", *HISTORY})
-ROOTS = ("fact", "contact")
 
 _COMPARE: dict[type[ast.cmpop], Comparison] = {
     ast.Eq: "==",
@@ -83,7 +82,7 @@ def parse_syntax(
     consts: Mapping[str, Node],
     report: Report,
     pointer: str = "",
-    roots: Collection[str] = ROOTS,
+    roots: Collection[str] = ("fact", "contact"),
 ) -> Node | None:
     """The tree of an expression, with consts folded in; None where something was reported.
 

@@ -40,14 +40,15 @@ class Literal:
 
 Ordinal = OneOf["first", "second", "third", "fourth"]
 ORDINALS: tuple[Ordinal, ...] = get_args(Ordinal)
-Root = OneOf["fact", "contact"] | Ordinal
+Root = OneOf["fact", "contact", "journey", "wait"] | Ordinal
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """``fact.path``, ``contact.scores.interest.seo``: a root and one or more names.
 
-    ``first.path`` … are the facts of a join and stand only in the `relation` of one of its parts.
+    ``first.path`` … are the facts of a join and stand only in the `relation` of one of its parts. ``journey.key`` and
+    ``wait.matched`` stand only in a journey; they are read from the context of the fact that it is shown.
     """
 
     root: Root
