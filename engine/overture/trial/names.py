@@ -96,7 +96,8 @@ class Names:
                 _known(claim, self.program.lists, "list.unknown", report)
             case "facts":
                 code = "test.unknown" if claim.path[0] in self.facts else "fact.unknown"
-                _known(claim, self.derived, code, report)
+                if _known(claim, self.derived, code, report):
+                    self._derived(claim, report)
             case "issued":
                 _known(claim, self.issued, "test.unknown", report)
             case "suppressed":
@@ -105,6 +106,15 @@ class Names:
                 self._sent(claim, report)
             case "error":
                 pass
+
+    def _derived(self, claim: Claim, report: Report) -> None:
+        type = claim.path[0]
+        fields = self.facts.get(type, {})
+        each: list[dict[str, Any]] = [] if isinstance(claim.expected, int) else claim.expected
+        for said in each:
+            for name in sorted(said.keys() - fields.keys()):
+                message = f"{name[:80]!r} is no field of {type!r}"
+                report.add("test.field", message, claim.name, did_you_mean(name, fields))
 
     def _sent(self, claim: Claim, report: Report) -> None:
         for said in claim.expected:
