@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from overture.model import Contact
 from overture.plugin import AmbiguousHandOff, Outgoing, Rejected, RetryLater, Sent
 from overture.testing import MailServer, check_channel
-from overture_channels.smtp import SmtpChannel, SmtpConfig, address_of
+from overture_channels.smtp import SmtpChannel, SmtpConfig, overture_channels
 
 SENDER = "Overture News <news@example.org>"
 PASSWORD = "p4ss/w:rd"
@@ -332,4 +332,5 @@ def test_secrets_come_by_reference_and_show_nowhere(tmp_path: Path, monkeypatch:
     ],
 )
 def test_the_contacts_own_address(contact: Contact, address: str | None):
-    assert address_of(contact) == address
+    (channel,) = overture_channels()
+    assert channel.address_of(contact) == address

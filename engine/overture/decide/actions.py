@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from overture.decide.consent import consent_verdict
 from overture.decide.limits import size, too_much
 from overture.decide.work import Work, is_finite
@@ -162,6 +164,9 @@ def _issue(action: r.IssueAction) -> Act:
 
 
 def _send(action: r.SendAction) -> Act:
+    needs = sorted(action.needs)
+    special = bool(needs or action.priority or action.approval or action.expires or action.late_ms is not None)
+
     def act(work: Work, fact: Fact, rule: str, revision: str) -> list[Effect]:
         id = message_id(work.root.contact, work.root.id, rule, work.number(f"send {rule}"))
         if work.root.backfill:
@@ -187,6 +192,15 @@ def _send(action: r.SendAction) -> Act:
                 context,
             )
         )
+        if special:
+            work.messages[-1] = msgspec.structs.replace(
+                work.messages[-1],
+                expires=work.contact.clock + action.late_ms if action.late_ms is not None else 0,
+                priority=action.priority,
+                approval=action.approval,
+                needs=needs,
+                at_once=action.expires,
+            )
         return [Effect("send", action.template, id, None, action.channel)]
 
     return act

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from overture.decide import room
+from overture.decide.limits import shown
 from overture.decide.merge import merge
 from overture.decide.work import Work
 from overture.model import Effect, Fact
@@ -40,6 +41,16 @@ def _suppress(work: Work, fact: Fact) -> list[Effect]:
     return [Effect("suppress", address, "", None, reason)]
 
 
+def _habit(work: Work, fact: Fact) -> list[Effect]:
+    channel = fact.properties.get("channel")
+    if type(channel) is not str or not channel:
+        return []
+    before = work.contact.habits.get(channel, 0)
+    if reason := room.keep_habit(work.contact, channel, 1):
+        return [Effect("habit", shown(channel), reason=reason)]
+    return [Effect("habit", channel, "", before, before + 1)]
+
+
 _APPLY: dict[str, Callable[[Work, Fact], list[Effect]]] = {
     "identify": _identify,
     "consent": _consent,
@@ -47,4 +58,6 @@ _APPLY: dict[str, Callable[[Work, Fact], list[Effect]]] = {
     "message.bounced": _suppress,
     "message.failed": _suppress,
     "message.complained": _suppress,
+    "message.opened": _habit,
+    "message.clicked": _habit,
 }

@@ -23,6 +23,13 @@ CODES = 100  # of one kind; the oldest goes first
 ADDRESSES = 100  # suppressed ones; the oldest goes first
 KEYS_REMEMBERED = 1024  # values of a `once_per` key, for each rule; the oldest goes first
 
+WAITING = 20  # messages that the send gate keeps; the one with the lowest priority goes
+SENT = 1_000  # messages remembered for caps; the newest
+CHANNELS = 50  # on which messages were opened or clicked
+
+POSITIONS = 50  # journeys under way
+JOURNEY_STEPS = 100  # of one journey at one fact
+
 LATE = 7 * 86_400_000  # ms: how late a fact may come and still find the others of its join, or its visit
 CANDIDATES = 20  # facts remembered of one part of a join; the newest
 PART_BYTES = 512  # of the properties of such a fact together; the largest are missing there

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from overture.decide import joins, room
+from overture.decide import gatekeeping, joins, room
 from overture.decide.clockwork import begin
 from overture.decide.history import merged
 from overture.decide.holds import held_too
@@ -97,6 +97,7 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
             mine.fired[rule] = max(own or 0, memory)
     for code in theirs.issued:
         room.keep_code(mine, code)
+    gated = gatekeeping.take_over(work, theirs)
     mine.seq += theirs.seq  # their timeline is read as part of this one: numbers for it, right before this moment's
     work.changed.add("*")  # also what they stood in and, with what the stronger knows, do not belong into
     if theirs.program != mine.program:
@@ -104,7 +105,7 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
     mine.created_at = min(mine.created_at, theirs.created_at) if theirs.created_at else mine.created_at
     corrected = absorb(work, work.sessions, theirs.sessions) if work.sessions is not None else []
     refused = (Effect("merge", kind, theirs.id, None, n, room.FULL) for kind, n in left_out.items() if n)
-    return [Effect("merge", theirs.id), *refused, *corrected]
+    return [Effect("merge", theirs.id), *refused, *corrected, *gated]
 
 
 def _take_over_history(work: Work, theirs: Contact) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from overture.decide.actions import Act, compile_action
+from overture.decide.gatekeeping import WAITING, Gate, next_release
 from overture.decide.history import recorders
 from overture.decide.holds import Holding
 from overture.decide.joins import Joining
@@ -51,6 +52,7 @@ class Plan:
         self.holdings = {rule.id: Holding(rule, program) for rule in program.whiles}
         self.following = tuple(self.holdings.values())
         self.sessions = program.sessions
+        self.gate = Gate.of(program)
         self.changes: list[tuple[frozenset[str], Callable[[Contact], int | None]]] = []
         self.timed: frozenset[str] = frozenset()
         self._follow_the_clock()
@@ -72,6 +74,10 @@ class Plan:
         if (sessions := program.sessions) is not None:
             reads = frozenset({"clock", "sessions"})
             self.changes.append((reads, lambda contact: next_end(contact, sessions)))
+            self.timed |= reads
+        if self.gate is not None:
+            reads = frozenset({WAITING})
+            self.changes.append((reads, next_release))
             self.timed |= reads
 
     def remember_firing(self, rule: Rule, fact: Fact, work: Work) -> str:

@@ -13,7 +13,7 @@ import msgspec
 
 from overture.decide import limits
 from overture.decide.limits import STATE_BYTES, size, too_much
-from overture.model import Contact, Issued
+from overture.model import Contact, Issued, Waiting
 
 FULL = "contact.full"
 ENTRY = 16  # what an entry takes beside its texts: their lengths, a number
@@ -29,7 +29,9 @@ def weigh(contact: Contact) -> int:
         if type(keyed) is dict:
             texts += keyed
     traits = sum(size(name) + size(value) + ENTRY for name, value in contact.traits.items())
-    return BASE + traits + sum(size(text) + ENTRY for text in texts) + sum(map(_of_code, contact.issued))
+    return BASE + traits + sum(size(text) + ENTRY for text in texts) + sum(
+        (*map(_of_code, contact.issued), *map(_of_message, contact.waiting))
+    )
 
 
 def keep_trait(contact: Contact, name: str, value: Any) -> str:
@@ -137,6 +139,33 @@ def remember(contact: Contact, rule: str, keys: Mapping[str, int]) -> None:
         oldest = next(iter(seen))
         del seen[oldest]
         contact.weight -= size(oldest) + ENTRY
+
+
+def keep_message(contact: Contact, waiting: Waiting) -> str:
+    """Add a message that waits; answers the reason. How many wait is the gate's to bound."""
+    if reason := _grow(contact, _of_message(waiting)):
+        return reason
+    contact.waiting.append(waiting)
+    return ""
+
+
+def drop_message(contact: Contact, waiting: Waiting) -> None:
+    """Give back the room of a message that waits no longer."""
+    contact.weight -= _of_message(waiting)
+
+
+def keep_habit(contact: Contact, channel: str, n: int) -> str:
+    """Count messages opened or clicked on a channel; answers the reason."""
+    habits = contact.habits
+    if channel not in habits and (len(habits) >= limits.CHANNELS or size(channel) > limits.NAME_BYTES):
+        return FULL
+    habits[channel] = habits.get(channel, 0) + n
+    return ""
+
+
+def _of_message(waiting: Waiting) -> int:
+    message = waiting.message
+    return 16 * ENTRY + size(message.to) + size(message.fact) + size(message.context)
 
 
 def _of_code(code: Issued) -> int:

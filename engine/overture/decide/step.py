@@ -7,7 +7,8 @@ clock says, which facts move on; ``now`` is only noted down.
 Order within a step: first what became due until the fact's instant, in order, each at its own instant, so that it does
 not matter how late anybody looks. Then what the fact itself says (identify, consent, outcome of a message); then the
 rules on it, all against the state as it stood before the first of them acted; then the segments whose inputs changed;
-then, one by one, the facts derived on the way, until nothing fires.
+then, one by one, the facts derived on the way, until nothing fires. At last the send gate, over all messages of the
+step and those that have waited until now.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from overture.decide.chain import chain, witness
 from overture.decide.clockwork import begin, pass_time, reschedule, tick
 from overture.decide.context import context_of
 from overture.decide.deploys import PROGRAM, arriving, shown
+from overture.decide.gatekeeping import OPEN
 from overture.decide.intrinsic import apply_fact
 from overture.decide.limits import MESSAGE_BYTES, TICKS
 from overture.decide.merge import forward, link, told
@@ -131,6 +133,9 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
     else:
         witness(work, plan, fact)
         trace.effects += settle(work, plan, "rolled_back")
+    if contact.waiting or (work.messages and plan.gate is not None):
+        gate = plan.gate or OPEN
+        trace.effects += gate.judge(work, every=gate is OPEN or before.program != plan.version)
     if plan.timed or contact.due:
         reschedule(work, plan)
     if work.messages:

@@ -53,7 +53,7 @@ class Attempt:
             own = channel.address_of(contact) if contact else None
         except OvertureError as error:
             return _stopped(self._later(delivery, f"{error.code}: {error.message}", None, now, delivery.attempts + 1))
-        allowed = verdict(message, contact, own)
+        allowed = verdict(message, contact, own, now)
         if not allowed.passed:
             return _stopped(_ended(delivery, "dropped", f"{allowed.reason}: {allowed.text}", now))
         address = message.to or own or ""

@@ -130,7 +130,7 @@ def next_field_step(ms: int, name: str, zone: tzinfo) -> int:
     local = local_time(ms, zone)
     step = _natural_step(ms, local, name, zone)
     soon = ms + 3 * HOUR_MS
-    return step if local.utcoffset() == local_time(soon, zone).utcoffset() else min(step, _clocks_put(ms, soon, zone))
+    return step if local.utcoffset() == local_time(soon, zone).utcoffset() else min(step, clocks_put(ms, soon, zone))
 
 
 def _natural_step(ms: int, local: datetime, name: str, zone: tzinfo) -> int:
@@ -150,7 +150,7 @@ _AHEAD = {"month": timedelta(days=32), "year": timedelta(days=367)}
 _CALENDAR = {"month": "month", "year": "month"}
 
 
-def _clocks_put(low: int, high: int, zone: tzinfo) -> int:
+def clocks_put(low: int, high: int, zone: tzinfo) -> int:
     """When clocks are put between two instants with different offsets."""
     offset = local_time(low, zone).utcoffset()
     while low + 1 < high:

@@ -32,6 +32,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
     journey: str = ""  # "ruleset/journey" where a step of it sends this
     step: str = ""
     needs: list[str] = []  # what the channel must be able to carry
+    at_once: bool = False  # not sent at all where it would have to wait
 
 
 class Delivery(msgspec.Struct, array_like=True):

@@ -1,5 +1,6 @@
 """The public API for plugins, and the manager that loads them."""
 
+from overture.model.addresses import own_address
 from overture.plugin.descriptors import AmbiguousHandOff, Channel, ChannelPlugin, Outgoing, Rejected, RetryLater, Sent
 from overture.plugin.egress import EgressRefused, guarded_connector
 from overture.plugin.hookspecs import HOOK_API, hookimpl
@@ -25,4 +26,5 @@ __all__ = [
     "Sent",
     "guarded_connector",
     "hookimpl",
+    "own_address",
 ]

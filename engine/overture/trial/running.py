@@ -96,7 +96,7 @@ class Run:
         """As delivery does: the gate, then the template; what passes both is sent."""
         address_of = self.addresses.get(message.channel)
         own = address_of(self.contact) if address_of else None
-        allowed = verdict(message, self.contact, own)
+        allowed = verdict(message, self.contact, own, self.contact.clock)
         if not allowed.passed:
             self.since.dropped.append((message.template, allowed.reason))
             return

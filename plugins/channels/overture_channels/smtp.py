@@ -23,6 +23,7 @@ from overture.plugin import (
     Secret,
     Sent,
     hookimpl,
+    own_address,
 )
 from overture_channels.mail import Mail, compose, mailbox, plain
 
@@ -256,17 +257,10 @@ def _refusal(error: aiosmtplib.SMTPResponseException) -> Rejected:
     return Rejected(f"smtp.{error.code}", f"The mail server said: {error.code} {text}", permanent)
 
 
-def address_of(contact: Contact) -> str | None:
-    """The trait ``email``, else the first e-mail address among the contact's identifiers."""
-    trait = contact.traits.get("email")
-    if isinstance(trait, str) and trait:
-        return trait
-    known = contact.ids.get("email")
-    if isinstance(known, str):
-        return known or None
-    return next((each for each in known or () if isinstance(each, str) and each), None)
+def _address(contact: Contact) -> str | None:
+    return own_address(contact, "email")
 
 
 @hookimpl
 def overture_channels() -> Iterable[ChannelPlugin[SmtpConfig]]:
-    yield ChannelPlugin(name="email", config=SmtpConfig, open=SmtpChannel, address_of=address_of)
+    yield ChannelPlugin(name="email", config=SmtpConfig, open=SmtpChannel, address_of=_address)

@@ -1,0 +1,223 @@
+"""The send gate in the step: holdout, channel, quiet hours, caps. What may go now goes, the rest waits or is left out.
+
+It judges all messages of a step together with those that have waited until now, the most important first, so that
+they compete for a cap's slots. Each verdict is an effect of the kind ``gate``: ``name`` is the template, ``key`` the
+message, ``after`` the channel of one that passed or until when one waits, ``before`` what stood in the way.
+
+Consent and suppression on the channel are asked right before each hand-off (`overture.delivery.gate`); here only so
+that a message which cannot go takes no slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+
+import msgspec
+
+from overture.decide import limits, room
+from overture.decide.consent import NEEDS_NO_CONSENT, consent_verdict
+from overture.decide.sendtimes import covers, free_at, in_quiet, quiet_end, remembered, told
+from overture.decide.work import Work
+from overture.match.zone import zone_of
+from overture.model import Contact, Effect, Message, Sent, Waiting
+from overture.model.addresses import own_address
+from overture.model.ids import digest
+from overture.rules.program import Program
+from overture.rules.sending import Sending
+
+WAITING = "waiting"
+"""The path that changes where a message begins or ends to wait."""
+
+
+class Gate:
+    """What the rulesets of a program say to the gate. ``holdouts``: percent by ruleset."""
+
+    def __init__(self, sending: Sending, holdouts: Mapping[str, int]) -> None:
+        self._sending = sending
+        self._holdouts = holdouts
+
+    @classmethod
+    def of(cls, program: Program) -> Gate | None:
+        """None where no ruleset says anything: then every message passes."""
+        rulesets = program.rulesets.values()
+        sending = next((each.sending for each in rulesets if each.sending is not None), None)
+        holdouts = {each.name: each.holdout for each in rulesets if each.holdout}
+        return cls(sending or Sending(), holdouts) if sending is not None or holdouts else None
+
+    def judge(self, work: Work, *, every: bool = False) -> list[Effect]:
+        """Leaves in ``work.messages`` those that pass. Judges those that wait once they are due, or all with ``every``
+        (another program may let them go earlier).
+        """
+        contact = work.contact
+        now = contact.clock
+        due = [each for each in contact.waiting if every or each.due <= now]
+        if not due and not work.messages:
+            return []
+        new = [Waiting(each, 0, "", each.expires, each.priority) for each in work.messages]
+        work.touched.add(WAITING)
+        contact.waiting = [each for each in contact.waiting if not (every or each.due <= now)]
+        for each in due:
+            room.drop_message(contact, each)
+        work.messages = []
+        judging = _Judging(self._sending, self._holdouts, work, zone_of(contact))
+        if contact.sent:
+            contact.sent = remembered(self._sending.caps, contact.sent, now, judging.zone)
+        effects: list[Effect] = []
+        for each in sorted([*due, *new], key=lambda w: (-w.priority, w.message.created_at)):
+            effects += judging.verdict(each)
+        return effects
+
+
+class _Judging:
+    """One round of verdicts about messages of one contact."""
+
+    def __init__(self, sending: Sending, holdouts: Mapping[str, int], work: Work, zone: tzinfo) -> None:
+        self.sending = sending
+        self.holdouts = holdouts
+        self.work = work
+        self.contact = work.contact
+        self.now = work.contact.clock
+        self.zone = zone
+
+    def verdict(self, waiting: Waiting) -> list[Effect]:
+        message = waiting.message
+        if waiting.expires and self.now > waiting.expires:
+            return [self.refused(message, "late.expired", self.local(waiting.expires))]
+        if not waiting.reason and (reason := self.held_out(message)):
+            return [self.refused(message, "holdout", reason)]
+        chosen = message
+        if not message.channel:
+            channel, reason, among = self.choose(message)
+            if reason:
+                return [self.refused(message, reason, among)]
+            chosen = msgspec.structs.replace(message, channel=channel)
+        elif lacking := message.channel in self.sending.channels and self.lacking(message):
+            return [self.refused(message, "channel.needs", lacking)]
+        if message.to:  # nobody's quiet hours, and nobody's caps
+            return [self.passed(chosen)]
+        verdict = self.in_time(waiting, chosen)
+        return [self.passed(chosen)] if verdict is None else verdict
+
+    def passed(self, message: Message) -> Effect:
+        # Its own context: the one that it waited with belongs to states of before, too.
+        self.work.messages.append(msgspec.structs.replace(message, context=dict(message.context)))
+        return Effect("gate", message.template, message.id, None, message.channel)
+
+    def refused(self, message: Message, reason: str, because: str) -> Effect:
+        return Effect("gate", message.template, message.id, because, None, reason)
+
+    # --- holdout, channel --------------------------------------------------------------------------------------------
+
+    def held_out(self, message: Message) -> str:
+        """What the contact is asked for by itself, and what goes to somebody else, is no part of the comparison."""
+        percent = self.holdouts.get(message.ruleset, 0)
+        if not percent or message.to or message.purpose == NEEDS_NO_CONSENT:
+            return ""
+        return f"{percent} % of {message.ruleset}" if held_out(self.contact, message.ruleset, percent) else ""
+
+    def lacking(self, message: Message) -> str:
+        carried = self.sending.channels[message.channel]
+        return ", ".join(need for need in sorted(message.needs) if need not in carried)
+
+    def choose(self, message: Message) -> tuple[str, str, str]:
+        """The channel; or the reason, and what it is about."""
+        able = [name for name, carried in self.sending.channels.items() if carried.issuperset(message.needs)]
+        if not able:
+            return "", "channel.needs", ", ".join(sorted(message.needs)) or "any"
+        reachable = [name for name in able if message.to or self.address(name)]
+        if not reachable:
+            return "", "channel.no_address", ", ".join(able)
+        agreed = [name for name in reachable if message.to or not self.refusal(name, message.purpose)]
+        if not agreed:
+            return "", "channel.no_consent", ", ".join(reachable)
+        return max(agreed, key=lambda name: self.contact.habits.get(name, 0)), "", ""
+
+    def address(self, channel: str) -> str:
+        """Empty where there is none, or it is not to be written to."""
+        address = own_address(self.contact, channel) or ""
+        return "" if f"{channel}:{address}" in self.contact.suppressed else address
+
+    def refusal(self, channel: str, purpose: str) -> str:
+        return consent_verdict(self.contact, channel, purpose)
+
+    # --- quiet hours, caps -------------------------------------------------------------------------------------------
+
+    def in_time(self, waiting: Waiting, chosen: Message) -> list[Effect] | None:
+        """None, and counted, if it may go now."""
+        purpose = chosen.purpose
+        quiets = [each for each in self.sending.quiet if covers(each.purposes, purpose)]
+        now = next((each for each in quiets if in_quiet(each, self.now, self.zone)), None)
+        if now is not None:
+            return self.kept(waiting, quiet_end(quiets, self.now, self.zone), "quiet", told(now))
+        caps = [each for each in self.sending.caps if covers(each.purposes, purpose)]
+        if not caps or not self.address(chosen.channel) or self.refusal(chosen.channel, purpose):
+            return None
+        sent = self.contact.sent
+        free = {cap: free_at(cap, sent, self.now, self.zone) for cap in caps}
+        latest = max(caps, key=lambda cap: free[cap])
+        if free[latest] > self.now:
+            rules = [each.rule for each in sent if covers(latest.purposes, each.purpose)][-latest.max :]
+            because = f"{told(latest)}, taken by {', '.join(dict.fromkeys(rules[-3:]))}"
+            return self.kept(waiting, quiet_end(quiets, free[latest], self.zone), "cap", because)
+        self.contact.sent = [*sent, Sent(self.now, purpose, chosen.channel, chosen.rule)][-limits.SENT :]
+        return None
+
+    def kept(self, waiting: Waiting, until: int | None, what: str, because: str) -> list[Effect]:
+        """Keep it until then, if it may wait that long and there is room. Nothing to tell where it did already."""
+        message, expires = waiting.message, waiting.expires
+        if message.at_once or until is None:
+            return [self.refused(message, f"{what}.expired", because)]
+        if expires and until > expires:
+            return [self.refused(message, "late.expired", self.local(expires))]
+        contact, reason = self.contact, f"{what}.held"
+        held = Waiting(message, until, reason, expires, waiting.priority)
+        if full := room.keep_message(contact, held):
+            return [self.refused(message, full, "")]
+        effects = [Effect("gate", message.template, message.id, because, self.local(until), reason)]
+        if (waiting.due, waiting.reason) == (until, reason):
+            effects = []
+        if len(contact.waiting) > limits.WAITING:
+            # Of the same priority the one that would go last.
+            last = min(contact.waiting, key=lambda w: (w.priority, -w.due, -w.message.created_at))
+            contact.waiting.remove(last)
+            room.drop_message(contact, last)
+            effects = [] if last is held else effects
+            effects.append(self.refused(last.message, "gate.full", str(limits.WAITING)))
+        return effects
+
+    def local(self, at: int) -> str:
+        return datetime.fromtimestamp(at // 1000, self.zone).isoformat(timespec="seconds")
+
+
+OPEN = Gate(Sending(), {})
+"""Where no ruleset says anything: what waits, waits no longer."""
+
+
+def next_release(contact: Contact) -> int | None:
+    """When the next message that waits is to be judged again."""
+    return min((each.due for each in contact.waiting), default=None)
+
+
+def held_out(contact: Contact, ruleset: str, percent: int) -> bool:
+    """Whether the contact is one of the ``percent`` that get no message of the ruleset; the same every time."""
+    share = int.from_bytes(digest("holdout", ruleset, contact.id)[:8], "big")
+    return share % 100 < percent
+
+
+def take_over(work: Work, theirs: Contact) -> list[Effect]:
+    """A weaker contact's messages that wait, what it got, and its habits become this one's."""
+    mine = work.contact
+    effects: list[Effect] = []
+    for each in theirs.waiting:
+        message = msgspec.structs.replace(each.message, contact=mine.id)
+        waiting = Waiting(message, each.due, each.reason, each.expires, each.priority)
+        if len(mine.waiting) >= limits.WAITING:
+            effects.append(Effect("gate", message.template, message.id, str(limits.WAITING), None, "gate.full"))
+        elif reason := room.keep_message(mine, waiting):
+            effects.append(Effect("gate", message.template, message.id, "", None, reason))
+        work.touched.add(WAITING)
+    mine.sent = sorted([*mine.sent, *theirs.sent], key=lambda sent: sent.at)[-limits.SENT :]
+    for channel, n in theirs.habits.items():
+        room.keep_habit(mine, channel, n)
+    return effects
