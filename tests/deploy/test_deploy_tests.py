@@ -141,10 +141,16 @@ def costly(rules: int, facts: int) -> str:
 
 async def test_tests_that_take_too_long_are_stopped() -> None:
     job = Prove({"costly": costly(200, 5000)}, ["costly"])
-    for scratch in (Scratch(computing=1), Scratch(seconds=0.2)):
-        with pytest.raises(Refused) as caught:
-            await scratch.run(job)
-        assert (caught.value.code, caught.value.status) == ("ruleset.too_costly", 422)
+    with pytest.raises(Refused) as caught:
+        await Scratch(computing=1).run(job)
+    assert (caught.value.code, caught.value.status) == ("ruleset.too_costly", 422)
+
+
+async def test_a_machine_that_has_no_time_for_tests_is_not_the_rulesets_fault() -> None:
+    job = Prove({"costly": costly(200, 5000)}, ["costly"])
+    with pytest.raises(Overloaded) as caught:
+        await Scratch(seconds=0.2).run(job)
+    assert (caught.value.code, caught.value.status) == ("test.busy", 429)
 
 
 async def test_the_loop_goes_on_while_tests_run() -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from http.client import HTTPConnection
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -256,3 +257,17 @@ def test_the_first_start_refuses_examples_whose_tests_fail(tmp_path: Path) -> No
         run = overture("serve", environ={f"OVERTURE_{name}": value for name, value in own.items()})
         assert run.returncode == 3
         assert said in run.stderr
+
+
+def test_a_stop_does_not_wait_for_all_the_tests_in_line(tmp_path: Path) -> None:
+    facts = "{fact: {type: clicked}}, " * 8000
+    document = CLICKS.format(name="slow") + f"tests: [{{name: a, steps: [{facts}{{expect: {{error: null}}}}]}}]\n"
+    server = Server(tmp_path, RULESETS="").start()
+    connections = [HTTPConnection("127.0.0.1", server.port) for _ in range(6)]
+    for connection in connections:
+        connection.request("POST", "/v1/rulesets/slow/test", document, {"Authorization": f"Bearer {ADMIN}"})
+    eventually(lambda: server.process_of("python"), "tests are run")
+    assert server.stop() == 0
+    assert server.process is None
+    for connection in connections:
+        connection.close()

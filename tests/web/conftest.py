@@ -17,7 +17,7 @@ def memory() -> Memory:
 @pytest.fixture
 async def site(memory: Memory) -> AsyncIterator[str]:
     """The address of the application, listening on a real socket as in production."""
-    runner = make_runner(make_app(memory.services()))
+    runner = make_runner(make_app(memory.services()), 1.0)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

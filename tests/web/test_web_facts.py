@@ -207,7 +207,7 @@ async def test_browsers_may_ask_and_may_read_errors(site: str):
 
 async def test_a_body_that_never_ends_is_given_up_and_bodies_share_a_budget(memory: Memory):
     bodies = Bodies(budget=1000, seconds=0.2)
-    runner = make_runner(make_app(memory.services(), bodies))
+    runner = make_runner(make_app(memory.services(), bodies), 1.0)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

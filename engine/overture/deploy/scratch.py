@@ -33,7 +33,7 @@ class Scratch:
     async def run(self, job: Prove | Try) -> list[Result]:
         """What came of the tests. Raises what the job refuses: RulesetInvalid, Refused ``ruleset.too_costly``, 404.
 
-        Raises Overloaded where too many jobs are waiting.
+        Raises Overloaded ``test.busy`` where too many jobs are waiting, or the machine has no time for this one.
         """
         if self._waiting >= WAITING:
             raise Overloaded("test.busy", "Too many rulesets are being compiled and tested.", retry_after=5)
@@ -59,7 +59,8 @@ async def _process(job: bytes, computing: int, seconds: float) -> Proof:
         async with asyncio.timeout(seconds):
             answer, said = await process.communicate(job)
     except TimeoutError:
-        raise _too_costly() from None
+        message = "The machine is too busy to compile and test rulesets."  # what it may compute has a limit of its own
+        raise Overloaded("test.busy", message, retry_after=30) from None
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):

@@ -164,7 +164,7 @@ async def _web(settings: Settings, parts: Parts, say: Callable[[str], None]) -> 
     if "web" not in settings.roles:
         yield
         return
-    runner = make_runner(make_app(parts.services))
+    runner = make_runner(make_app(parts.services), GRACE)
     await runner.setup()
     try:
         site = web.TCPSite(runner, settings.host, settings.port, reuse_port=settings.workers > 1 or None)

@@ -71,9 +71,14 @@ def make_app(services: Services, bodies: Bodies | None = None) -> web.Applicatio
     return app
 
 
-def make_runner(app: web.Application) -> web.AppRunner:
-    """A runner with what the routes rely on: bodies arrive as sent (intake inflates them, capped), no access log."""
-    return Runner(app, access_log=None, auto_decompress=False, keepalive_timeout=75, lingering_time=2)
+def make_runner(app: web.Application, grace: float) -> web.AppRunner:
+    """A runner with what the routes rely on: bodies arrive as sent (intake inflates them, capped), no access log.
+
+    ``grace``: seconds that requests under way get to end when it is cleaned up; then they are cancelled.
+    """
+    return Runner(
+        app, access_log=None, auto_decompress=False, keepalive_timeout=75, lingering_time=2, shutdown_timeout=grace
+    )
 
 
 @web.middleware
