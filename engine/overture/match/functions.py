@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import re2  # pyright: ignore[reportMissingTypeStubs]
-
 from overture.match.values import bounded, inside, is_number
 from overture.model import Contact, Refused
+from overture.rules.patterns import OPTIONS, re2
 
-_re2: Any = re2  # the binding has no types
 SEARCHED = 2_000
-_OPTIONS = _re2.Options()
-_OPTIONS.log_errors = False
-_OPTIONS.max_mem = 1 << 20  # one pattern's automaton; beyond it RE2 goes on, slower
 
 
 def _startswith(text: Any, start: Any) -> bool:
@@ -91,8 +86,8 @@ def pattern(source: str) -> Callable[[Any], bool]:
         Refused: the pattern is not valid RE2.
     """
     try:
-        search: Callable[[str], object] = _re2.compile(source, _OPTIONS).search
-    except (_re2.error, UnicodeEncodeError) as error:
+        search: Callable[[str], object] = re2.compile(source, OPTIONS).search
+    except (re2.error, UnicodeEncodeError) as error:
         raise Refused("condition.pattern", f"The pattern is not valid: {error}.", "Patterns are RE2.") from None
 
     def matches(text: Any) -> bool:
