@@ -13,6 +13,7 @@ import msgspec
 
 from overture.decide.consent import consent_verdict
 from overture.decide.limits import size, too_much
+from overture.decide.positions import stop
 from overture.decide.work import Work, is_finite
 from overture.match import compile_value
 from overture.model import Contact, Effect, Fact, Message
@@ -44,6 +45,10 @@ def compile_action(action: r.Action, program: Program) -> Act:
             return _issue(action)
         case r.SendAction():
             return _send(action)
+        case r.StartAction():
+            return _start(action)
+        case r.StopAction():
+            return _stop(action)
 
 
 def _getters(values: Mapping[str, r.Value]) -> list[tuple[str, Getter]]:
@@ -192,15 +197,42 @@ def _send(action: r.SendAction) -> Act:
                 context,
             )
         )
+        position, planned = work.position, work.contact.clock
+        if position is not None:
+            planned = position.planned
+            work.messages[-1] = msgspec.structs.replace(
+                work.messages[-1], journey=position.journey, step=position.step, context={**context, **_journey(fact)}
+            )
         if special:
             work.messages[-1] = msgspec.structs.replace(
                 work.messages[-1],
-                expires=work.contact.clock + action.late_ms if action.late_ms is not None else 0,
+                expires=planned + action.late_ms if action.late_ms is not None else 0,
                 priority=action.priority,
                 approval=action.approval,
                 needs=needs,
                 at_once=action.expires,
             )
         return [Effect("send", action.template, id, None, action.channel)]
+
+    return act
+
+
+def _journey(fact: Fact) -> dict[str, Any]:
+    """What templates read of the journey that sends."""
+    return {"journey": fact.context["$journey"]}
+
+
+def _start(action: r.StartAction) -> Act:
+    def act(work: Work, fact: Fact, rule: str, _revision: str) -> list[Effect]:
+        journey = f"{rule.partition('/')[0]}/{action.journey}"
+        work.starts.append((journey, fact))
+        return [Effect("start", journey)]
+
+    return act
+
+
+def _stop(action: r.StopAction) -> Act:
+    def act(work: Work, _fact: Fact, rule: str, _revision: str) -> list[Effect]:
+        return stop(work, f"{rule.partition('/')[0]}/{action.journey}")
 
     return act

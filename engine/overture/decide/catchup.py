@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from overture.decide import holds
+from overture.decide import holds, redeployed
 from overture.decide.deploys import PROGRAM, begin_series, fill
 from overture.decide.history import drop_unneeded
 from overture.decide.limits import DEPTH_LIMIT
@@ -29,7 +29,7 @@ def catch_up(work: Work, plan: Plan, fact: Fact) -> list[Effect]:
     contact.joins = {id: parts for id, parts in contact.joins.items() if id in joins}
     if plan.sessions is None:
         contact.sessions = []
-    effects = [*holds.catch_up(work, plan.holdings)]
+    effects = [*redeployed.catch_up(work, plan.journeys), *holds.catch_up(work, plan.holdings)]
     gone = [Effect("segment", name, "deploy", True, False) for name in contact.segments if name not in plan.segments]
     for effect in gone:
         del contact.segments[effect.name]

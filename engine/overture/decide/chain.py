@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from overture.decide.follow import follow
 from overture.decide.limits import DEPTH_LIMIT, DERIVED_LIMIT
 from overture.decide.plan import Plan
 from overture.decide.work import Work
@@ -13,11 +14,12 @@ _canonical = msgspec.msgpack.Encoder(order="sorted")
 
 
 def chain(work: Work, plan: Plan, firings: list[Firing]) -> None:
-    """Show the fact, then every derived one, to the rules; after each, bring the segments up to date."""
+    """Show the fact, then every derived one, to the rules; after each, bring the segments up to date, then journeys."""
     queue = work.queue
     queue.insert(0, work.root)
     depths = {work.root.id: 0}
     fired: set[bytes] = set()
+    journeys = plan.journeys
     i = 0
     while i < len(queue):
         fact = work.current = queue[i]
@@ -31,7 +33,9 @@ def chain(work: Work, plan: Plan, firings: list[Firing]) -> None:
                     recorder.record(work, fact)
             _fire(work, plan, fact, firings, fired if i else None)
         if work.changed:
-            _follow(work, plan, fact, firings)
+            follow(work, plan, fact, firings)
+        if journeys is not None:
+            journeys.go_on(work, fact, lambda by: follow(work, plan, by, firings), firings)
         i += 1
 
 
@@ -72,38 +76,6 @@ def _fire(work: Work, plan: Plan, fact: Fact, firings: list[Firing], fired: set[
         if telling is not None:
             telling.pause()
         firings.append(Firing(id, rule.revision, fact.id, effects))
-
-
-def _follow(work: Work, plan: Plan, fact: Fact, firings: list[Firing]) -> None:
-    """Re-evaluate what follows something that changed: rules with ``while``, and segments with their edges."""
-    for _ in range(DEPTH_LIMIT):
-        changed, work.changed = work.changed, set()
-        if plan.timed:
-            work.touched |= changed
-        moved: list[tuple[str, bool, list[Effect]]] = [(name, entered, []) for name, entered in work.edges]
-        work.edges.clear()
-        every = "*" in changed
-        for holding in plan.following:
-            if every or not holding.reads.isdisjoint(changed):
-                effects = holding.follow(work, fact)
-                if effects:
-                    firings.append(Firing(holding.id, holding.revision, fact.id, effects))
-        for segment, holds, reads in plan.computed:
-            if every or not reads.isdisjoint(changed):
-                effect = work.move_segment(segment.name, holds(fact, work.contact))
-                if effect:
-                    moved.append((segment.name, bool(effect.after), [effect]))
-                    work.edges.pop()
-        for name, entered, effects in moved:
-            segment = plan.segments[name]
-            rule = f"{segment.ruleset}/{name}.{'on_enter' if entered else 'on_leave'}"
-            for act in plan.edges[name, entered]:
-                effects += act(work, fact, rule, segment.revision)
-            if effects:
-                firings.append(Firing(rule, segment.revision, fact.id, effects))
-        if not work.changed:
-            return
-    raise ChainTooDeep("Segments do not come to rest: each change of one sets off a change of another.")
 
 
 def _path(fact: Fact, queue: list[Fact]) -> str:

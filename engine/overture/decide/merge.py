@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from overture.decide import gatekeeping, joins, room
+from overture.decide import gatekeeping, joins, positions, room
 from overture.decide.clockwork import begin
 from overture.decide.history import merged
 from overture.decide.holds import held_too
@@ -98,6 +98,7 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
     for code in theirs.issued:
         room.keep_code(mine, code)
     gated = gatekeeping.take_over(work, theirs)
+    gated += positions.take_over(work, theirs)
     mine.seq += theirs.seq  # their timeline is read as part of this one: numbers for it, right before this moment's
     work.changed.add("*")  # also what they stood in and, with what the stronger knows, do not belong into
     if theirs.program != mine.program:

@@ -10,6 +10,8 @@ from overture.decide.gatekeeping import WAITING, Gate, next_release
 from overture.decide.history import recorders
 from overture.decide.holds import Holding
 from overture.decide.joins import Joining
+from overture.decide.journeys import Journeys
+from overture.decide.positions import JOURNEYS, next_due
 from overture.decide.visits import next_end
 from overture.decide.work import Work
 from overture.match import Matcher, build, compile_condition, compile_value
@@ -17,6 +19,7 @@ from overture.match.clock import compile_next_change
 from overture.match.nearly import NearMisses
 from overture.model import Contact, Fact
 from overture.rules.program import Program
+from overture.rules.reach import ZONE
 from overture.rules.ruleset import Rule, Segment
 
 Key = Callable[[Fact, Contact], object]
@@ -53,6 +56,7 @@ class Plan:
         self.following = tuple(self.holdings.values())
         self.sessions = program.sessions
         self.gate = Gate.of(program)
+        self.journeys = Journeys.of(program)
         self.changes: list[tuple[frozenset[str], Callable[[Contact], int | None]]] = []
         self.timed: frozenset[str] = frozenset()
         self._follow_the_clock()
@@ -78,6 +82,11 @@ class Plan:
         if self.gate is not None:
             reads = frozenset({WAITING})
             self.changes.append((reads, next_release))
+            self.timed |= reads
+
+        if self.journeys is not None:
+            reads = frozenset({JOURNEYS, ZONE})
+            self.changes.append((reads, next_due))
             self.timed |= reads
 
     def remember_firing(self, rule: Rule, fact: Fact, work: Work) -> str:

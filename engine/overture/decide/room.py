@@ -13,7 +13,7 @@ import msgspec
 
 from overture.decide import limits
 from overture.decide.limits import STATE_BYTES, size, too_much
-from overture.model import Contact, Issued, Waiting
+from overture.model import Contact, Issued, Position, Waiting
 
 FULL = "contact.full"
 ENTRY = 16  # what an entry takes beside its texts: their lengths, a number
@@ -25,12 +25,16 @@ def weigh(contact: Contact) -> int:
     ids = contact.ids
     texts: list[str] = [*ids.get("anonymous_id", ()), *ids.get("email", ())]
     texts += (name + value for name, value in ids.get("external", {}).items())
-    for keyed in (*contact.scores.values(), *contact.fired.values()):
+    for keyed in (*contact.scores.values(), *contact.fired.values(), *contact.ended.values()):
         if type(keyed) is dict:
             texts += keyed
     traits = sum(size(name) + size(value) + ENTRY for name, value in contact.traits.items())
-    return BASE + traits + sum(size(text) + ENTRY for text in texts) + sum(
-        (*map(_of_code, contact.issued), *map(_of_message, contact.waiting))
+    return (
+        BASE
+        + traits
+        + sum(size(text) + ENTRY for text in texts)
+        + sum((*map(_of_code, contact.issued), *map(_of_message, contact.waiting)))
+        + sum(map(_of_position, contact.journeys))
     )
 
 
@@ -133,6 +137,15 @@ def remember(contact: Contact, rule: str, keys: Mapping[str, int]) -> None:
     seen = contact.fired.get(rule)
     if type(seen) is not dict:
         seen = contact.fired[rule] = {}
+    _remember(contact, seen, keys)
+
+
+def remember_end(contact: Contact, journey: str, keys: Mapping[str, int]) -> None:
+    """Add to the keys of positions in a journey that have ended; forgets the oldest."""
+    _remember(contact, contact.ended.setdefault(journey, {}), keys)
+
+
+def _remember(contact: Contact, seen: dict[str, int], keys: Mapping[str, int]) -> None:
     contact.weight += sum(size(key) + ENTRY for key in keys if key not in seen)
     seen.update(keys)
     while len(seen) > limits.KEYS_REMEMBERED or (contact.weight > STATE_BYTES and len(seen) > 1):
@@ -166,6 +179,29 @@ def keep_habit(contact: Contact, channel: str, n: int) -> str:
 def _of_message(waiting: Waiting) -> int:
     message = waiting.message
     return 16 * ENTRY + size(message.to) + size(message.fact) + size(message.context)
+
+
+def keep_position(contact: Contact, position: Position) -> str:
+    """Room for a position that the caller adds; answers the reason."""
+    if size(position.key) > limits.NAME_BYTES:
+        return "key.too_long"
+    return _grow(contact, _of_position(position))
+
+
+def change_position(contact: Contact, position: Position, fact: dict[str, Any]) -> str:
+    """Another fact has begun it anew; answers the reason."""
+    if reason := _grow(contact, size(fact) - size(position.fact)):
+        return reason
+    position.fact = fact
+    return ""
+
+
+def drop_position(contact: Contact, position: Position) -> None:
+    contact.weight -= _of_position(position)
+
+
+def _of_position(position: Position) -> int:
+    return 8 * ENTRY + size(position.key) + size(position.fact)
 
 
 def _of_code(code: Issued) -> int:

@@ -25,6 +25,7 @@ from overture.decide.intrinsic import apply_fact
 from overture.decide.limits import MESSAGE_BYTES, TICKS
 from overture.decide.merge import forward, link, told
 from overture.decide.plan import Plan
+from overture.decide.positions import give_up
 from overture.decide.visits import observe, remember_effects
 from overture.decide.work import Work
 from overture.model import ChainTooDeep, Contact, Effect, Fact, Step, Trace
@@ -132,7 +133,7 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
             remember_effects(contact, work.telling.earned)
     else:
         witness(work, plan, fact)
-        trace.effects += settle(work, plan, "rolled_back")
+        trace.effects += give_up(work) + settle(work, plan, "rolled_back")
     if contact.waiting or (work.messages and plan.gate is not None):
         gate = plan.gate or OPEN
         trace.effects += gate.judge(work, every=gate is OPEN or before.program != plan.version)

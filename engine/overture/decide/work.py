@@ -10,7 +10,7 @@ import msgspec
 
 from overture.decide import limits, room
 from overture.decide.limits import shown
-from overture.model import Contact, Effect, Fact, Held, Issued, Message
+from overture.model import Contact, Effect, Fact, Held, Issued, Message, Position
 from overture.model.decay import place, raw, remaining, tidy
 from overture.model.ids import digest, issued_code
 from overture.model.numbers import NUMBER_LIMIT
@@ -65,12 +65,14 @@ class Work:
         "half_lives",
         "listened",
         "messages",
+        "position",
         "queue",
         "root",
         "scores",
         "segments",
         "sessions",
         "since",
+        "starts",
         "telling",
         "touched",
     )
@@ -91,6 +93,8 @@ class Work:
         self.queue: list[Fact] = []
         self.sessions = program.sessions
         self.since = program.since
+        self.starts: list[tuple[str, Fact]] = []  # journeys that actions want begun, each with the fact they acted on
+        self.position: Position | None = None  # of the journey whose step acts
         self.telling: Telling | None = None  # where the end of a visit is told
         self.derived = 0  # bytes of what rules derived
         self.counts: dict[str, int] = {}

@@ -1,0 +1,119 @@
+"""A journey compiled: what its steps do, and until when they wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import tzinfo
+from math import ceil, isfinite
+from typing import Any
+
+from overture.decide.actions import Act, compile_action
+from overture.match import compile_condition, compile_value
+from overture.match.calendar import add_days, next_local
+from overture.match.values import is_number
+from overture.match.zone import LATEST, zone_of
+from overture.model import Contact, Fact
+from overture.model.ids import digest
+from overture.rules.journey import Branch, Do, Journey, JourneyStep, Split, Wait, Way
+from overture.rules.program import Program
+from overture.rules.reach import walk
+from overture.rules.tree import Field, Node
+
+Test = Callable[[Fact, Contact], bool]
+Get = Callable[[Fact, Contact], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    acts: tuple[Act, ...]
+    next: str
+
+
+@dataclass(frozen=True, slots=True)
+class Staying:
+    """``at_once``: what it waits for reads no fact, so it may hold already when the contact comes to the step."""
+
+    wait: Wait
+    at: Get | None
+    until: Test | None
+    at_once: bool
+
+    def due(self, fact: Fact, contact: Contact, since: int) -> int | None:
+        """When it goes on by itself (ms), having come to the step at ``since``; 0: never, None: nobody can tell."""
+        wait = self.wait
+        if self.at is not None:
+            instant = self.at(fact, contact)
+            if not is_number(instant) or not isfinite(instant):
+                return None
+            return min(max(ceil(instant), 1), LATEST)
+        if not (wait.days or wait.for_ms or wait.local):
+            return 0
+        return min(self._later(since, zone_of(contact)), LATEST)
+
+    def _later(self, since: int, zone: tzinfo) -> int:
+        wait = self.wait
+        at = add_days(since, wait.days, zone) if wait.days else since + wait.for_ms
+        if wait.local is None:
+            return at
+        # After a duration the local time at which it ends will do.
+        return next_local(at if at == since else at - 1, wait.local.minute, wait.local.weekdays, zone)
+
+
+@dataclass(frozen=True, slots=True)
+class Choosing:
+    cases: tuple[tuple[Test, str], ...]
+    otherwise: str
+
+    def way(self, fact: Fact, contact: Contact) -> str:
+        return next((to for test, to in self.cases if test(fact, contact)), self.otherwise)
+
+
+@dataclass(frozen=True, slots=True)
+class Parting:
+    ways: tuple[Way, ...]
+    total: int
+
+    def way(self, journey: str, step: str, contact: str) -> Way:
+        """The same one for the same contact every time."""
+        at = int.from_bytes(digest("split", contact, journey, step)[:8], "big") % self.total
+        for way in self.ways:
+            at -= way.weight
+            if at < 0:
+                return way
+        raise AssertionError("the weights are less than their sum")
+
+
+class Course:
+    """One revision of a journey. ``zoned``: the steps whose end depends on where the contact lives."""
+
+    def __init__(self, journey: Journey, program: Program) -> None:
+        self.journey = journey
+        self.id = journey.id
+        self.revision = journey.revision
+        self.enters = _test(journey.enter_when)
+        self.key = None if journey.key is None else compile_value(journey.key)
+        self.restarts = _test(journey.restart_when)
+        self.reaches = _test(journey.goal)
+        self.exits = _test(journey.exit_when)
+        self.steps = {id: _compiled(step, program) for id, step in journey.steps.items()}
+        waits = {id: step for id, step in journey.steps.items() if isinstance(step, Wait)}
+        self.zoned = frozenset(id for id, wait in waits.items() if wait.days or wait.local)
+
+
+def _compiled(step: JourneyStep, program: Program) -> Acting | Staying | Choosing | Parting:
+    match step:
+        case Do(then=then, next=next_):
+            return Acting(tuple(compile_action(action, program) for action in then), next_)
+        case Wait(at=at, until=until):
+            reads_fact = until is not None and any(isinstance(n, Field) and n.root == "fact" for n in walk(until))
+            instant = None if at is None else compile_value(at)
+            return Staying(step, instant, _test(until), until is not None and not reads_fact)
+        case Branch(cases=cases, otherwise=otherwise):
+            return Choosing(tuple((compile_condition(when), to) for when, to in cases), otherwise)
+        case Split(ways=ways):
+            return Parting(ways, sum(way.weight for way in ways))
+
+
+def _test(node: Node | None) -> Test | None:
+    return None if node is None else compile_condition(node)

@@ -1,0 +1,247 @@
+"""Journeys: who is on one goes on, whoever may begin one begins it.
+
+Each posted, derived and due fact comes to the positions after the rules, and after what follows from these. For each:
+does it begin anew, is its goal reached, does it end, is its wait over? A position goes on until it waits or ends. Then
+come those who enter, and what actions have started. Time alone moves a position at `Position.due`, at its own instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from overture.decide import limits, room
+from overture.decide.course import Acting, Choosing, Course, Parting, Staying
+from overture.decide.gatekeeping import held_out
+from overture.decide.positions import JOURNEYS, gone
+from overture.decide.work import Work
+from overture.model import ChainTooDeep, Contact, Effect, Fact, Firing, Position
+from overture.model.ids import digest
+from overture.rules.journey import END
+from overture.rules.program import Program
+from overture.rules.reach import ZONE
+
+Follow = Callable[[Fact], None]
+"""What follows from the actions of a step: segments, and rules with ``while``."""
+
+
+class Journeys:
+    """All journeys of a program. ``older``: those of earlier revisions on which contacts are still to finish."""
+
+    def __init__(self, program: Program) -> None:
+        self.active = {id: Course(journey, program) for id, journey in program.journeys.items()}
+        self.older = {key: Course(journey, program) for key, journey in program.older.items()}
+        self.holdouts = {r.name: r.holdout for r in program.rulesets.values() if r.holdout}
+        self.entered: dict[str, list[Course]] = {}
+        for course in self.active.values():
+            for type in course.journey.enter_types if course.enters is not None else ():
+                self.entered.setdefault(type, []).append(course)
+
+    @classmethod
+    def of(cls, program: Program) -> Journeys | None:
+        """None where there are none: then no fact pays for them."""
+        return cls(program) if program.journeys or program.older else None
+
+    def course(self, position: Position) -> Course | None:
+        """What the position goes by; None until the contact has been brought up to date after an activation."""
+        course = self.active.get(position.journey)
+        if course is not None and course.revision == position.revision:
+            return course
+        return self.older.get((position.journey, position.revision))
+
+    def go_on(self, work: Work, fact: Fact, follow: Follow, firings: list[Firing]) -> None:
+        """Show the fact to everybody under way, then let enter who may."""
+        contact = work.contact
+        if contact.journeys:
+            if ZONE in work.touched or "*" in work.touched:
+                self._moved_house(work, fact)
+            for position in contact.journeys.copy():
+                if position.step != END and (course := self.course(position)) is not None:
+                    _Going(work, course, position, follow, firings).see(fact)
+        for course in self.entered.get(fact.type, ()):
+            assert course.enters is not None  # it would not be there
+            if course.enters(fact, contact):
+                self._enter(work, course, fact, follow, firings)
+        begun = 0
+        while work.starts:
+            journey, by = work.starts.pop(0)
+            begun += 1
+            if begun > limits.POSITIONS:
+                raise ChainTooDeep("Journeys do not come to rest: each one starts another.")
+            if (course := self.active.get(journey)) is not None:  # an earlier revision may start what is gone
+                self._enter(work, course, by, follow, firings)
+
+    def _moved_house(self, work: Work, fact: Fact) -> None:
+        """Another zone has other clocks: what waits for a time on the wall waits for the one there."""
+        for position in work.contact.journeys:
+            course = self.course(position)
+            step = course.steps[position.step] if course is not None and position.step in course.zoned else None
+            if isinstance(step, Staying):
+                position.due = step.due(shown_to(fact, position), work.contact, position.since) or 0
+                work.touched.add(JOURNEYS)
+
+    def _enter(self, work: Work, course: Course, fact: Fact, follow: Follow, firings: list[Firing]) -> None:
+        contact, journey = work.contact, course.journey
+        fact = replace(fact, context={k: v for k, v in fact.context.items() if k not in _OWN}) if fact.context else fact
+        value = None if course.key is None else course.key(fact, contact)
+        key = str(value) if type(value) is int else value if type(value) is str else ""
+        if course.key is not None and not key:
+            firings.append(_refused(course, fact, "", "journey.no_key"))
+            return
+        if any(p.journey == course.id and p.key == key for p in contact.journeys):
+            return
+        if reason := _barred(course, contact, key):
+            firings.append(_refused(course, fact, limits.shown(key), reason))
+            return
+        id = digest("position", contact.id, work.root.id, course.id, key)[:10].hex()
+        position = Position(course.id, course.revision, id, key, contact.clock, value=value, fact=_kept(course, fact))
+        position.holdout = held_out(contact, journey.ruleset, self.holdouts.get(journey.ruleset, 0))
+        if len(contact.journeys) >= limits.POSITIONS:
+            firings.append(_refused(course, fact, limits.shown(key), "journey.full"))
+            return
+        if reason := room.keep_position(contact, position):
+            firings.append(_refused(course, fact, limits.shown(key), reason))
+            return
+        _Going(work, course, position, follow, firings).begin(fact)
+
+
+class _Going:
+    """One position that goes on, at one fact."""
+
+    def __init__(self, work: Work, course: Course, position: Position, follow: Follow, firings: list[Firing]) -> None:
+        self.work = work
+        self.contact = work.contact
+        self.course = course
+        self.position = position
+        self.follow = follow
+        self.firings = firings
+        self.forgotten = course.journey.reentry == "always"
+
+    def see(self, fact: Fact) -> None:
+        course, position, contact = self.course, self.position, self.contact
+        shown = shown_to(fact, position)
+        if course.restarts is not None and course.restarts(shown, contact):
+            if room.change_position(contact, position, _kept(course, fact)):
+                return self.leave(fact, "end:full", room.FULL)
+            position.id = digest("position", contact.id, self.work.root.id, course.id, position.key)[:10].hex()
+            position.planned, position.matched = contact.clock, False
+            return self.walk(fact, course.journey.first, "journey.restart")
+        if course.reaches is not None and course.reaches(shown, contact):
+            position.reached = True
+            return self.leave(fact, "end:goal")
+        if course.exits is not None and course.exits(shown, contact):
+            return self.leave(fact, "end:exit")
+        step = course.steps[position.step]
+        if not isinstance(step, Staying):
+            if position.due <= contact.clock:  # it waited here before a deploy
+                self.walk(fact, position.step, "deploy")
+        elif step.until is not None and step.until(shown, contact):
+            position.planned, position.matched = contact.clock, True
+            self.walk(fact, step.wait.next, "wait.until")
+        elif 0 < position.due <= contact.clock:
+            position.planned, position.matched = position.due, False
+            self.walk(fact, step.wait.next)
+        return None
+
+    def begin(self, fact: Fact) -> None:
+        self.position.planned = self.contact.clock
+        self.walk(fact, self.course.journey.first)
+
+    def walk(self, fact: Fact, to: str, reason: str = "") -> None:
+        """From the step where it stands to another one, and on until it waits or ends."""
+        position, contact, steps = self.position, self.contact, self.course.steps
+        effects = self._firing(fact, position.step or to)
+        for _ in range(limits.JOURNEY_STEPS):
+            effects.append(self._moved(to or "end:done", reason))
+            reason = ""
+            if to == END:
+                return gone(self.work, position, self.forgotten)
+            self._stand(to)
+            match steps[to]:
+                case Staying() as step:
+                    shown = shown_to(fact, position)
+                    if step.at_once and step.until is not None and step.until(shown, contact):
+                        position.planned, position.matched, reason = contact.clock, True, "wait.until"
+                    elif (due := step.due(shown, contact, contact.clock)) is None and step.until is None:
+                        return self.leave(fact, "end:no_instant", "journey.no_instant")
+                    elif not due or due > contact.clock:
+                        position.due = due or 0
+                        return None
+                    else:
+                        position.planned, position.matched = due, False
+                    effects, to = self._firing(fact, to), step.wait.next
+                case Acting(acts, next_):
+                    effects = self._firing(fact, to)
+                    self._act(fact, acts, effects)
+                    if position.step != to:  # it was stopped by what it did
+                        return None
+                    to = next_
+                case Choosing() as step:
+                    effects, to = self._firing(fact, to), step.way(shown_to(fact, position), contact)
+                case Parting() as step:
+                    effects, way = self._firing(fact, to), step.way(self.course.id, to, contact.id)
+                    position.variants = {**position.variants, to: way.name}
+                    reason, to = way.name, way.next
+        return self.leave(fact, "end:too_many_steps", "journey.too_many_steps")
+
+    def leave(self, fact: Fact, outcome: str, reason: str = "") -> None:
+        self._firing(fact, self.position.step).append(self._moved(outcome, reason))
+        gone(self.work, self.position, self.forgotten)
+
+    def _act(self, fact: Fact, acts: tuple[Callable[..., list[Effect]], ...], effects: list[Effect]) -> None:
+        work, position = self.work, self.position
+        shown, rule = shown_to(fact, position), f"{self.course.id}.{position.step}"
+        outer, work.position = work.position, position
+        for act in acts:
+            effects += act(work, shown, rule, self.course.revision)
+        work.position = outer
+        if work.changed:
+            self.follow(shown)
+
+    def _stand(self, step: str) -> None:
+        position, contact = self.position, self.contact
+        if position.step == END:
+            contact.journeys.append(position)
+        position.step, position.since, position.due = step, contact.clock, 0
+        self.work.touched.add(JOURNEYS)
+
+    def _firing(self, fact: Fact, step: str) -> list[Effect]:
+        firing = Firing(f"{self.course.id}.{step}", self.course.revision, fact.id, [])
+        self.firings.append(firing)
+        return firing.effects
+
+    def _moved(self, to: str, reason: str) -> Effect:
+        position = self.position
+        return Effect("journey", self.course.id, limits.shown(position.key), position.step or None, to, reason)
+
+
+_OWN = ("$journey", "$wait")
+
+
+def shown_to(fact: Fact, position: Position) -> Fact:
+    """The fact as a journey sees it: with what it knows of itself."""
+    own = {"key": position.value, "entered_at": position.entered_at, "fact": position.fact}
+    return replace(fact, context={**fact.context, "$journey": own, "$wait": {"matched": position.matched}})
+
+
+def _kept(course: Course, fact: Fact) -> dict[str, object]:
+    """What the journey reads of the fact that began it."""
+    own = {"id": fact.id, "type": fact.type, "occurred_at": fact.occurred_at}
+    return {name: value for name, value in {**fact.properties, **own}.items() if name in course.journey.keeps}
+
+
+def _barred(course: Course, contact: Contact, key: str) -> str:
+    """Why the contact may not enter again; empty if it may."""
+    journey = course.journey
+    ended = contact.ended.get(course.id, {}).get(key)
+    if ended is None or journey.reentry == "always":
+        return ""
+    if journey.reentry == "after" and contact.clock - ended >= journey.reentry_ms:
+        return ""
+    return "journey.reentry"
+
+
+def _refused(course: Course, fact: Fact, key: str, reason: str) -> Firing:
+    effect = Effect("journey", course.id, key, reason=reason)
+    return Firing(f"{course.id}.{course.journey.first}", course.revision, fact.id, [effect])
