@@ -271,6 +271,22 @@ def test_a_message_carries_what_its_template_names_of_a_contact_that_holds_a_lot
     }
 
 
+def test_what_a_template_names_is_read_as_the_template_engine_reads_it() -> None:
+    """Quotes may hold the end of a tag, and what stands in a comment is not named."""
+    show = Show(
+        plan(
+            HEAD + 'rules:\n  r:\n    when: fact.type == "ev"\n    then:\n'
+            "      - send: {channel: email, template: hello, purpose: transactional}\n"
+            "requires: {channels: [email]}\ntemplates:\n  hello:\n    subject: Hello\n    text: |\n"
+            """      {% if fact.k | default("") == "}}" and contact.a | default("") == "x" %}x{% endif %}\n"""
+            "      {# {{ contact.b }} #}\n"
+        )
+    )
+    show.fact("identify", a="x", b="x" * limits.MESSAGE_BYTES)
+    context = show.fact("ev", k="}}").messages[0].context
+    assert context["contact"] == {"a": "x", "id": "ada", "scores": {"n": 0, "by": {}}, "segments": [], "lists": []}
+
+
 TEXTS = st.sampled_from(["a", "b", "ü" * 30, "x" * 201, "y" * 30_000, "z" * 3000])
 VALUES = st.one_of(TEXTS, st.lists(TEXTS, max_size=3), st.integers(-5, 5), st.none(), st.dictionaries(TEXTS, TEXTS))
 IDS = st.fixed_dictionaries(

@@ -11,8 +11,8 @@ from typing import Any
 
 from overture.model import Score
 from overture.rules.ruleset import TemplateDecl
+from overture.rules.template import tags_of
 
-_TAG = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
 _WORD = re.compile(r"\w+")
 _OWN = frozenset({"id", "scores", "segments", "lists"})
 
@@ -31,5 +31,6 @@ def named(context: dict[str, Any], template: TemplateDecl) -> dict[str, Any]:
 
 @lru_cache(256)
 def _tags(template: TemplateDecl) -> tuple[str, frozenset[str]]:
-    tags = "\n".join(_TAG.findall("\n".join((template.subject, template.text, template.html))))
+    sources = (template.subject, template.text, template.html)
+    tags = "\n".join(body for source in sources for opening, _, body in tags_of(source) if opening != "{#")
     return tags, frozenset(_WORD.findall(tags))

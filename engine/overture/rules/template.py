@@ -54,6 +54,31 @@ def check_template(scalar: Scalar, scope: Scope, report: Report) -> list[Use]:
     return check.uses
 
 
+def tags_of(source: str) -> Iterator[tuple[str, int, str]]:
+    """The kind of each tag and comment, ``{{`` ``{%`` ``{#``, where its inside begins, and the inside.
+
+    An unclosed one ends with the text. A tag of more than `TAG_LIMIT` characters ends after one more of them.
+    """
+    at = 0
+    while found := _TAG.search(source, at):
+        opening, start = found[0], found.end()
+        end = _end_of(source, opening, start)
+        yield opening, start, source[start:end]
+        at = end + 2
+
+
+def _end_of(source: str, opening: str, start: int) -> int:
+    """Where the tag ends; quotes may hold what looks like an end."""
+    if opening == "{#":
+        end = source.find(_END[opening], start)
+        return len(source) if end < 0 else end
+    at, limit = start, min(len(source), start + TAG_LIMIT + 1)
+    while at < limit and not source.startswith(_END[opening], at):
+        token = _TOKEN.match(source, at, limit)
+        at = token.end() if token and source[at] in "\"'" else at + 1
+    return at
+
+
 class _Check:
     def __init__(self, scalar: Scalar, scope: Scope, report: Report) -> None:
         self.source = scalar.text
@@ -91,7 +116,7 @@ class _Check:
                     self.asked.begin()
                 if word != "endif":
                     self.asked.condition(_tokens(body[skip:]))
-            elif opening == "{{":
+            else:
                 self.expression(body, start)
         if conditions > CONDITIONS_LIMIT:
             self.error("template.too_large", "The template has more than 200 conditions", 0)
@@ -99,29 +124,15 @@ class _Check:
             self.compile()
 
     def tags(self) -> Iterator[tuple[str, int, str]]:
-        """Kind, start and text of what stands between the braces; an unclosed tag is left to the engine to report."""
-        at = 0
-        while found := _TAG.search(self.source, at):
-            opening, start = found[0], found.end()
-            end = self.end_of(opening, start)
-            body = self.source[start:end]
-            if len(body) > TAG_LIMIT and opening != "{#":
-                self.error("template.too_large", "A tag has more than 1,000 characters", found.start())
+        """`tags_of` without what trims the space around a tag, as far as each is of a size that may be looked at."""
+        for opening, start, body in tags_of(self.source):
+            if opening == "{#":
+                continue
+            if len(body) > TAG_LIMIT:
+                self.error("template.too_large", "A tag has more than 1,000 characters", start - 2)
                 return
-            inner = body.removeprefix("-").removeprefix("+") if opening != "{#" else body
+            inner = body.removeprefix("-").removeprefix("+")
             yield opening, start + len(body) - len(inner), inner.removesuffix("-").removesuffix("+")
-            at = end + 2
-
-    def end_of(self, opening: str, start: int) -> int:
-        """Where the tag ends; quotes may hold what looks like an end."""
-        if opening == "{#":
-            end = self.source.find("#}", start)
-            return len(self.source) if end < 0 else end
-        at, limit = start, min(len(self.source), start + TAG_LIMIT + 1)
-        while at < limit and not self.source.startswith(_END[opening], at):
-            token = _TOKEN.match(self.source, at, limit)
-            at = token.end() if token and self.source[at] in "\"'" else at + 1
-        return at
 
     def expression(self, body: str, start: int) -> None:
         tokens = [(m[0], start + m.start()) for m in _TOKEN.finditer(body) if not m[0].isspace()]
