@@ -361,3 +361,15 @@ def test_a_request_survives_the_file(tmp_path: Path):
     request = Request("bt-00000001", 5, {"a": "b"}, 3, "30d", "", "recorded")
     job.write("request.json", msgspec.json.encode(request))
     assert job.request() == request
+
+
+def test_what_failed_keeps_no_half_answer_whose_room_may_be_what_is_missing(tmp_path: Path):
+    job = Job(tmp_path / "bt-00000001")
+    job.directory.mkdir()
+    job.contacts.write_bytes(b"{}\n")
+    job.fail("backtest.failed", "No space left on device.")
+    assert not job.contacts.exists()
+    assert job.state() == "failed"
+    failure = job.failure()
+    assert failure is not None
+    assert failure.message == "No space left on device."

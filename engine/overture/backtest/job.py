@@ -97,6 +97,7 @@ class Job:
         part.replace(self.directory / "progress.json")
 
     def fail(self, code: str, message: str, hint: str = "") -> None:
+        self.contacts.unlink(missing_ok=True)  # a full disk may be why, and has no room for the reason otherwise
         self.write("failure.json", msgspec.json.encode(Failure(code, message, hint)))
 
     def cancel(self) -> None:
