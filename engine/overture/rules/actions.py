@@ -9,6 +9,7 @@ from overture.rules.infer import Types
 from overture.rules.keys import (
     ACTION,
     ASSERT_ACTION,
+    IF_HELD,
     ISSUE_ACTION,
     LIST_ACTION,
     SCORE_ACTION,
@@ -29,6 +30,8 @@ from overture.rules.ruleset import (
     SegmentAction,
     SendAction,
     SetAction,
+    StartAction,
+    StopAction,
     TemplateDecl,
     UnsetAction,
 )
@@ -47,6 +50,7 @@ class Declared:
     lists: dict[str, ListDecl]
     templates: dict[str, TemplateDecl]
     computed: frozenset[str]  # segments with `when`
+    journeys: frozenset[str]
 
 
 class Actions(Reading):
@@ -64,6 +68,8 @@ class Actions(Reading):
             "list": self.list,
             "issue": self.issue,
             "send": self.send,
+            "start": self.start,
+            "stop": self.stop,
         }
 
     def read(self, node: YamlNode | None, types: Types, when: Node | None = None) -> tuple[Action, ...]:
@@ -90,6 +96,9 @@ class Actions(Reading):
             )
             return None
         (name, body), key = next(iter(node.items.items())), next(iter(node.keys.values()))
+        return self.named(name, body, key, types)
+
+    def named(self, name: str, body: YamlNode, key: Scalar, types: Types) -> Action | None:
         if name in ACTION.later:
             self.not_yet(f"action {name!r}", key)
             return None
@@ -237,10 +246,11 @@ class Actions(Reading):
         body = self.body(node, "send")
         if body is None or not self.keys(body, SEND_ACTION):
             return None
-        texts = {name: self.text(value, name) for name, value in body.items.items()}
-        channel, template, purpose, to = (texts.get(k) for k in ("channel", "template", "purpose", "to"))
-        if "channel" not in body.items:
-            self.report.add("send.channel_missing", "The message has no channel", body, "Add channel: email.")
+        names = ("channel", "template", "purpose", "to")
+        channel, template, purpose, to = (self.text(body.items.get(name), name) for name in names)
+        if to and "channel" not in body.items:
+            message = "The message has an address, and no channel"
+            self.report.add("send.channel_missing", message, body, "Add channel: email.")
         if "purpose" not in body.items:
             hint = "Add purpose: marketing, or transactional, or a name of yours."
             self.report.add("send.purpose_missing", "The message has no purpose", body, hint)
@@ -249,15 +259,41 @@ class Actions(Reading):
             self.report.add("channel.unknown", f"There is no channel {channel.text!r}", channel, hint)
         if purpose:
             self.name(purpose.text, purpose, NAME)
-        if not (channel and template and purpose):
+        if not (template and purpose):
             return None
         declared = self.declared.templates.get(template.text)
         if declared is None:
             hint = did_you_mean(template.text, self.declared.templates, "Declare it under templates.")
             self.report.add("template.unknown", f"There is no template {template.text!r}", template, hint)
-        elif channel.text == "email" and not declared.subject:
+        elif channel and channel.text == "email" and not declared.subject:
             self.report.add("template.empty", f"The template {template.text!r} has no subject for an e-mail", template)
-        return SendAction(channel.text, template.text, purpose.text, to.text if to else "")
+        late = self.text(body.items.get("late"), "late")
+        return SendAction(
+            channel.text if channel else "",
+            template.text,
+            purpose.text,
+            to.text if to else "",
+            frozenset(need.text for need in self.texts(body.items.get("needs"), "Each of needs", NAME)),
+            self.priority(body.items.get("priority")),
+            (self.duration(late, "condition.duration") or None) if late else None,
+            self.one_of(body.items.get("if_held"), "if_held", IF_HELD) == "expire",
+            self.one_of(body.items.get("approval"), "approval", ("required",)) == "required",
+        )
+
+    def start(self, node: YamlNode, types: Types) -> Action | None:
+        name = self.journey(node, "start")
+        return StartAction(name.text) if name else None
+
+    def stop(self, node: YamlNode, types: Types) -> Action | None:
+        name = self.journey(node, "stop")
+        return StopAction(name.text) if name else None
+
+    def journey(self, node: YamlNode, what: str) -> Scalar | None:
+        name = self.text(node, what)
+        if name and name.text not in self.declared.journeys:
+            hint = did_you_mean(name.text, self.declared.journeys, "Declare it under journeys.")
+            self.report.add("journey.unknown", f"There is no journey {name.text!r}", name, hint)
+        return name
 
     # --- parts ----------------------------------------------------------------------------------------------
 

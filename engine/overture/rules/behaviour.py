@@ -7,7 +7,7 @@ from overture.rules.condition import check_followed, check_rule, check_value, ex
 from overture.rules.durations import duration
 from overture.rules.joins import Joins, condition_of
 from overture.rules.keys import RULE, SEGMENT, WHILE
-from overture.rules.reading import PRIORITY_LIMIT, RULES_LIMIT, Reading
+from overture.rules.reading import RULES_LIMIT, Reading
 from overture.rules.ruleset import Holdable, Join, ListAction, Once, Rule, ScoreAction, Segment, SetAction, While
 from overture.rules.scope import Scope
 from overture.rules.tree import Node
@@ -116,14 +116,6 @@ class Behaviour(Reading):
             if kind is not None and kind.group in ("list", "object", "names"):
                 self.report.add("rule.once_per", f"A key is a text or a number, and this is {kind}", scalar)
         return Once(key=key) if key is not None else None
-
-    def priority(self, node: YamlNode | None) -> int:
-        if node is None:
-            return 0
-        if isinstance(node, Scalar) and type(node.value) is int and abs(node.value) <= PRIORITY_LIMIT:
-            return node.value
-        self.report.add("ruleset.shape", "priority is a whole number from -1000 to 1000", node)
-        return 0
 
     def segments(self, node: YamlNode | None) -> dict[str, Segment]:
         found: dict[str, Segment] = {}

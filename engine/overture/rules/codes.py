@@ -48,8 +48,8 @@ CODES: dict[str, Code] = {
     "ruleset.shape": Code("The wrong kind of value", "A mapping, a list, a text or a number was expected here."),
     "ruleset.not_yet": Code(
         "Not in this version",
-        "The language has a place for it, this version of Overture does not do it yet: journeys, scripts, forms, "
-        "and the actions start, stop, run, task, call.",
+        "The language has a place for it, this version of Overture does not do it yet: scripts, forms, "
+        "and the actions run, task, call.",
     ),
     # --- declarations ---------------------------------------------------------------------------------------
     "type.unknown": Code(
@@ -103,7 +103,7 @@ CODES: dict[str, Code] = {
         "A literal that is not taken",
         "Texts have at most 1,000 characters, without escapes for half of a character (`\\ud83d`), and numbers stay within ±2^53. There is no None: ask `has(x)`.",
     ),
-    "condition.unknown_name": Code("An unknown name", "Expressions begin at `fact`, `contact` or `consts`; text stands in quotes."),
+    "condition.unknown_name": Code("An unknown name", "Expressions begin at `fact`, `contact` or `consts`, in a journey also at `journey` or `wait`; text stands in quotes."),
     "condition.unknown_function": Code(
         "An unknown function",
         "There are has, matches, len, min, max, abs, round, now, age, days, local, count, total, last, first, seen, and on text "
@@ -180,17 +180,50 @@ CODES: dict[str, Code] = {
         "Only what can be taken back when its condition ends: `score` with `add` (not of a score that decays), `set`, and `list` with `add`.",
     ),
     "rule.once_per": Code("Not a once_per", "`contact`, a duration such as `30m` `12h` `1d`, or an expression such as `fact.order_id`."),
-    "action.unknown": Code("An unknown action", "Actions: score, set, unset, list, segment, assert, issue, send."),
+    "action.unknown": Code("An unknown action", "Actions: score, set, unset, list, segment, assert, issue, send, start, stop."),
     "action.shape": Code("One action is one key", "`then` is a list; each item is a mapping with exactly one action."),
     "action.choice": Code("Exactly one of two", "`score` takes add or set, `segment` enter or leave, `list` add or remove."),
     "value.type": Code("A value of the wrong type", "The value does not fit what is declared."),
     "value.may_be_missing": Code("The value may be missing", "Where the field is missing the action does nothing and says so in the trace.", "warning"),
     "assert.missing_property": Code("A property is missing", "A derived fact must have the fields that its type declares."),
-    "send.channel_missing": Code("Through which channel?", "`send` needs a channel in this version."),
+    "send.channel_missing": Code("Through which channel?", "`to` is an address on one channel, so `channel` has to say on which."),
     "send.purpose_missing": Code(
         "For which purpose?",
         "The contact's consent is given per channel and purpose, so a message needs one: marketing, transactional, or a name of yours.",
     ),
+    "send.no_channels": Code(
+        "No channel to choose from",
+        "A `send` without `channel` leaves the choice to the gate, so the `sending.channels` of an active ruleset must have one that carries all that "
+        "the message `needs`.",
+    ),
+    # --- journeys -------------------------------------------------------------------------------------------
+    "journey.unknown": Code("An unknown journey", "`start` and `stop` name a journey of the same ruleset; declare it under `journeys`."),
+    "journey.unknown_step": Code("An unknown step", "`go`, `then` and `else` name the id of a step of the same journey, or `end`."),
+    "journey.duplicate_step": Code("Two steps of one id", "A position remembers the id of its step, so each is there once."),
+    "journey.step": Code(
+        "A step does one thing",
+        "Exactly one of `wait`, `branch`, `split`, `go`, `do`, or one action. `then` stands beside a wait and what acts; the others say themselves where they lead.",
+    ),
+    "journey.wait": Code(
+        "Not a wait",
+        "`for` a duration, `at` an instant, `until_local` a time of day, perhaps `on` weekdays, or `until` a condition. `at` does not go with `for` or `until_local`.",
+    ),
+    "journey.branch": Code("Not a branch", "Cases are `{if: condition, go: step}`; `{else: step}` stands last and by itself."),
+    "journey.split": Code("Not a split", "At least two ways, each with a name of its own, a whole number from 1 to 10,000 as weight, and where it leads."),
+    "journey.key_missing": Code("The journey has no key", "`journey.key` is the value of the journey's `key`; this one declares none."),
+    "journey.never_entered": Code("Nobody can enter", "The journey has no `enter_when`, and no action starts it.", "warning"),
+    "journey.unreachable": Code("No way leads to this step", "It does nothing; most often a `then` or `go` before it leads past it.", "warning"),
+    "journey.spins": Code(
+        "A circle without a wait",
+        "Steps that lead back to themselves need a wait between them, and so do journeys that start each other. A wait `at` an instant does not count: "
+        "the second time it has passed.",
+    ),
+    "journey.endless": Code(
+        "It could mail for ever",
+        "A circle of steps sends, and there is no `exit_when`, no `goal`, and no branch that leads out of it. A split leads out only those who never "
+        "come back: it sends the same contact the same way every time.",
+    ),
+    "sending.time": Code("Not a time of day", 'Times are written as `"09:00"` or `"21:30"`, and quiet hours do not end when they begin.'),
     # --- templates ------------------------------------------------------------------------------------------
     "template.unknown": Code("An unknown template", "Declare it under `templates`."),
     "template.empty": Code("A template without a body", "A template needs `text` or `html`; for e-mail also `subject`."),
@@ -200,7 +233,7 @@ CODES: dict[str, Code] = {
         "Not allowed in a template",
         "Templates have expressions and `if` only; no other tags, no calls, no `*` and `~`, and only harmless filters.",
     ),
-    "template.unknown_variable": Code("An unknown variable", "Templates read `contact`, `fact` and `issued`; traits must be declared."),
+    "template.unknown_variable": Code("An unknown variable", "Templates read `contact`, `fact`, `issued` and, in messages of a journey, `journey`; traits must be declared."),
     "template.may_be_missing": Code(
         "The variable may be missing",
         "A message with a missing variable is refused, never sent with a blank. Give a default.",

@@ -94,7 +94,9 @@ def expression(
     those of the scope.
     """
     locate = scalar.locator()
-    return parse_syntax(scalar.text[skip:], lambda i: locate(i + skip), scope.consts, report, scalar.pointer, roots or scope.roots)
+    return parse_syntax(
+        scalar.text[skip:], lambda i: locate(i + skip), scope.consts, report, scalar.pointer, roots or scope.roots
+    )
 
 
 def check_value(

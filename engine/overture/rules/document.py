@@ -10,13 +10,15 @@ from overture.rules.actions import Actions, Declared
 from overture.rules.behaviour import Behaviour
 from overture.rules.conflicts import check_derived, check_traits, segment_order
 from overture.rules.feedback import check_feedback
+from overture.rules.journeys import Journeys
 from overture.rules.keys import ON_ACTIVATE, RULESET
 from overture.rules.reading import NAME, RULESET_NAME, Reading
-from overture.rules.report import Report, RulesetInvalid, did_you_mean
+from overture.rules.report import Report, RulesetInvalid
 from overture.rules.ruleset import Ruleset
 from overture.rules.scope import Scope
 from overture.rules.sections import Sections
-from overture.rules.sends import check_sends
+from overture.rules.sendingdoc import SendingReader
+from overture.rules.sends import Sends, senders
 from overture.rules.shadows import check_shadowed
 from overture.rules.yamltext import Mapping, YamlNode, normalise, read
 
@@ -82,16 +84,20 @@ def _ruleset(root: YamlNode, text: str, report: Report) -> Ruleset | None:
         sections.lists,
         sections.templates,
         _declare_segments(root.items.get("segments"), scope, report),
+        _names(root.items.get("journeys")),
     )
     behaviour = Behaviour(reading, scope, Actions(reading, scope, declared), name, revision)
+    ways = Journeys(reading, scope, lambda inner: Actions(reading, inner, declared), sections.uses, (name, revision))
+    sending = SendingReader(reading, declared.channels)
     rules, whiles = behaviour.rules(root.items.get("rules"))
     segments = behaviour.segments(root.items.get("segments"))
+    journeys = ways.read(root.items.get("journeys"), rules, segments.values())
     ordered = len(segment_order(segments, report)) == len(segments)
     if check_derived(rules, segments.values(), report) and ordered:
         check_feedback(rules, segments.values(), whiles, report)
     check_traits(rules, whiles, report)
     check_shadowed(rules, report)
-    check_sends(rules, segments.values(), sections.uses, scope, report)
+    Sends(sections.uses, scope, report).check(senders(rules, segments.values(), journeys, ways.knows))
     return Ruleset(
         name,
         revision,
@@ -107,17 +113,11 @@ def _ruleset(root: YamlNode, text: str, report: Report) -> Ruleset | None:
         whiles,
         sections.sessions,
         sections.places,
-        _applies(root, reading),
+        reading.one_of(root.items.get("on_activate"), "on_activate", ON_ACTIVATE) == "apply",
+        journeys,
+        sending.sending(root),
+        sending.holdout(root.items.get("holdout")),
     )
-
-
-def _applies(root: Mapping, reading: Reading) -> bool:
-    """Whether ``on_activate`` is ``apply``."""
-    said = reading.text(root.items.get("on_activate"), "on_activate")
-    if said is not None and said.text not in ON_ACTIVATE:
-        hint = did_you_mean(said.text, ON_ACTIVATE, "Write apply or silent.")
-        reading.report.add("ruleset.shape", "on_activate is apply or silent", said, hint)
-    return said is not None and said.text == "apply"
 
 
 def _frame(root: Mapping, reading: Reading) -> str:
@@ -136,6 +136,10 @@ def _frame(root: Mapping, reading: Reading) -> str:
         report.add("ruleset.api_version", message, version, "Write apiVersion: overture/v1.")
     name = reading.text(root.items.get("name"), "name")
     return name.text if name and reading.name(name.text, name, RULESET_NAME) else ""
+
+
+def _names(node: YamlNode | None) -> frozenset[str]:
+    return frozenset(node.items) if isinstance(node, Mapping) else frozenset()
 
 
 def _declare_segments(node: YamlNode | None, scope: Scope, report: Report) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from overture.rules.ruleset import Action, values_of
@@ -14,12 +14,11 @@ END = ""  # where a step leads that is the last one
 
 @dataclass(frozen=True, slots=True)
 class Do:
-    """Act, then go on. What ``late`` says: a message planned longer ago than this is left out, with the reason."""
+    """Act, then go on."""
 
     id: str
     then: tuple[Action, ...]
     next: str = END
-    late_ms: int | None = None
     place: Place = NOWHERE
 
 
@@ -82,7 +81,8 @@ class Journey:
     """``steps`` in the order of the document; the first one is where it begins.
 
     In its conditions and values ``journey.key`` ``journey.entered_at`` and ``journey.fact.<field>`` (of the fact that
-    began it) are known, and after a wait ``wait.matched``. ``keeps`` are the fields of that fact that it reads.
+    began it) are known, and after a wait ``wait.matched``. ``keeps`` are the fields of that fact that it reads,
+    perhaps its ``type``, ``id`` and ``occurred_at`` among them.
     ``enter_types``: the types of fact on which ``enter_when`` can hold at all.
     """
 
@@ -101,7 +101,6 @@ class Journey:
     on_redeploy: Literal["finish_on_old", "migrate", "exit"] = "finish_on_old"
     keeps: frozenset[str] = frozenset()
     place: Place = NOWHERE
-    places: dict[str, Place] = field(default_factory=dict[str, Place])
 
     @property
     def id(self) -> str:

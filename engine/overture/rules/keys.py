@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from overture.model.fact import TYPE_NAME
 from overture.model.numbers import NUMBER_LIMIT
-from overture.rules.durations import DURATION
+from overture.rules.durations import CALENDAR, DURATION, TIME_OF_DAY
 from overture.rules.reading import FIELD_NAME, NAME, PRIORITY_LIMIT, RULES_LIMIT, RULESET_NAME
 from overture.rules.shapes import Key, Schema, Shape, matching, named, some
 from overture.rules.tree import ORDINALS
@@ -21,6 +21,12 @@ TYPE: Schema = {"enum": [f"{kind}{mark}" for kind in DECLARABLE for mark in ("",
 ACTION_LIST: Schema = {"$ref": "#/$defs/actions"}
 NAMED: Schema = matching(NAME)
 
+CLOCK: Schema = {**matching(TIME_OF_DAY), "examples": ["09:00", "21:30"]}
+WHOLE: Schema = {"type": "integer", "minimum": -PRIORITY_LIMIT, "maximum": PRIORITY_LIMIT}
+
+IF_HELD = ("defer", "expire")
+ON_REDEPLOY = ("finish_on_old", "migrate", "exit")
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 ON_ACTIVATE = ("silent", "apply")
 
 _ABOUT = Key("What it is for, to people.", TEXT)
@@ -95,11 +101,16 @@ ISSUE_ACTION = Shape({
 }, rest=VALUE, beyond={"propertyNames": {"pattern": matching(FIELD_NAME)["pattern"], "not": {"const": "code"}}})  # fmt: skip
 
 SEND_ACTION = Shape({
-    "channel": Key("Through which channel.", TEXT),
+    "channel": Key("Through which channel; without it the gate chooses among those of `sending.channels`.", TEXT),
     "template": Key("What it says.", TEXT, required=True),
     "purpose": Key("What the contact must have agreed to; `transactional` needs no consent.", NAMED),
     "to": Key("Another address than the contact's own.", TEXT),
-}, beyond={"required": ["channel", "template", "purpose"]})  # fmt: skip
+    "needs": Key("What the channel must be able to carry, where the gate chooses it.", some(NAMED)),
+    "priority": Key("Of messages that compete for one slot, the highest goes first.", WHOLE),
+    "late": Key("How late it may be handed over; after that it is not sent.", SPAN),
+    "if_held": Key("What becomes of it where the gate has no slot for it now: `defer` (the default) or `expire`.", {"enum": list(IF_HELD)}),
+    "approval": Key("`required`: somebody has to agree before it goes.", {"enum": ["required"]}),
+}, beyond={"required": ["template", "purpose"]})  # fmt: skip
 
 ACTION = Shape({
     "score": Key("Add points to a score, or set it.", SCORE_ACTION.schema()),
@@ -110,7 +121,9 @@ ACTION = Shape({
     "list": Key("Put the contact on a list, or take it off.", LIST_ACTION.schema()),
     "issue": Key("Make one unique code.", ISSUE_ACTION.schema()),
     "send": Key("Send a message.", SEND_ACTION.schema()),
-}, later=("start", "stop", "run", "task", "call"), beyond={"minProperties": 1, "maxProperties": 1})  # fmt: skip
+    "start": Key("Begin a journey of this ruleset, as its `reentry` allows.", TEXT),
+    "stop": Key("End the contact's way through a journey of this ruleset.", TEXT),
+}, later=("run", "task", "call"), beyond={"minProperties": 1, "maxProperties": 1})  # fmt: skip
 
 # --- rules and segments ------------------------------------------------------------------------------------------
 
@@ -134,7 +147,7 @@ JOIN = Shape({
 WHILE = Shape({
     "description": _ABOUT,
     "while": Key("What the rule does holds as long as this condition over the contact holds.", CONDITION, required=True),
-    "priority": Key("Rules fire highest first.", {"type": "integer", "minimum": -PRIORITY_LIMIT, "maximum": PRIORITY_LIMIT}),
+    "priority": Key("Rules fire highest first.", WHOLE),
     "then": Key("What holds, and is taken back: points, traits, lists.", ACTION_LIST, required=True),
 })  # fmt: skip
 
@@ -154,6 +167,85 @@ SEGMENT = Shape({
     "on_leave": Key("What is done when a contact goes out.", ACTION_LIST),
 })  # fmt: skip
 
+# --- journeys and sending ----------------------------------------------------------------------------------------
+
+WAIT = Shape({
+    "for": Key("This long; in days or weeks the clock on the wall shows the same afterwards.", SPAN),
+    "at": Key("Up to this instant: an expression after `=`.", {"anyOf": [TEXT, NUMBER]}),
+    "until_local": Key("Up to the next time that the contact's clock shows this.", CLOCK),
+    "on": Key("With `until_local`: on one of these weekdays.", some({"enum": list(WEEKDAYS)})),
+    "until": Key("Or until this holds, asked on each fact; afterwards `wait.matched` tells.", CONDITION),
+}, beyond={"minProperties": 1})  # fmt: skip
+
+CASE = Shape({
+    "if": Key("A condition.", CONDITION),
+    "go": Key("Where to, if it holds.", TEXT),
+    "else": Key("Where to, if none holds; last.", TEXT),
+}, beyond={"oneOf": [{"required": ["if", "go"]}, {"required": ["else"]}]})  # fmt: skip
+
+WAY = Shape({
+    "name": Key("What this way is called.", NAMED, required=True),
+    "weight": Key("How many go this way, in proportion to the others.", {"type": "integer", "minimum": 1, "maximum": 10_000}, required=True),
+    "go": Key("Where it leads.", TEXT, required=True),
+})  # fmt: skip
+
+_KINDS = {
+    "wait": Key("Stay.", WAIT.schema()),
+    "branch": Key(
+        "The first condition that holds says where to go; without `else` it goes on.",
+        {"type": "array", "minItems": 1, "items": CASE.schema()},
+    ),
+    "split": Key(
+        "By weight, the same way for the same contact every time.",
+        {"type": "array", "minItems": 2, "items": WAY.schema()},
+    ),
+    "do": Key("Several actions, one after the other.", ACTION_LIST),
+    "go": Key("Go to this step.", TEXT),
+    **ACTION.keys,
+}
+
+STEP = Shape({
+    "id": Key("What the step is called.", NAMED, required=True),
+    **_KINDS,
+    "then": Key("The step after this one, in place of the following one; `end` is none.", TEXT),
+}, later=ACTION.later, beyond={"oneOf": [{"required": [kind]} for kind in _KINDS]})  # fmt: skip
+
+REENTRY = Shape({
+    "after": Key("Once so much time has passed since it ended.", SPAN, required=True),
+})  # fmt: skip
+
+JOURNEY = Shape({
+    "description": _ABOUT,
+    "enter_when": Key("On which facts of which contacts it begins; without it, only `start` begins it.", {"anyOf": [CONDITION, {"type": "null"}]}),
+    "key": Key("An expression: a contact goes through it once for each of its values at a time.", CONDITION),
+    "reentry": Key("Whether it begins again after it ended: `never` (the default), `always`, or `{after: 30d}`.", {"anyOf": [{"enum": ["never", "always"]}, REENTRY.schema()]}),
+    "restart_when": Key("Where this holds it goes back to the first step, with this fact.", CONDITION),
+    "exit_when": Key("Where this holds it ends.", CONDITION),
+    "goal": Key("What it is for: where this holds it has reached it, and ends.", CONDITION),
+    "on_redeploy": Key("What becomes of contacts on it when a new revision is activated: `finish_on_old` (the default), `migrate`, `exit`.", {"enum": list(ON_REDEPLOY)}),
+    "steps": Key("What happens, in this order.", {"type": "array", "minItems": 1, "items": {"$ref": "#/$defs/step"}}, required=True),
+})  # fmt: skip
+
+PURPOSES = Key("For messages of these purposes; by default of all but `transactional`.", some(NAMED))
+
+QUIET = Shape({
+    "from": Key("From this time of day on, where the contact lives.", CLOCK, required=True),
+    "to": Key("Up to this time, on the next day where it is the earlier one.", CLOCK, required=True),
+    "purposes": PURPOSES,
+})  # fmt: skip
+
+CAP = Shape({
+    "max": Key("So many messages to a contact.", {"type": "integer", "minimum": 1, "maximum": 1000}, required=True),
+    "within": Key("In a duration, or `today`, `this week`, `this month`.", {"anyOf": [SPAN, {"enum": list(CALENDAR)}]}, required=True),
+    "purposes": PURPOSES,
+})  # fmt: skip
+
+SENDING = Shape({
+    "channels": Key("Channels that the gate may choose from, in order of preference, each with what it can carry beside text.", named(NAME, {"type": "array", "items": NAMED}, empty=False)),
+    "quiet_hours": Key("When nothing is sent; what comes then is held until the end.", {"type": "array", "items": QUIET.schema()}),
+    "caps": Key("How much one contact gets at most.", {"type": "array", "items": CAP.schema()}),
+})  # fmt: skip
+
 # --- the document ------------------------------------------------------------------------------------------------
 
 RULESET = Shape({
@@ -168,9 +260,12 @@ RULESET = Shape({
     "scores": Key("Numbers that rules add up, one for each contact or one for each value of a key.", named(NAME, SCORE.schema(empty=True))),
     "lists": Key("Static lists, with the consent that joining needs.", named(NAME, {"anyOf": [LIST.schema(), {"type": ["object", "null"], "maxProperties": 0}]})),
     "sessions": Key("How facts make up visits; when one ends, `session.ended` is derived.", SESSIONS.schema(empty=True)),
+    "sending": Key("What the gate holds all messages to, of all rulesets; only one may say it.", SENDING.schema(empty=True)),
+    "holdout": Key("So many percent of the contacts get no message of this ruleset, to compare with.", {"type": "integer", "minimum": 0, "maximum": 100}),
     "rules": Key("When a fact comes, do this.", {**named(NAME, {"if": {"required": ["while"]}, "then": WHILE.schema(), "else": RULE.schema()}), "maxProperties": RULES_LIMIT}),
     "segments": Key("Groups that a contact is in or not.", named(NAME, SEGMENT.schema(empty=True))),
+    "journeys": Key("Ways of a contact over time: steps that act, wait and branch.", named(NAME, JOURNEY.schema())),
     "on_activate": Key("Where activation itself moves contacts into or out of segments: `apply` does what that sets off, `silent` (the default) does not.", {"enum": list(ON_ACTIVATE)}),
     "templates": Key("What messages say.", named(NAME, TEMPLATE.schema())),
     "tests": Key("What must come of which facts; it decides nothing.", {"type": "array"}),
-}, later=("journeys", "scripts", "forms"))  # fmt: skip
+}, later=("scripts", "forms"))  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from overture.model.numbers import NUMBER_LIMIT
 from overture.rules.durations import duration
@@ -98,6 +98,21 @@ class Reading:
             return node.value  # type: ignore[return-value]
         self.report.add("ruleset.shape", f"{what} is a number within ±2^53", node)
         return None
+
+    def priority(self, node: YamlNode | None) -> int:
+        if node is None:
+            return 0
+        if isinstance(node, Scalar) and type(node.value) is int and abs(node.value) <= PRIORITY_LIMIT:
+            return node.value
+        self.report.add("ruleset.shape", "priority is a whole number from -1000 to 1000", node)
+        return 0
+
+    def one_of(self, node: YamlNode | None, what: str, known: Collection[str], default: str = "") -> str:
+        """One of the known words; the default where there is none, or another (reported)."""
+        said = self.text(node, what)
+        if said is not None and said.text not in known:
+            self.report.add("ruleset.shape", f"{what} is {' or '.join(known)}", said, did_you_mean(said.text, known))
+        return said.text if said is not None and said.text in known else default
 
     def texts(self, node: YamlNode | None, what: str, names: re.Pattern[str] = NAME) -> list[Scalar]:
         """A list of names; a single one may stand without the list."""

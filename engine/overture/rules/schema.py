@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from overture.rules.keys import ACTION, RULESET
+from overture.rules.keys import ACTION, RULESET, STEP
 from overture.rules.shapes import Schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -20,5 +20,5 @@ def ruleset_schema(tests: Schema) -> Schema:
         "title": "Overture ruleset",
         "description": "Which facts about a contact set off what.",
         **schema,
-        "$defs": {"actions": {"type": "array", "items": ACTION.schema()}},
+        "$defs": {"actions": {"type": "array", "items": ACTION.schema()}, "step": STEP.schema()},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from overture.rules.tree import Node
 from overture.rules.types import DATETIME, INT, NUMBER, STRING, Type
@@ -44,7 +44,7 @@ KEYED, PLAIN, EITHER = "keyed", "plain", "either"
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What the expressions of one journey know of it: the ``types`` of fact that can begin it, or begin it anew, whether
+    """What the expressions of one journey know of it: the ``types`` of fact that can begin it or begin it anew, whether
     it is ``open`` to others beside them, and the type of its key; None: it has none.
     """
 
@@ -68,6 +68,10 @@ class Scope:
     segments: set[str] = field(default_factory=set[str])
     lists: set[str] = field(default_factory=set[str])
     journey: Inside | None = None  # whose expressions are read; None: those of no journey
+
+    def within(self, journey: Inside) -> Scope:
+        """The same, in a journey."""
+        return replace(self, journey=journey)
 
     @property
     def roots(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from overture.rules.tree import NOWHERE, Place
 @dataclass(frozen=True, slots=True)
 class Quiet:
     """From ``start`` to ``end`` (minutes after local midnight; over midnight where start > end) nothing of these
-    purposes is sent; what comes is held until the end.
+    purposes (empty: of any but ``transactional``) is sent; what comes is held until the end.
     """
 
     start: int

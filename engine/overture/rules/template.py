@@ -22,7 +22,7 @@ SOURCE_LIMIT = 32 * 1024
 TAG_LIMIT = 1000
 CONDITIONS_LIMIT = 200
 DEPTH_LIMIT = 20
-ROOTS = frozenset({"contact", "fact", "issued"})
+ROOTS = frozenset({"contact", "fact", "issued", "journey"})
 FILTERS = frozenset({
     "abs", "capitalize", "d", "default", "e", "escape", "first", "float", "int", "last", "length", "lower", "round",
     "title", "trim", "upper", "urlencode",
@@ -30,6 +30,7 @@ FILTERS = frozenset({
 _WORDS = frozenset({"and", "or", "not", "in", "is", "true", "false", "True", "False", "none", "None", "if", "else"})
 _TESTS = frozenset({"defined", "undefined", "none", "not"})
 _TAG = re.compile(r"\{\{|\{%|\{#")
+_OF_JOURNEY = ("key", "entered_at", "fact")
 _END = {"{{": "}}", "{%": "%}", "{#": "#}"}
 _TOKEN = re.compile(r"""\s+|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\d+(?:\.\d+)?|\w+|[=!<>]=|//|\*\*|.""", re.DOTALL)
 _OPERATORS = frozenset(
@@ -39,12 +40,15 @@ _OPERATORS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A field of ``fact`` or a kind of ``issued`` that a template reads without a default and without asking for it."""
+    """A field of ``fact``, a kind of ``issued``, or ``key`` ``entered_at`` ``fact.<field>`` of ``journey``, that a
+    template reads. ``certain``: with a default, or where it asks for it.
+    """
 
     root: str
     name: str
     place: Place
     pointer: str
+    certain: bool
 
 
 def check_template(scalar: Scalar, scope: Scope, report: Report) -> list[Use]:
@@ -144,7 +148,7 @@ class _Check:
             if token[0] in "\"'" and len(token) > 1:
                 continue
             if token[0].isalpha() or token[0] == "_":
-                self.word(token, before, after, tokens[i + 1 : i + 6], at)
+                self.word(token, before, after, tokens[i + 1 : i + 12], at)
             elif token.isdigit() or token[0].isdigit():
                 continue
             elif token not in _OPERATORS:
@@ -193,18 +197,20 @@ class _Check:
 
     def field(self, root: str, following: list[str], at: int) -> None:
         """``following``: the tokens after the root, the dot or bracket first."""
-        name = following[1]
-        if following[0] == "[":
-            if name[0] not in "\"'":
-                return
-            name, following = name[1:-1], following[1:]
-        rest = following[2:4]
-        certain = rest in (["|", "default"], ["|", "d"]) or rest[:1] == ["is"]
+        names, rest = path_of(following, 2 if root == "journey" and following[1] == "fact" else 1)
+        if not names:
+            return
+        if root == "journey" and (names[0] not in _OF_JOURNEY or names == ["fact"]):
+            hint = "Write journey.key, journey.entered_at, or journey.fact.name."
+            self.error("template.unknown_variable", f"A journey has no variable {names[0][:40]!r}", at, hint)
+            return
+        name = ".".join(names)
+        certain = rest[:2] in (["|", "default"], ["|", "d"]) or rest[:1] == ["is"]
         certain = certain or f"{root}.{name}" in self.here or self.asked.covers(f"{root}.{name}")
         if root == "contact":
             self.trait(name, certain, at)
-        elif not certain and not (root == "fact" and name in FACT_FIELDS):
-            self.uses.append(Use(root, name, self.locate(at), self.scalar.pointer))
+        elif not (root == "fact" and name in FACT_FIELDS):
+            self.uses.append(Use(root, name, self.locate(at), self.scalar.pointer, certain))
 
     def trait(self, name: str, certain: bool, at: int) -> None:
         if name in CONTACT_FIELDS:
@@ -265,6 +271,21 @@ def may_be_missing(report: Report, variable: str, place: Place, pointer: str) ->
     report.at("template.may_be_missing", f"`{variable}` may be missing", place, pointer, hint)
 
 
+def path_of(tokens: list[str], most: int) -> tuple[list[str], list[str]]:
+    """The names that follow a root, ``.a["b"]``, at most so many, and the tokens after them."""
+    names: list[str] = []
+    while len(names) < most and len(tokens) > 1:
+        if tokens[0] == "." and (tokens[1][0].isalnum() or tokens[1][0] == "_"):
+            names.append(tokens[1])
+            tokens = tokens[2:]
+        elif tokens[0] == "[" and tokens[1][0] in "\"'":
+            names.append(tokens[1][1:-1])
+            tokens = tokens[3:]
+        else:
+            break
+    return names, tokens
+
+
 def _tokens(body: str) -> list[str]:
     return [m[0] for m in _TOKEN.finditer(body) if not m[0].isspace()]
 
@@ -278,16 +299,17 @@ def defined(tokens: list[str]) -> frozenset[str]:
 
 def _undefined(tokens: list[str]) -> frozenset[str]:
     """The field that must be there where the expression, as a whole, does not hold."""
-    if len(tokens) == 5:
-        return _tested(tokens, "undefined")
-    if len(tokens) == 6 and tokens.count("not") == 1:
-        return _tested([t for t in tokens if t != "not"], "defined")
+    negated = tokens.count("not") == 1
+    said = [t for t in tokens if t != "not"] if negated else tokens
+    if path_of(said[1:], len(said))[1] == ["is", "defined" if negated else "undefined"]:
+        return _tested(said, said[-1])
     return frozenset()
 
 
 def _tested(tokens: list[str], word: str) -> frozenset[str]:
-    return frozenset(
-        f"{tokens[i]}.{tokens[i + 2]}"
-        for i in range(len(tokens) - 4)
-        if tokens[i + 1] == "." and tokens[i + 3 : i + 5] == ["is", word]
-    )
+    found: set[str] = set()
+    for i, token in enumerate(tokens):
+        names, rest = path_of(tokens[i + 1 :], len(tokens)) if token in ROOTS else ([], [])
+        if rest[:2] == ["is", word]:
+            found.update(".".join((token, *names[: n + 1])) for n in range(len(names)))
+    return frozenset(found)
