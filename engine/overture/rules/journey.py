@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from overture.rules.ruleset import Action, values_of
+from overture.rules.ruleset import Action, Ruleset, values_of
 from overture.rules.tree import NOWHERE, Node, Place
 
 END = ""  # where a step leads that is the last one
@@ -109,6 +109,18 @@ class Journey:
     @property
     def first(self) -> str:
         return next(iter(self.steps), END)
+
+
+def acting(ruleset: Ruleset) -> Iterator[tuple[Place, str, tuple[Action, ...]]]:
+    """All actions of a ruleset, with where they are written: a place and a pointer."""
+    for rule in (*ruleset.rules, *ruleset.whiles):
+        yield rule.place, f"/rules/{rule.name}", rule.then
+    for segment in ruleset.segments.values():
+        yield segment.place, f"/segments/{segment.name}", (*segment.on_enter, *segment.on_leave)
+    for journey in ruleset.journeys.values():
+        for step in journey.steps.values():
+            if isinstance(step, Do):
+                yield step.place, f"/journeys/{journey.name}/steps/{step.id}", step.then
 
 
 def conditions_of(journey: Journey) -> Iterator[Node]:

@@ -8,10 +8,11 @@ from itertools import chain, pairwise
 from types import MappingProxyType
 from typing import Any
 
+from overture.rules.choice import check_choice
 from overture.rules.clocked import Decay, check_clock
 from overture.rules.conflicts import check_derived, check_traits, segment_order
 from overture.rules.feedback import check_feedback
-from overture.rules.journey import Do, Journey, conditions_of, expressions_of
+from overture.rules.journey import Do, Journey, acting, conditions_of, expressions_of
 from overture.rules.reach import named_types, reads, required_literals
 from overture.rules.report import Report, RulesetInvalid
 from overture.rules.ruleset import (
@@ -111,6 +112,7 @@ def link(
         _requirements(report, ordered, {"scores": scores, "segments": segments, "lists": lists, "channels": channels})
         _types(report, ordered)
         _moves(report, ordered, segments)
+        check_choice(ordered, report)
         in_order = segment_order(segments, report)
         if check_derived(rules, segments.values(), report) and len(in_order) == len(segments):
             check_feedback(rules, segments.values(), whiles, report)
@@ -272,8 +274,7 @@ def _held(report: Report, whiles: Sequence[While], decay: Decay) -> None:
 def _moves(report: Report, rulesets: Sequence[Ruleset], segments: Mapping[str, Segment]) -> None:
     """A required segment turns out to have a condition only here: then no action may move it."""
     for ruleset in rulesets:
-        edges = [(s.place, (*s.on_enter, *s.on_leave)) for s in ruleset.segments.values()]
-        for place, actions in [*((r.place, r.then) for r in ruleset.rules), *edges]:
+        for place, _, actions in acting(ruleset):
             for action in actions:
                 target = segments.get(action.name) if isinstance(action, SegmentAction) else None
                 if target is not None and target.when is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from overture.rules.tree import NOWHERE, Place
 
@@ -26,7 +27,7 @@ class Cap:
     max: int
     purposes: frozenset[str]
     ms: int = 0
-    calendar: str = ""  # "day" | "week" | "month"
+    calendar: Literal["", "day", "week", "month"] = ""  # "day" | "week" | "month"
 
 
 @dataclass(frozen=True, slots=True)

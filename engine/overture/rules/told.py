@@ -1,0 +1,162 @@
+"""What a ruleset says, in plain values as they are written: actions, journeys, what the gate is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from overture.rules.durations import duration_text, minute_text, window_text
+from overture.rules.journey import END, Branch, Do, Journey, JourneyStep, Split, Wait
+from overture.rules.keys import WEEKDAYS
+from overture.rules.ruleset import (
+    Action,
+    AssertAction,
+    IssueAction,
+    ListAction,
+    ScoreAction,
+    SegmentAction,
+    SendAction,
+    SetAction,
+    StartAction,
+    StopAction,
+    UnsetAction,
+    Value,
+)
+from overture.rules.sending import Sending
+from overture.rules.spelling import spell
+from overture.rules.tree import Items, Literal, Window
+
+Facets = dict[str, Any]
+"""What is said of one thing, in plain values: a condition as text, actions as they are written."""
+
+
+def said(**facets: Any) -> Facets:
+    """Without those that say nothing; a 0 says something."""
+    return {name: value for name, value in facets.items() if value not in (None, "", [], {})}
+
+
+def actions_told(actions: Iterable[Action]) -> list[Facets]:
+    return [action_told(action) for action in actions]
+
+
+def action_told(action: Action) -> Facets:
+    match action:
+        case ScoreAction(name, add, set_, per):
+            values = {"add": add, "set": set_, "per": per}
+            return {"score": {"name": name, **_values({k: v for k, v in values.items() if v is not None})}}
+        case SetAction(traits):
+            return {"set": _values(traits)}
+        case UnsetAction(traits):
+            return {"unset": list(traits)}
+        case AssertAction(type, properties):
+            return {"assert": {"type": type, "properties": _values(properties)}}
+        case SegmentAction(name, enter):
+            return {"segment": {"enter" if enter else "leave": name}}
+        case ListAction(name, add):
+            return {"list": {"add" if add else "remove": name}}
+        case IssueAction(kind, properties):
+            return {"issue": {"kind": kind, **_values(properties)}}
+        case SendAction():
+            return {"send": _send(action)}
+        case StartAction(journey):
+            return {"start": journey}
+        case StopAction(journey):
+            return {"stop": journey}
+
+
+def _send(action: SendAction) -> Facets:
+    return said(
+        channel=action.channel,
+        template=action.template,
+        purpose=action.purpose,
+        to=action.to,
+        needs=sorted(action.needs),
+        priority=action.priority or None,
+        late=duration_text(action.late_ms) if action.late_ms is not None else None,
+        if_held="expire" if action.expires else None,
+        approval="required" if action.approval else None,
+    )
+
+
+def _values(values: Any) -> Facets:
+    return {name: _value(value) for name, value in values.items()}
+
+
+def _value(value: Value) -> Any:
+    match value:
+        case Literal(plain):
+            if isinstance(plain, float) and plain.is_integer():
+                return int(plain)
+            return f"\\{plain}" if isinstance(plain, str) and plain.startswith("=") else plain
+        case Items(items):
+            return [_value(item) for item in items]
+        case _:
+            return f"= {spell(value)}"
+
+
+# --- journeys ----------------------------------------------------------------------------------------------------
+
+
+def journey_told(journey: Journey) -> Facets:
+    reentry = journey.reentry if journey.reentry != "after" else {"after": duration_text(journey.reentry_ms)}
+    conditions = {
+        "enter_when": journey.enter_when,
+        "key": journey.key,
+        "restart_when": journey.restart_when,
+        "exit_when": journey.exit_when,
+        "goal": journey.goal,
+    }
+    return {
+        **{name: spell(node) for name, node in conditions.items() if node is not None},
+        "reentry": reentry,
+        "on_redeploy": journey.on_redeploy,
+        "steps": [_step(step) for step in journey.steps.values()],
+    }
+
+
+def _step(step: JourneyStep) -> Facets:
+    match step:
+        case Do(id, then, to):
+            return {"id": id, "do": actions_told(then), "then": _to(to)}
+        case Wait(id, to):
+            return {"id": id, "wait": _wait(step), "then": _to(to)}
+        case Branch(id, cases, otherwise):
+            told = [{"if": spell(when), "go": _to(to)} for when, to in cases]
+            return {"id": id, "branch": [*told, {"else": _to(otherwise)}]}
+        case Split(id, ways):
+            return {"id": id, "split": [{"name": w.name, "weight": w.weight, "go": _to(w.next)} for w in ways]}
+
+
+def _to(step: str) -> str:
+    return "end" if step == END else step
+
+
+def _wait(wait: Wait) -> Facets:
+    lasts = f"{wait.days}d" if wait.days else duration_text(wait.for_ms) if wait.for_ms else None
+    days = sorted(wait.local.weekdays) if wait.local is not None else []
+    return {
+        **said(**{"for": lasts}),
+        **({"at": _value(wait.at)} if wait.at is not None else {}),
+        **({"until_local": minute_text(wait.local.minute)} if wait.local is not None else {}),
+        **said(on=[WEEKDAYS[day - 1] for day in days]),
+        **({"until": spell(wait.until)} if wait.until is not None else {}),
+    }
+
+
+def sending_told(sending: Sending) -> Facets:
+    """The order of channels says something, that of quiet hours and caps does not."""
+    return said(
+        channels=[{name: sorted(carries)} for name, carries in sending.channels.items()],
+        quiet_hours=_sorted(
+            {"from": minute_text(q.start), "to": minute_text(q.end), **said(purposes=sorted(q.purposes))}
+            for q in sending.quiet
+        ),
+        caps=_sorted(
+            {"max": c.max, "within": window_text(Window(c.ms, c.calendar)), **said(purposes=sorted(c.purposes))}
+            for c in sending.caps
+        ),
+    )
+
+
+def _sorted(items: Iterable[Facets]) -> list[Facets]:
+    return sorted(items, key=repr)
