@@ -104,7 +104,7 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
     if theirs.program != mine.program:
         mine.program = -mine.program  # what they stood in may be gone by now: the next fact catches up
     mine.created_at = min(mine.created_at, theirs.created_at) if theirs.created_at else mine.created_at
-    corrected = absorb(work, work.sessions, theirs.sessions) if work.sessions is not None else []
+    corrected = absorb(work, work.program.sessions, theirs.sessions) if work.program.sessions is not None else []
     refused = (Effect("merge", kind, theirs.id, None, n, room.FULL) for kind, n in left_out.items() if n)
     return [Effect("merge", theirs.id), *refused, *corrected, *gated]
 
@@ -112,7 +112,7 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
 def _take_over_history(work: Work, theirs: Contact) -> None:
     """What the other did before a series was asked for is still to be told, by the sweep of its own partition."""
     mine = work.contact
-    for id, since in work.since.items():
+    for id, since in work.program.since.items():
         begun = abs(theirs.program) >= since.version
         if missing := theirs.partial.get(id, []) if begun else [theirs.id]:
             mine.partial[id] = [*mine.partial.get(id, []), *missing]

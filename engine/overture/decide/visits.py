@@ -119,7 +119,7 @@ def _end_all(work: Work, idle: int) -> None:
 
 def _end(work: Work, session: Session, idle: int) -> Session:
     """Derive the fact that the visit is over; rules that fired on it before do not send again."""
-    if ENDED in work.listened:
+    if ENDED in work.program.types:
         fired = frozenset(held.name for held in session.effects if held.kind == "rule")
         work.derive_end(Visit(session.id, fired), ENDED, _told(session), session.last + idle)
     return replace(session, ended=True)

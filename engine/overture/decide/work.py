@@ -59,19 +59,16 @@ class Work:
         "contact",
         "counts",
         "current",
-        "declared",
         "derived",
         "edges",
         "half_lives",
-        "listened",
         "messages",
         "position",
+        "program",
         "queue",
         "root",
         "scores",
         "segments",
-        "sessions",
-        "since",
         "starts",
         "telling",
         "touched",
@@ -80,8 +77,7 @@ class Work:
     def __init__(self, contact: Contact, root: Fact, program: Program, half_lives: Mapping[str, int]) -> None:
         self.contact = contact
         self.root = root
-        self.listened = program.types
-        self.declared = program.scores
+        self.program = program
         self.half_lives = half_lives  # of the scores that decay, in ms
         self.current = root  # the fact being shown to the rules: the cause of what is derived
         self.edges: list[tuple[str, bool]] = []  # segments entered or left by actions, not yet followed up
@@ -91,8 +87,6 @@ class Work:
         self.segments: set[str] = set()
         self.messages: list[Message] = []
         self.queue: list[Fact] = []
-        self.sessions = program.sessions
-        self.since = program.since
         self.starts: list[tuple[str, Fact]] = []  # journeys that actions want begun, each with the fact they acted on
         self.position: Position | None = None  # of the journey whose step acts
         self.telling: Telling | None = None  # where the end of a visit is told
@@ -154,7 +148,7 @@ class Work:
         decays = name in self.half_lives
         before = self.score(name, key)
         after = value
-        if decl := self.declared.get(name):
+        if decl := self.program.scores.get(name):
             if decl.maximum is not None:
                 after = min(after, decl.maximum)
             if decl.minimum is not None:
@@ -253,7 +247,7 @@ class Work:
 
     def derive_change(self, type: str, properties: dict[str, Any]) -> None:
         """Feed a state change back as a fact, if some rule listens to such facts."""
-        if type in self.listened:
+        if type in self.program.types:
             self._derived(f"{self.root.id}~{self.number('change')}", type, properties, self.current)
 
     def derive_end(self, visit: Visit, type: str, properties: dict[str, Any], at: int) -> None:
