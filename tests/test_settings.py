@@ -120,6 +120,8 @@ def test_a_url_of_a_store_that_both_clients_read_is_taken(url: str) -> None:
         ("lease_seconds = false", "lease_seconds (overture.toml) must be a number (it is False)."),
         ("lease_seconds = nan", "lease_seconds (overture.toml) must be"),
         ("roles = []", "roles (overture.toml) must have at least 1 item"),
+        ("channel_rates = 3", "channel_rates (overture.toml) must be messages a second by channel"),
+        ("channel_rates = {sms = 0}", "channel_rates (overture.toml) must be messages a second by channel"),
         ("channels = 3", "channels (overture.toml) must be a table."),
         ('channels.email = "smtp://relay:s3cret@host"', "channels.email (overture.toml) must be a table."),
     ],
@@ -185,3 +187,14 @@ def test_settings_are_frozen() -> None:
     settings = Settings()
     with pytest.raises(ValidationError, match="frozen"):
         settings.port = 1  # type: ignore[misc]
+
+
+def test_the_rates_of_channels_come_as_text_or_as_a_table(tmp_path: Path) -> None:
+    file = tmp_path / "overture.toml"
+    file.write_text("channel_rates = {email = 20, sms = 0.5}\n")
+    for settings in (
+        Settings.load({}, file),
+        Settings.load({"OVERTURE_CHANNEL_RATES": "email=20, sms=0.5"}, NOWHERE),
+    ):
+        assert settings.channel_rates == {"email": 20, "sms": 0.5}
+        assert settings.shown()["channel_rates"] == "email=20,sms=0.5"

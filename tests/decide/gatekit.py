@@ -27,7 +27,8 @@ def send(template: str, **how: Any) -> SendAction:
 
 def ruleset(sends: dict[str, SendAction], name: str = "gated", **more: Any) -> Ruleset:
     """Each fact type sets off the action of that name."""
-    templates = "".join(f"  {t}: {{subject: x, text: '{{{{ fact.n }}}}'}}\n" for t in {s.template for s in sends.values()})
+    named = {send.template for send in sends.values()}
+    templates = "".join(f"  {t}: {{subject: x, text: '{{{{ fact.n }}}}'}}\n" for t in named)
     rules = "".join(f"  {n}: {{when: 'fact.type == \"{n}\"', then: [{{segment: {{enter: s}}}}]}}\n" for n in sends)
     facts = "".join(f"  {n}: {{n: 'int?'}}\n" for n in sends)
     text = HEAD.format(name=name) + f"facts:\n{facts}segments: {{s: {{}}}}\nrules:\n{rules}templates:\n{templates}"

@@ -13,8 +13,8 @@ from gatekit import A_DAY, BOTH, DAY, EMAIL_SMS, HOUR, NIGHT, Gated, gated, gate
 
 from overture.decide import Plan, limits, step
 from overture.decide.gatekeeping import held_out
-from overture.decide.verdicts import sentence
 from overture.model import Contact, Fact
+from overture.model.reasons import sentence
 from overture.rules import link
 from overture.rules.sending import Cap, Quiet
 
@@ -116,9 +116,13 @@ def test_the_end_that_clocks_skip_or_show_twice():
 
 def test_others_purposes_and_addresses_are_not_the_contacts_night():
     plan = gated(
-        {"a": send("a", purpose="transactional"), "b": send("b", to="sales@example.com"), "c": send("c", purpose="news")},
+        {
+            "a": send("a", purpose="transactional"),
+            "b": send("b", to="sales@example.com"),
+            "c": send("c", purpose="news"),
+        },
         quiet=(Quiet(21 * 60, 8 * 60, frozenset()),),
-    )  # fmt: skip
+    )
     ada = Gated(plan, at("2026-03-20T23:00"))
     for type in "abc":
         ada.post(type)

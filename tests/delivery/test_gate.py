@@ -3,9 +3,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from overture.decide.verdicts import REASONS, sentence
 from overture.delivery.gate import verdict
 from overture.model import Contact, Message
+from overture.model.reasons import REASONS, sentence
 
 GRANTED = {"smtp": {"marketing": "granted"}}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dockit import CODE, modules, page
 
-from overture.decide.verdicts import REASONS
+from overture.model.reasons import REASONS
 from overture.rules.scope import BUILT_IN
 
 PAGE = page("errors.md")

@@ -166,6 +166,9 @@ def test_the_examples_run_in_their_order(running: Running):
             names["BACKTEST"] = answer["id"]
         if "state=dropped" in command:
             names["MESSAGE"] = quote(answer["items"][0]["id"], safe="")
+        if "/approve" in command or "/reject" in command:  # nothing here waits for it
+            assert (status, answer["code"]) == (409, "message.not_held")
+            continue
         assert status in (200, 201, 202), (command, status, answer)
         answers[command] = answer
     first, waited, history, decided = (answers[c] for c in COMMANDS[:4])

@@ -113,6 +113,13 @@ async def test_messages(admin: ClientSession):
     assert (status, problem["code"]) == (404, "message.unknown")
 
 
+async def test_messages_that_wait_for_approval(admin: ClientSession):
+    for verb in ("approve", "reject"):
+        assert await get(admin, f"/v1/messages/m1/{verb}", "POST") == (200, {"id": "m1"})
+        status, problem = await get(admin, f"/v1/messages/m2/{verb}", "POST")
+        assert (status, problem["code"]) == (404, "message.unknown")
+
+
 async def test_a_ruleset_from_draft_to_rollback(admin: ClientSession):
     path = "/v1/rulesets/scoring"
     status, kept = await get(admin, path, "PUT", data=b"name: scoring")

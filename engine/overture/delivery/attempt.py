@@ -55,13 +55,13 @@ class Attempt:
             return _stopped(self._later(delivery, f"{error.code}: {error.message}", None, now, delivery.attempts + 1))
         allowed = verdict(message, contact, own, now)
         if not allowed.passed:
-            return _stopped(_ended(delivery, "dropped", f"{allowed.reason}: {allowed.text}", now))
+            return _stopped(ended(delivery, "dropped", f"{allowed.reason}: {allowed.text}", now))
         address = message.to or own or ""
         try:
             template = await self.templates.get(message)
             rendered = render(template, message.context)
         except RenderRefused as error:
-            return _stopped(_ended(delivery, "dropped", f"{error.code}: {error.message}", now))
+            return _stopped(ended(delivery, "dropped", f"{error.code}: {error.message}", now))
         outgoing = Outgoing(
             id=message.id,
             channel=message.channel,
@@ -91,7 +91,7 @@ class Attempt:
             after = _changed(delivery, now, state="sent", reason="", provider_id=handed.provider_id)
             return after, _outcome(after, "message.sent", now, {"provider_id": handed.provider_id})
         if handed.state == "rejected":
-            return _ended(delivery, "dead", reason, now, permanent=handed.permanent)
+            return ended(delivery, "dead", reason, now, permanent=handed.permanent)
         attempts = delivery.attempts if handed.attempted else delivery.attempts - 1
         return self._later(delivery, reason, handed.retry_after, now, attempts)
 
@@ -103,7 +103,7 @@ class Attempt:
         due = self.backoff.due_at(message.id, max(attempts, 1), now, decided, retry_after)
         if due is None:
             delivery = _changed(delivery, now, attempts=attempts)
-            return _ended(delivery, "dead", f"delivery.gave_up: After {attempts} attempts: {reason}", now)
+            return ended(delivery, "dead", f"delivery.gave_up: After {attempts} attempts: {reason}", now)
         return _changed(delivery, now, state="retrying", reason=reason, due_at=due, attempts=attempts), None
 
     async def _contact(self, id: str) -> Contact | None:
@@ -120,13 +120,22 @@ def _stopped(end: tuple[Delivery, Fact | None]) -> Prepared:
     return Prepared(end[0], None, end[1])
 
 
-def _ended(delivery: Delivery, state: str, reason: str, now: int, *, permanent: bool = False) -> tuple[Delivery, Fact]:
+def ended(delivery: Delivery, state: str, reason: str, now: int, *, permanent: bool = False) -> tuple[Delivery, Fact]:
+    """A message that ends ``dropped`` or ``dead``, and the fact that tells why. ``reason``: ``code: sentence``."""
     after = _changed(delivery, now, state=state, reason=reason)
     code, _, text = reason.partition(": ")
     more: dict[str, Any] = {"reason": code, "detail": text}
     if permanent:
         more["permanent"] = True
     return after, _outcome(after, "message.dropped" if state == "dropped" else "message.failed", now, more)
+
+
+def put_off(delivery: Delivery, until: int) -> Delivery:
+    """The record of an attempt that is not made, because its channel is at its rate."""
+    text = f"channel.rate: The channel {delivery.message.channel} takes no more messages a second."
+    return msgspec.structs.replace(
+        delivery, state="retrying", due_at=until, reason=text, attempts=delivery.attempts - 1
+    )
 
 
 def _changed(delivery: Delivery, now: int, **changes: Any) -> Delivery:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from overture.decide.consent import consent_verdict
-from overture.decide.verdicts import REASONS, sentence
 from overture.model.clock import to_text
 from overture.model.contact import Contact
 from overture.model.message import Message
+from overture.model.reasons import REASONS, sentence
 
 
 @dataclass(frozen=True, slots=True)

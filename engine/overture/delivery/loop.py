@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from overture.delivery.attempt import Attempt
+from overture.delivery.attempt import Attempt, put_off
+from overture.delivery.pace import Pace
 from overture.model import Delivery, Fact, Fenced, OvertureError, StoreUnavailable, clock
 from overture.state import outbox
 from overture.state.lease import Lease, Leases
@@ -29,10 +30,11 @@ class Deliverer:
     Messages of one contact go one after another, those of different contacts side by side.
     """
 
-    def __init__(self, leases: Leases, messages: Outbox, attempt: Attempt) -> None:
+    def __init__(self, leases: Leases, messages: Outbox, attempt: Attempt, pace: Pace) -> None:
         self._leases = leases
         self._outbox = messages
         self._attempt = attempt
+        self._pace = pace
         self._wake = asyncio.Event()
         self._busy: dict[str, asyncio.Task[None]] = {}
 
@@ -120,6 +122,9 @@ class Deliverer:
         prepared = await self._attempt.prepare(delivery, clock.now())
         if prepared.outgoing is None:
             await self._record(lease, prepared.after, delivery.state, prepared.outcome)
+            return
+        if turn := await self._pace.turn(prepared.outgoing.channel, clock.now()):
+            await self._record(lease, put_off(prepared.after, turn), delivery.state, None)
             return
         await self._leases.commit(lease, outbox.move(lease.partition, prepared.after, delivery.state))
         if not self._leases.stands(lease):  # this process was asleep: another may have sent it already

@@ -38,7 +38,8 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
 class Delivery(msgspec.Struct, array_like=True):
     """A message and what became of it: the record behind ``GET /v1/messages``.
 
-    ``state``: queued → sending → sent | retrying → … | dropped (the gate said no) | dead (gave up).
+    ``state``: queued → sending → sent | retrying → … | dropped (the gate said no) | dead (gave up). One that needs
+    somebody's approval is held until then.
     ``ambiguous`` counts hand-offs whose outcome is unknown because the reply or the process was lost.
     """
 

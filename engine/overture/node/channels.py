@@ -63,10 +63,12 @@ def _is_set(settings: Settings, channel: str) -> bool:
 def _unknown_channels(settings: Settings, plugins: PluginManager) -> list[str]:
     sentences: list[str] = []
     failed = [plugin.name for plugin in plugins.states() if plugin.state == "failed"]
-    for name in settings.channels:
+    named = {name: _table(settings, name) for name in settings.channels}
+    named |= {name: f"{settings.place('channel_rates')}: {name}" for name in settings.channel_rates if name not in named}
+    for name, table in named.items():
         if name in plugins.channels:
             continue
-        what = f"{_table(settings, name)} is for a channel that no plugin offers"
+        what = f"{table} is for a channel that no plugin offers"
         if failed:  # it may be one of theirs
             log.error("%s; of the plugins, %s could not be loaded", what, ", ".join(failed))
         else:

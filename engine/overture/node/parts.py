@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from overture.backtest import Jobs
 from overture.delivery.attempt import Attempt
 from overture.delivery.loop import Deliverer
+from overture.delivery.pace import Pace
 from overture.delivery.templates import Templates
 from overture.node.backtesting import BacktestService
 from overture.node.channels import tell_failures
@@ -30,6 +31,7 @@ from overture.state.log import Log
 from overture.state.outbox import Outbox
 from overture.state.pages import Pages
 from overture.state.probe import StoreFacts
+from overture.state.rates import Rates
 from overture.state.registry import Registry
 from overture.state.samples import RuleSamples
 from overture.state.wire import Wire
@@ -96,7 +98,7 @@ async def assemble(
         channels = plugins.open_channels()
         leases = Leases(wire, "delivery", name, n, settings.lease_seconds, fenced=fenced)
         attempt = Attempt(contacts, Templates(registry), channels)
-        deliverer = Deliverer(leases, outbox, attempt)
+        deliverer = Deliverer(leases, outbox, attempt, Pace(Rates(wire), settings.channel_rates))
         if worker is not None:
             worker.tell_of_messages(deliverer.wake)
     tell_failures(plugins)

@@ -25,6 +25,20 @@ def networks(value: object) -> object:
         raise ValueError(f"must be networks such as 10.0.0.0/8, separated by commas: {error}") from None
 
 
+def rates(value: object) -> object:
+    """``email=20,sms=0.5``, or a table."""
+    if isinstance(value, str):
+        pairs = [part.partition("=") for part in cast("list[str]", split(value))]
+        value = {name.strip(): number.strip() for name, _, number in pairs}
+    try:
+        found = {name: float(number) for name, number in cast("dict[str, str]", value).items()}
+    except (ValueError, TypeError, AttributeError):
+        found = {"": 0.0}
+    if not all(name and 0.001 <= rate <= 100_000 for name, rate in found.items()):
+        raise ValueError("must be messages a second by channel, such as email=20,sms=0.5, from 0.001 to 100000")
+    return found
+
+
 def lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 

@@ -76,6 +76,8 @@ class Settings(BaseModel):
     max_lag: int = Field(100_000, ge=1)
     """Facts accepted and not yet decided, in all, before accept answers 429."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(checks.lower)] = "info"
+    channel_rates: Annotated[Mapping[str, float], BeforeValidator(checks.rates)] = Field(default_factory=dict)
+    """Messages a second that leave by a channel at most, by its name; without an entry, as many as it takes."""
     channels: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, repr=False)
     """``[channels.<name>]`` of ``overture.toml``, handed to that channel's plugin, which checks it."""
 

@@ -49,6 +49,8 @@ def shown(name: str, value: Any) -> str:
         return "********"
     if name == "channels":
         return ", ".join(sorted(cast(Mapping[str, Any], value)))
+    if name == "channel_rates":
+        return ",".join(f"{channel}={rate:g}" for channel, rate in cast(Mapping[str, float], value).items())
     if isinstance(value, frozenset | tuple):
         return ",".join(sorted(str(item) for item in cast("frozenset[object]", value)))
     if name.endswith("_url"):

@@ -14,6 +14,11 @@ RULESETS = "ov:{ctl}:rulesets"  # set of ruleset names ever put
 DECIDED = "ov:done:"  # + process: pub/sub channel for decisions that a process waits for
 
 
+def rate(channel: str) -> str:
+    """When the messages that left by a channel would have left evenly, ms."""
+    return f"ov:{{ctl}}:rate:{channel}"
+
+
 def active_set(version: int) -> str:
     """msgpack {name: revision}: one version of the active set; never changes once written."""
     return f"ov:{{ctl}}:set:{version}"

@@ -9,12 +9,13 @@ import msgspec
 
 from overture.model import Delivery, Fact, Message
 from overture.model.ids import partition_of
+from overture.model.reasons import REASONS
 from overture.state import keys, scripts
 from overture.state.lease import Command
 from overture.state.log import pack_entry
 from overture.state.wire import Arg, Wire
 
-STATES = ("queued", "sending", "retrying", "sent", "dropped", "dead")
+STATES = ("queued", "held", "sending", "retrying", "sent", "dropped", "dead")
 OPEN = ("queued", "sending", "retrying")
 
 encode = msgspec.msgpack.Encoder().encode
@@ -22,9 +23,13 @@ _delivery = msgspec.msgpack.Decoder(Delivery)
 
 
 def enqueue(p: int, messages: list[Message], now: int) -> list[Command]:
-    """The commands that put messages into the outbox, due at once, in their order."""
+    """The commands that put messages into the outbox, due at once, in their order; some are held for an approval."""
     commands: list[Command] = []
     for n, message in enumerate(messages):
+        if message.approval:
+            reason = f"approval.pending: {REASONS['approval.pending']}"
+            commands += _store(p, Delivery(message, "held", 0, 0, reason, updated_at=now, queued_at=now), "", None)
+            continue
         # A thousandth of a millisecond apart: what was decided first is sent first.
         commands += _store(p, Delivery(message, "queued", now, updated_at=now, queued_at=now), "", now + n / 1000)
     return commands
@@ -82,12 +87,16 @@ class Outbox:
             return False
         if delivery.state in OPEN and delivery.due_at <= now + 1000:
             return True  # delivery has it at hand, or will in a moment: not to be moved under its feet
-        p = partition_of(delivery.message.contact, self._partitions)
         again = msgspec.structs.replace(delivery, state="queued", due_at=now, reason="", attempts=0, updated_at=now)
-        args: list[Arg] = [encode(delivery)]
-        for command in move(p, again, delivery.state):
+        return await self.change(delivery, again)
+
+    async def change(self, before: Delivery, after: Delivery, outcome: Fact | None = None) -> bool:
+        """Record a new state from outside delivery, with the fact that tells of it; False if it has moved meanwhile."""
+        p = partition_of(before.message.contact, self._partitions)
+        args: list[Arg] = [encode(before)]
+        for command in move(p, after, before.state, outcome):
             args += (len(command), *command)
-        return bool(await self._swap.call([keys.message(p, delivery.message.id)], args))
+        return bool(await self._swap.call([keys.message(p, before.message.id)], args))
 
     async def read(self, p: int, ids: list[str]) -> list[Delivery]:
         """The messages of one partition by id; those that are gone are left out."""

@@ -110,6 +110,19 @@ local i = 2
 {_RUN}return 1
 """
 
+TAKE = """
+-- KEYS: when the last one would have left at an even pace, ms.  ARGV: ms between two, how many may leave at once.
+-- Answers 0 and counts one more, or how many ms to wait.
+local t = redis.call('TIME')
+local now = t[1] * 1000 + t[2] / 1000
+local gap = tonumber(ARGV[1])
+local last = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now)
+local early = last - now - gap * (tonumber(ARGV[2]) - 1)
+if early > 0 then return math.ceil(early) end
+redis.call('SET', KEYS[1], string.format('%.3f', last + gap), 'PX', math.ceil(last + gap - now))
+return 0
+"""
+
 ACTIVATE = """
 -- KEYS: active version, the new set, its series, then every partition's log.
 -- ARGV: expected version, new version, set, series, log entry.

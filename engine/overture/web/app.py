@@ -33,6 +33,8 @@ ROUTES: tuple[Route, ...] = (
     contacts.members,
     messages.page,
     messages.retry,
+    messages.approve,
+    messages.reject,
     rulesets.every,
     rulesets.one,
     rulesets.put,

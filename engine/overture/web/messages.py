@@ -1,4 +1,4 @@
-"""Looking at messages, and trying one again."""
+"""Looking at messages, trying one again, agreeing to one or not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,22 @@ async def page(call: Call) -> web.Response:
 @route("POST", "/v1/messages/{id}/retry", scope="messages:write", answers={200: shapes.Retried})
 async def retry(call: Call) -> web.Response:
     """Try a message again now, one that was given up included."""
-    id = call.path("id")
-    if not await call.services.messages.retry(id):
+    return _settled(call.path("id"), await call.services.messages.retry(call.path("id")))
+
+
+@route("POST", "/v1/messages/{id}/approve", scope="messages:approve", answers={200: shapes.Retried})
+async def approve(call: Call) -> web.Response:
+    """Let a message go that waits for approval."""
+    return _settled(call.path("id"), await call.services.messages.approve(call.path("id")))
+
+
+@route("POST", "/v1/messages/{id}/reject", scope="messages:approve", answers={200: shapes.Retried})
+async def reject(call: Call) -> web.Response:
+    """Drop a message that waits for approval."""
+    return _settled(call.path("id"), await call.services.messages.reject(call.path("id"), call.source))
+
+
+def _settled(id: str, there: bool) -> web.Response:
+    if not there:
         raise Refused("message.unknown", "There is no such message.", "GET /v1/messages lists them.", status=404)
     return answer(shapes.Retried(id))

@@ -113,6 +113,14 @@ class Messages(Protocol):
         """Make a dead or waiting message due now; False where there is none. Raises Refused 409 where it was sent."""
         ...
 
+    async def approve(self, id: str) -> bool:
+        """Let a message go that waits for approval; False where there is none. Raises Refused 409: it does not wait."""
+        ...
+
+    async def reject(self, id: str, key: str) -> bool:
+        """Drop such a message; ``key`` is the name of the caller's."""
+        ...
+
 
 class Rulesets(Protocol):
     """`overture.deploy.Rulesets`, and two ways to look. Raises RulesetInvalid, TrialsFailed, Refused 404, 409, 412.

@@ -66,7 +66,7 @@ class TopQuery(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class MessagesQuery(msgspec.Struct, forbid_unknown_fields=True):
-    state: Literal["queued", "sending", "retrying", "sent", "dropped", "dead"] | None = None
+    state: Literal["queued", "held", "sending", "retrying", "sent", "dropped", "dead"] | None = None
     cursor: Cursor | None = None
     limit: Limit = 50
 

@@ -9,12 +9,13 @@ REASONS = {
     "contact.unknown": "The contact {contact} does not exist, or was erased.",
     "address.missing": "The contact has no address on the channel {channel}.",
     "consent.missing": "The contact was never asked for consent to {purpose} messages on the channel {channel}.",
+    "consent.pending": "The contact has not yet confirmed that it wants {purpose} messages on the channel {channel}.",
     "consent.denied": "The contact has refused {purpose} messages on the channel {channel}.",
     "suppressed.bounce": "Mail to {address} came back as undeliverable, so nothing more is sent there.",
     "suppressed.complaint": "The owner of {address} reported a message as spam, so nothing more is sent there.",
     "suppressed.other": "The address {address} is on the suppression list.",
     "approval.pending": "It waits until somebody agrees to it.",
-    "approval.rejected": "Somebody looked at it and said no.",
+    "approval.rejected": "Somebody with the key {before} looked at it and said no.",
     # Asked there and in the step.
     "late.expired": "It could not be sent before {before}, and later its rule does not want it sent.",
     # Asked in the step that decides the message, and again whenever a message that waits is due.
