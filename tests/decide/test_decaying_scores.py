@@ -242,3 +242,11 @@ def test_two_contacts_that_become_one_have_what_one_would(mine: list[Won], their
     for name, holds in conditions.items():
         assert (name in merged.segments) == holds(ANY, merged), name
     assert encode(merged.stamps).count(b"seo") <= 1
+
+
+@pytest.mark.parametrize("ahead", [1, HOUR, 24 * HOUR])
+def test_a_clock_that_is_ahead_earns_no_more(ahead: int) -> None:
+    """A phone may say up to a day too late an hour: what it earns counts from when it was accepted."""
+    show = Show(PLAN)
+    show.take(Fact("f0", "won", "ada", T + ahead, T, {"n": 10, "topic": "seo"}))
+    assert all_scores(show.contact, HALF_LIVES, T) == {"lead": 10, "interest": {"seo": 10}, "capped": 10, "stays": 10}
