@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 import redis
-from serverkit import Server, fact, refused
+from serverkit import Server, eventually, fact, refused
 
 from overture.model.environ import without_settings
 from overture.state import keys
 from overture.state.embedded import EmbeddedStore
+from overture.state.registry import Registry
+from overture.state.wire import Wire
 
 OLD_REDIS = """
 import socket, sys
@@ -190,3 +192,76 @@ def test_everything_wrong_leaves_nothing_running(tmp_path: Path) -> None:
     assert not (tmp_path / "data" / "store.json").exists()
     found = subprocess.run(["ps", "-eo", "args"], env=without_settings(), capture_output=True, text=True, check=True)
     assert str(tmp_path) not in found.stdout
+
+
+# --- a revision that an earlier version took --------------------------------------------------------------------------
+
+TAKEN_BEFORE = """\
+apiVersion: overture/v1
+kind: Ruleset
+name: taken
+facts:
+  ev: {}
+scores:
+  points: {}
+rules:
+  r:
+    when: fact.type == "ev" and fact.nosuch == 1
+    then:
+      - score: {name: points, add: 1}
+"""
+GOOD = TAKEN_BEFORE.replace(" and fact.nosuch == 1", "")
+OLD, NEW = "0123456789abcdef", "fedcba9876543210"
+SAYS = f"This version of Overture refuses the ruleset taken, revision {OLD}: condition.unknown_field at 10:33: "
+
+
+def activated(store_url: str, expected: int, revision: str, text: str) -> None:
+    """What a version of Overture that takes the text would have left in the store."""
+
+    async def leave() -> None:
+        wire = await Wire.connect(store_url)
+        try:
+            registry = Registry(wire, 16)
+            await registry.put("taken", revision, text, 1)
+            await registry.activate(expected, {"taken": revision}, 1)
+        finally:
+            await wire.close()
+
+    asyncio.run(leave())
+
+
+def test_an_active_revision_that_this_version_refuses(tmp_path: Path, store_url: str) -> None:
+    activated(store_url, 0, OLD, TAKEN_BEFORE)
+    said = refused(tmp_path, REDIS_URL=store_url)
+    assert SAYS in said
+    assert "Start the version that activated it, deploy a corrected revision" in said
+    # A corrected revision alone is no way out: what came before it in the logs still needs the first.
+    activated(store_url, 1, NEW, GOOD)
+    assert SAYS in refused(tmp_path, REDIS_URL=store_url)
+    with redis.Redis.from_url(store_url) as client:
+        for p in range(16):
+            ((newest, _),) = client.xrevrange(keys.log(p), count=1)
+            client.set(keys.checkpoint(p), f"{newest.decode()}/0/2")
+    with Server(tmp_path, REDIS_URL=store_url) as server:
+        server.facts(fact("ev", "ada"))
+        assert server.contact("ada")["scores"] == {"points": 1}
+
+
+def test_two_active_rulesets_that_this_version_does_not_link(tmp_path: Path, store_url: str) -> None:
+    activated(store_url, 0, OLD, GOOD.replace("name: taken", "name: taken\nrequires:\n  lists: [news]"))
+    said = refused(tmp_path, REDIS_URL=store_url)
+    assert f"refuses the ruleset taken, revision {OLD}: link.unmet at 5:11: 'taken' requires lists: 'news'" in said
+
+
+def test_a_running_server_meets_a_revision_that_it_refuses(tmp_path: Path, store_url: str) -> None:
+    with Server(tmp_path, REDIS_URL=store_url, RULESETS="") as server:
+        activated(store_url, 0, OLD, TAKEN_BEFORE)
+        server.facts(fact("ev", "ada"), wait=False)
+        told = eventually(lambda: (now := server.ready()).get("error") and now, "it is said")
+        assert (told["ready"], told["lag"]) == (False, 1)
+        assert SAYS in told["error"]
+        assert SAYS in server.said()
+        assert server.find("ada") is None
+        activated(store_url, 1, NEW, GOOD)
+        assert not server.ready()["ready"]
+    assert SAYS in refused(tmp_path, REDIS_URL=store_url)

@@ -66,4 +66,6 @@ class Health:
         for name, part in (("worker", self._worker), ("delivery", self._deliverer)):
             if part is not None and not part.healthy:
                 told |= {"ready": False, "error": f"The {name} cannot renew its leases."}
+        if self._worker is not None and self._worker.refusal:
+            told |= {"ready": False, "error": self._worker.refusal}
         return told

@@ -22,6 +22,7 @@ from overture.match import available
 from overture.model import OvertureError, Refused, StartupRefused
 from overture.node.channels import load_plugins
 from overture.node.meta import make_keys, require_strong_keys, settle
+from overture.node.needed import require_usable
 from overture.node.parts import Parts, assemble
 from overture.settings import Settings
 from overture.state import sweeps
@@ -106,11 +107,12 @@ def _require_writable(directory: Path) -> None:
 
 
 async def _first_start(settings: Settings, url: str, say: Callable[[str], None]) -> None:
-    """Fix what is fixed for ever, make keys, activate the example rulesets in an empty store."""
+    """Fix what is fixed for ever, see that rulesets can be used, make keys, activate the examples in an empty store."""
     wire = await Wire.connect(url)
     try:
         await settle(wire, settings)
         await sweeps.list_known(wire, settings.partitions)
+        await require_usable(wire, settings)
         for name, token in (await make_keys(wire, settings)).items():
             say(f"Made the {name} key {token} (kept in {settings.data_dir / 'keys.json'}; shown once)")
         await _activate_examples(settings, wire, say)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from overture.model import Fact, OvertureError, StoreUnavailable
+from overture.model import Fact, OvertureError, Refused, StoreUnavailable
 from overture.state import contacts, keys
 from overture.state.checkpoint import Checkpoint
 from overture.state.lease import Lease, Leases
@@ -58,6 +58,7 @@ class Worker:
         self._sweeper = Sweeper(wire, leases, plans, archive, facts.partitions)
         self._taking = asyncio.Lock()
         self._suspects: set[int] = set()  # partitions with a fact that could not be worked
+        self._refusals: dict[int, str] = {}  # why partitions stand still: no plan can be made of their set of rulesets
 
     def tell_of_messages(self, wake: Callable[[], None]) -> None:
         """Have ``wake`` called when a commit has put messages into the outbox."""
@@ -67,6 +68,11 @@ class Worker:
     def healthy(self) -> bool:
         """Whether the leases could be renewed the last time."""
         return self._leases.healthy
+
+    @property
+    def refusal(self) -> str:
+        """Why a partition stands still, with the ruleset that this version refuses; empty if none does."""
+        return next((why for p, why in self._refusals.items() if p in self._leases.held), "")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until ``stop`` is set; then finish the batch at hand and give the leases back."""
@@ -92,7 +98,7 @@ class Worker:
         try:
             parts = [part for p, part in self._parts.items() if p in self._leases.held]
             if not parts:
-                await asyncio.sleep(BLOCK / 10)
+                await asyncio.sleep(BLOCK if self._refusals else BLOCK / 10)
                 await self._take_held()
                 return
             await self._waking.look(parts)
@@ -121,7 +127,17 @@ class Worker:
             for p, lease in list(self._leases.held.items()):
                 part = self._parts.get(p)
                 if part is None or part.lease.epoch != lease.epoch:
-                    await self._take(lease)
+                    try:
+                        await self._take(lease)
+                    except Refused as error:
+                        self._stand_still(p, error)
+
+    def _stand_still(self, p: int, error: Refused) -> None:
+        """Decide nothing of a partition for now; its lease is kept, and it is taken up again and again."""
+        self._parts.pop(p, None)
+        if self._refusals.get(p) != str(error):
+            log.error("Partition %d stands still: %s", p, error)
+        self._refusals[p] = str(error)
 
     async def _take(self, lease: Lease) -> None:
         """Take up a partition where its checkpoint says."""
@@ -162,7 +178,10 @@ class Worker:
         loads: list[tuple[Partition, list[Fact], list[str], asyncio.Future[Any] | None]] = []
         for part in parts:
             if part.recovering:
-                await self._recovery.go_on(part)
+                try:
+                    await self._recovery.go_on(part)
+                except Refused as error:
+                    self._stand_still(part.lease.partition, error)
                 continue
             facts = part.ahead(part.limit)
             missing = list(dict.fromkeys(f.contact for f in facts if f.contact not in part.cache))
@@ -173,10 +192,15 @@ class Worker:
         for part, facts, missing, load in loads:
             if load is not None:
                 part.cache.update(contacts.unpack_states(missing, await load))
-            batch = await decide_batch(part, facts, self._plans)
+            try:
+                batch = await decide_batch(part, facts, self._plans)
+            except Refused as error:
+                self._stand_still(part.lease.partition, error)
+                continue
             commits.append((batch, self._committer.send(batch)))
         answers = await asyncio.gather(*(reply for _, reply in commits), return_exceptions=True)
         for (batch, _), answer in zip(commits, answers, strict=True):
             if isinstance(answer, BaseException):
                 raise answer
             await self._committer.settle(batch, answer)
+            self._refusals.pop(batch.part.lease.partition, None)

@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from overture.decide import Plan
-from overture.rules import Program, Ruleset, link, load
-from overture.state.registry import Registry
+from overture.model import Refused
+from overture.rules import Program, Ruleset, RulesetInvalid, link, load
+from overture.state.registry import ActiveSet, Registry
 
 KEPT = 4
 
 
 class Plans:
-    """Turns versions of the active set into plans; one of each kind (``durable``, ``reference``) per version."""
+    """Turns versions of the active set into plans; one of each kind (``durable``, ``reference``) per version.
+
+    Raises Refused ``ruleset.refused`` (409) for a set that an earlier version of Overture took and this one does not,
+    LookupError where the store has lost a text.
+    """
 
     def __init__(self, registry: Registry, kind: Literal["durable", "reference"]) -> None:
         self.kind: Literal["durable", "reference"] = kind
@@ -28,7 +33,10 @@ class Plans:
             active = await self._registry.active(version)
             rulesets = [await self._ruleset(name, revision) for name, revision in sorted(active.items())]
             since = await self._registry.series(version)
-            program = self._programs[version] = link(rulesets, version, since=since)
+            try:
+                program = self._programs[version] = link(rulesets, version, since=since)
+            except RulesetInvalid as error:
+                raise _refused(error, active) from error
             _forget(self._programs)
         return program
 
@@ -44,8 +52,25 @@ class Plans:
     async def _ruleset(self, name: str, revision: str) -> Ruleset:
         ruleset = self._rulesets.get((name, revision))
         if ruleset is None:
-            ruleset = self._rulesets[name, revision] = load(await self._registry.activated(name, revision))
+            text = await self._registry.activated(name, revision)
+            try:
+                ruleset = self._rulesets[name, revision] = load(text)
+            except RulesetInvalid as error:
+                raise _refused(error, {name: revision}) from error
         return ruleset
+
+
+def _refused(error: RulesetInvalid, active: ActiveSet) -> Refused:
+    """``active``: the revisions that the findings may be about; of several, the pointers name the ruleset."""
+    found = next(d for d in error.diagnostics if d.severity == "error")
+    name = next(iter(active)) if len(active) == 1 else found.pointer.partition("#")[0]
+    return Refused(
+        "ruleset.refused",
+        f"This version of Overture refuses the ruleset {name}, revision {active.get(name, 'unknown')}: "
+        f"{found.code} at {found.line}:{found.column}: {found.message}.",
+        "Start the version that activated it, deploy a corrected revision, let it decide what waits, then upgrade.",
+        status=409,
+    )
 
 
 def _forget(kept: dict[Any, Any]) -> None:

@@ -1,0 +1,31 @@
+"""Before anything starts: can the rulesets that accepted facts are still to be decided by be used?"""
+
+from __future__ import annotations
+
+import asyncio
+
+from overture.model import Refused, StartupRefused
+from overture.settings import Settings
+from overture.state import keys
+from overture.state.checkpoint import Checkpoint
+from overture.state.registry import Registry
+from overture.state.wire import Wire
+from overture.worker.plans import Plans
+
+
+async def require_usable(wire: Wire, settings: Settings) -> None:
+    """Load every active set from that of the slowest partition to the newest.
+
+    Raises StartupRefused ``ruleset.refused`` for one that this version refuses, ``ruleset.lost`` for one without text.
+    """
+    registry = Registry(wire, settings.partitions)
+    stored = await asyncio.gather(*(wire.call("GET", keys.checkpoint(p)) for p in range(settings.partitions)))
+    slowest = min(Checkpoint.parse((each or b"").decode()).version for each in stored)
+    plans = Plans(registry, "reference")
+    try:
+        for version in range(slowest, await registry.version() + 1):
+            await plans.program(version)
+    except Refused as error:
+        raise StartupRefused(error.code, error.message, error.hint) from error
+    except LookupError as error:
+        raise StartupRefused("ruleset.lost", str(error), "Put back a backup of the store.") from error
