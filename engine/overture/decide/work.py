@@ -145,7 +145,7 @@ class Work:
         to a millionth, those that decay without rounding.
         """
         contact = self.contact
-        decays = name in self.half_lives
+        half_life = self.half_lives.get(name, 0)
         before = self.score(name, key)
         after = value
         if decl := self.program.scores.get(name):
@@ -155,10 +155,8 @@ class Work:
                 after = max(after, decl.minimum)
         if not is_finite(after) or abs(after) > NUMBER_LIMIT:
             return Effect("score", name, shown(key), reason="value.too_large")
-        if not decays:
-            after = round(after, 6)
-            if after == int(after):
-                after = int(after)
+        if not half_life:
+            after = tidy(after)
         if after == before:
             return None
         kept = contact.scores.get(name)
@@ -172,14 +170,12 @@ class Work:
             contact.scores[name] = after
             if type(kept) is dict:  # it was kept per key before a deploy
                 contact.weight = room.weigh(contact)
-        ranking = f"{name}:{key}" if key else name
-        self.scores[ranking] = -after
+        self.scores[f"{name}:{key}" if key else name] = place(after, contact.clock, half_life)
         if self.telling is not None and self.telling.ledger is not None:
             self.telling.ledger.append(Held("score", name, key, after - before, None, contact.clock))
         self.changed.add(f"scores.{name}")
-        if decays:
+        if half_life:
             self._stamp(name, key)
-            self.scores[ranking] = place(after, contact.clock, self.half_lives[name])
             before, after = tidy(before), tidy(after)
             if before == after:
                 return None
