@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from overture.decide import room
+from overture.decide.consent import consent_verdict
 from overture.decide.limits import shown
 from overture.decide.merge import merge
 from overture.decide.work import Work
@@ -27,7 +28,22 @@ def _identify(work: Work, fact: Fact) -> list[Effect]:
 
 def _consent(work: Work, fact: Fact) -> list[Effect]:
     p = fact.properties
-    return [work.set_consent(p["channel"], p["purpose"], p["state"])]
+    channel, purpose, state = p["channel"], p["purpose"], p["state"]
+    if state == "pending" and work.contact.consent.get(channel, {}).get(purpose) == "granted":
+        return [Effect("consent", channel, purpose, reason="consent.granted")]
+    return [work.set_consent(channel, purpose, state)]
+
+
+def _list_changed(work: Work, fact: Fact) -> list[Effect]:
+    """The contact itself joins or leaves a list; joining needs the same consent as where a rule does it."""
+    name, state = fact.properties.get("list"), fact.properties.get("state")
+    decl = work.lists.get(name) if type(name) is str else None
+    if decl is None or state not in ("joined", "left"):
+        return [Effect("list", shown(name) if type(name) is str else "", reason="list.unknown")]
+    if state == "joined" and decl.purpose and (reason := consent_verdict(work.contact, decl.channel, decl.purpose)):
+        return [Effect("list", decl.name, reason=reason)]
+    effect = work.move_list(decl.name, state == "joined")
+    return [effect] if effect else []
 
 
 def _suppress(work: Work, fact: Fact) -> list[Effect]:
@@ -54,6 +70,7 @@ def _habit(work: Work, fact: Fact) -> list[Effect]:
 _APPLY: dict[str, Callable[[Work, Fact], list[Effect]]] = {
     "identify": _identify,
     "consent": _consent,
+    "list_changed": _list_changed,
     "$merge": merge,
     "message.bounced": _suppress,
     "message.failed": _suppress,

@@ -14,6 +14,7 @@ import msgspec
 
 from overture.decide import gatekeeping, joins, positions, room
 from overture.decide.clockwork import begin
+from overture.decide.consent import joined
 from overture.decide.history import merged
 from overture.decide.holds import held_too
 from overture.decide.visits import absorb
@@ -80,12 +81,7 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
         mine.joins[id] = joins.joined(mine.joins[id], parts) if id in mine.joins else parts
     for name, at in theirs.lists.items():
         mine.lists.setdefault(name, at)
-    for channel, purposes in theirs.consent.items():
-        for purpose, state in purposes.items():
-            # Who of the two spoke last is not known: a refusal is not to be overruled by a merge.
-            own = mine.consent.get(channel, {}).get(purpose, state)
-            if room.keep_consent(mine, channel, purpose, "denied" if "denied" in (state, own) else own):
-                left_out["consent"] += 1
+    agreed = _take_over_consent(work, theirs, left_out)
     for address, reason in theirs.suppressed.items():
         if address not in mine.suppressed:
             room.suppress(mine, address, reason)
@@ -106,7 +102,24 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
     mine.created_at = min(mine.created_at, theirs.created_at) if theirs.created_at else mine.created_at
     corrected = absorb(work, work.program.sessions, theirs.sessions) if work.program.sessions is not None else []
     refused = (Effect("merge", kind, theirs.id, None, n, room.FULL) for kind, n in left_out.items() if n)
-    return [Effect("merge", theirs.id), *refused, *corrected, *gated]
+    return [Effect("merge", theirs.id), *agreed, *refused, *corrected, *gated]
+
+
+def _take_over_consent(work: Work, theirs: Contact, left_out: Counter[str]) -> list[Effect]:
+    """What the stronger contact agrees to from now on, or does no longer."""
+    changed: list[Effect] = []
+    for channel, purposes in theirs.consent.items():
+        for purpose, state in purposes.items():
+            before = work.contact.consent.get(channel, {}).get(purpose)
+            after = joined(before, state)
+            if after == before:
+                continue
+            effect = work.set_consent(channel, purpose, after)
+            if effect.reason:
+                left_out["consent"] += 1
+            else:
+                changed.append(effect)
+    return changed
 
 
 def _take_over_history(work: Work, theirs: Contact) -> None:

@@ -86,7 +86,7 @@ CODES: dict[str, Code] = {
     ),
     "fact.consent_invalid": Code(
         "A consent fact needs properties channel, purpose and state.",
-        'Send {"channel": "email", "purpose": "news", "state": "granted"}; state is granted or denied.',
+        'Send {"channel": "email", "purpose": "news", "state": "granted"}; state is granted, pending or denied.',
     ),
     "fact.id_conflict": Code("Another fact was accepted under this id.", "Give each fact an id of its own.", 409),
 }

@@ -10,7 +10,7 @@ from overture.model.fact import RESERVED_TYPES, TYPE_NAME
 from overture.model.ids import RESERVED
 
 EXTERNAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # no colon: it separates name and value in a contact's id
-CONSENT_STATES = ("granted", "denied")
+CONSENT_STATES = ("granted", "pending", "denied")  # pending: to be confirmed by the person (double opt-in)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -21,6 +21,7 @@ _MESSAGE = {
 BUILT_IN: dict[str, dict[str, Type]] = {
     "identify": {},  # its fields are the traits
     "consent": {"channel": STRING, "purpose": STRING, "state": STRING},
+    "list_changed": {"list": STRING, "state": STRING},
     "score.changed": {"name": STRING, "key": _TEXT, "before": NUMBER, "after": NUMBER},
     "trait.changed": {"name": STRING, "before": _VALUE, "after": _VALUE},
     "segment.entered": {"name": STRING},

@@ -11,6 +11,8 @@ API_KEYS = "ov:{ctl}:keys"  # hash: sha256 of the key → msgpack Grant
 ACTIVE = "ov:{ctl}:active"  # the version of the active set of revisions
 WORKERS = "ov:{ctl}:workers"  # zset: worker → heartbeat, ms (one per role: see heartbeats)
 RULESETS = "ov:{ctl}:rulesets"  # set of ruleset names ever put
+SECRETS = "ov:{ctl}:secrets"  # hash: name → random bytes: ``ledger`` keys the subjects of the consent ledger
+LINK_KEYS = "ov:{ctl}:links"  # hash: number → random bytes: keys that sign the links in messages; the highest signs
 DECIDED = "ov:done:"  # + process: pub/sub channel for decisions that a process waits for
 
 
@@ -140,3 +142,28 @@ def samples(p: int, rule: str, kind: str) -> str:
 def tries(p: int) -> str:
     """hash: a field for each lease under which the fact after the checkpoint was begun, while recovering."""
     return f"ov:{{{p}}}:try"
+
+
+def ledger(p: int) -> str:
+    """list: msgpack Link, oldest first: the chain of what contacts agreed to and took back."""
+    return f"ov:{{{p}}}:ledger"
+
+
+def ledger_head(p: int) -> str:
+    """msgpack (number of the last link, its hash)."""
+    return f"ov:{{{p}}}:ledger:head"
+
+
+def ledger_details(p: int) -> str:
+    """hash: number of a link → msgpack Detail; gone for contacts that were erased."""
+    return f"ov:{{{p}}}:ledger:said"
+
+
+def ledger_of(p: int, contact: str) -> str:
+    """list: numbers of the links about a contact, oldest first."""
+    return f"ov:{{{p}}}:cl:{contact}"
+
+
+def standing(p: int, contact: str) -> str:
+    """hash: channel and purpose → msgpack Standing, the newest link about it."""
+    return f"ov:{{{p}}}:cs:{contact}"

@@ -15,7 +15,7 @@ _ANYTHING = re.compile(r".*")
 _INSTANT: Schema = {"type": "string", "examples": ["2026-03-27T10:00:00+01:00"]}
 _HOW_OFTEN: Schema = {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "array", "items": {"type": "object"}}]}
 _CODE: Schema = {"type": ["string", "null"]}
-_STATES: Schema = {"type": "object", "additionalProperties": {"enum": ["granted", "denied"]}}
+_STATES: Schema = {"type": "object", "additionalProperties": {"enum": ["granted", "pending", "denied"]}}
 _CONSENT: Schema = {"type": ["object", "null"], "additionalProperties": _STATES}
 
 

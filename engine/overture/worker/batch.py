@@ -15,6 +15,8 @@ from overture.model.errors import describe
 from overture.state.checkpoint import Checkpoint
 from overture.state.contacts import TIMELINE, encode
 from overture.state.samples import Near, Sample
+from overture.state.ledger import Chain
+from overture.state.positions import Stand, moved
 from overture.worker.decisions import decision
 from overture.worker.partition import RECOVERED, Partition
 from overture.worker.plans import Plans
@@ -43,6 +45,7 @@ class Batch:
     answers: list[tuple[str, dict[str, Any]]] = field(default_factory=list[tuple[str, dict[str, Any]]])  # by token
 
     def decided(self, step: Step, half_lives: Mapping[str, int]) -> None:
+    chain: Chain = field(default_factory=Chain)  # where the consent ledger ends once this is committed
         """Take a step in. Who waits for a fact that is handed on is answered where it is decided."""
         self.steps.append(step)
         if (token := step.trace.fact.reply) and not step.forwards:

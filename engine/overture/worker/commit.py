@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from overture.model import Fact, clock
-from overture.state import contacts, keys, outbox, samples
+from overture.state import contacts, keys, ledger, outbox, samples
 from overture.state.identity import forward_entries, namesake_entries
 from overture.state.lease import Command, Lease, Leases
 from overture.state.log import Log, Taken
@@ -36,6 +36,8 @@ class Committer:
         if messages:
             commands += outbox.enqueue(p, messages, clock.now())
         commands += samples.write(p, batch.steps, batch.near)
+        consents, batch.chain = ledger.write(p, part.chain, batch.steps)
+        commands += consents
         commands += (_dead_letter(p, fact, reason) for fact, reason in batch.dead)
         if part.recovering:
             commands.append(("DEL", keys.tries(p)))
@@ -47,7 +49,7 @@ class Committer:
         """Take note of a commit. Raises Fenced if it did not take place."""
         part = batch.part
         self._leases.confirm(part.lease, answer)
-        part.stored, part.at = str(batch.after), batch.after
+        part.stored, part.at, part.chain = str(batch.after), batch.after, batch.chain
         part.ticks = max(0, part.ticks - sum(fact.type == "$tick" for fact in batch.facts))
         part.programs = max(0, part.programs - sum(fact.type == "$program" for fact in batch.facts))
         part.trim(step.contact for step in batch.steps)

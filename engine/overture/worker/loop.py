@@ -15,6 +15,7 @@ from overture.model import Fact, OvertureError, Refused, StoreUnavailable
 from overture.state import contacts, keys
 from overture.state.checkpoint import Checkpoint
 from overture.state.lease import Lease, Leases
+from overture.state.ledger import chain_of
 from overture.state.log import Log, unpack
 from overture.state.wire import Wire
 from overture.worker.archivist import Archivist
@@ -144,12 +145,14 @@ class Worker:
         p = lease.partition
         stored = (await self._wire.call("GET", keys.checkpoint(p)) or b"").decode()
         at = Checkpoint.parse(stored)
+        # After the checkpoint: a commit under way that adds links moves that too, so it cannot be missed.
+        chain = await chain_of(self._wire, p)
         plan = await self._plans.plan(at.version)
         await self._committer.hand_on(lease)
         if self._leases.held.get(p) == lease:
             suspect = lease.taken_over or p in self._suspects
             self._suspects.discard(p)
-            self._parts[p] = Partition(lease, stored, at, plan, RECOVERED if suspect else 0)
+            self._parts[p] = Partition(lease, stored, at, plan, RECOVERED if suspect else 0, chain=chain)
 
     # --- read --------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from overture.decide import Plan
 from overture.model import Contact, Fact
 from overture.state.checkpoint import Checkpoint
 from overture.state.lease import Lease
+from overture.state.ledger import Chain
 
 CACHED = 2_000  # contacts at hand per partition
 CACHED_BYTES = 16 * 1024  # of a contact that stays at hand; a larger one is loaded for each batch
@@ -33,6 +34,7 @@ class Partition:
     ticks: int = 0  # put into the log by this worker and not decided yet
     programs: int = 0  # contacts being brought up to date: put into the log by this worker and not decided yet
     look_at: float = 0.0  # when to look next who is due, in the loop's time
+    chain: Chain = field(default_factory=Chain)  # where its consent ledger ends
     pending: deque[tuple[str, list[Fact], int]] = field(default_factory=deque[tuple[str, list[Fact], int]])
     cache: dict[str, Contact] = field(default_factory=dict[str, Contact])
 
