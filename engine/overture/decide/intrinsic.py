@@ -37,7 +37,7 @@ def _consent(work: Work, fact: Fact) -> list[Effect]:
 def _list_changed(work: Work, fact: Fact) -> list[Effect]:
     """The contact itself joins or leaves a list; joining needs the same consent as where a rule does it."""
     name, state = fact.properties.get("list"), fact.properties.get("state")
-    decl = work.lists.get(name) if type(name) is str else None
+    decl = work.program.lists.get(name) if type(name) is str else None
     if decl is None or state not in ("joined", "left"):
         return [Effect("list", shown(name) if type(name) is str else "", reason="list.unknown")]
     if state == "joined" and decl.purpose and (reason := consent_verdict(work.contact, decl.channel, decl.purpose)):
