@@ -97,7 +97,7 @@ def test_the_functions_are_the_codes():
 
 
 def test_the_actions_are_the_codes():
-    none = actions.Declared(frozenset(), {}, {}, {}, frozenset())
+    none = actions.Declared(frozenset(), {}, {}, {}, frozenset(), frozenset())
     readers = actions.Actions(Reading(Report()), Scope(), none).readers
     headings = [line for line in part(PAGE, "## Actions").splitlines() if line.startswith("### ")]
     assert {name for line in headings for name in CODE.findall(line)} == set(readers) == ACTION.keys.keys()

@@ -39,7 +39,7 @@ CODES: dict[str, Code] = {
     "ruleset.api_version": Code("Unknown version", "`apiVersion` must be `overture/v1`."),
     "ruleset.name": Code(
         "A name that cannot be used",
-        "Names of rulesets are lower-case letters, digits, `_` and `-`; names of rules, segments, scores, lists and templates may have "
+        "Names of rulesets are lower-case letters, digits, `_` and `-`; names of rules, segments, journeys, scores, lists and templates may have "
         "upper-case letters too; fact types also dots. All begin with a letter or digit (traits and fields: a letter or `_`) and have "
         "at most 64 characters.",
     ),

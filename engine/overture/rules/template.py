@@ -30,7 +30,7 @@ FILTERS = frozenset({
 _WORDS = frozenset({"and", "or", "not", "in", "is", "true", "false", "True", "False", "none", "None", "if", "else"})
 _TESTS = frozenset({"defined", "undefined", "none", "not"})
 _TAG = re.compile(r"\{\{|\{%|\{#")
-_OF_JOURNEY = ("key", "entered_at", "fact")
+_OF_JOURNEY = ("key", "fact")
 _END = {"{{": "}}", "{%": "%}", "{#": "#}"}
 _TOKEN = re.compile(r"""\s+|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\d+(?:\.\d+)?|\w+|[=!<>]=|//|\*\*|.""", re.DOTALL)
 _OPERATORS = frozenset(
@@ -40,8 +40,8 @@ _OPERATORS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A field of ``fact``, a kind of ``issued``, or ``key`` ``entered_at`` ``fact.<field>`` of ``journey``, that a
-    template reads. ``certain``: with a default, or where it asks for it.
+    """A field of ``fact``, a kind of ``issued``, or ``key`` or ``fact.<field>`` of ``journey``, that a template
+    reads. ``certain``: with a default, or where it asks for it.
     """
 
     root: str
@@ -201,7 +201,7 @@ class _Check:
         if not names:
             return
         if root == "journey" and (names[0] not in _OF_JOURNEY or names == ["fact"]):
-            hint = "Write journey.key, journey.entered_at, or journey.fact.name."
+            hint = "Write journey.key or journey.fact.name."
             self.error("template.unknown_variable", f"A journey has no variable {names[0][:40]!r}", at, hint)
             return
         name = ".".join(names)
