@@ -104,7 +104,7 @@ def sides_of(active: Plan, candidate: str) -> Sides:
     revision = load(TIMED).revision
     rows = {id: tuple(since) for id, since in active.program.since.items()}
     texts = {("scoring", revision): TIMED}
-    return Sides({1: {"scoring": revision}}, texts, {1: rows}, 1, {"scoring": candidate}, recorded=False)
+    return Sides({1: {"scoring": revision}}, texts, {1: rows}, {1: []}, 1, {"scoring": candidate}, recorded=False)
 
 
 def compared(made: Live, sides: Sides, period: Period, directory: Path, room: int) -> Report:

@@ -128,7 +128,7 @@ async def test_a_ruleset_from_draft_to_rollback(admin: ClientSession):
     status, problem = await get(admin, f"{path}/revisions/r13/activate", "POST", headers={"If-Match": '"r1"'})
     assert (status, problem["code"]) == (412, "ruleset.changed")
     status, active = await get(admin, f"{path}/revisions/r13/activate", "POST")
-    assert (status, active) == (200, {"name": "scoring", "revision": "r13", "version": 7})
+    assert (status, active) == (200, {"name": "scoring", "revision": "r13", "version": 7, "stranded": {}})
     async with admin.get(path) as response:
         assert response.headers["ETag"] == '"r13"'
         assert (await response.json())["active"] == "r13"

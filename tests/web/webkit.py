@@ -176,6 +176,9 @@ class MemoryRulesets:
         if if_match is not None and (active is None or not {active, "*"} & set(if_match)):
             raise Refused("ruleset.changed", "Another revision is active.", status=412)
 
+    async def stranded(self, name: str, revision: str) -> dict[str, int]:
+        return {}
+
     async def rollback(self, name: str, if_match: Collection[str] | None = None) -> tuple[str, int]:
         self._hold(name, if_match)
         return "r0", 8

@@ -69,7 +69,7 @@ class Jobs:
                 bound(given, what)
         checked = await asyncio.to_thread(candidates, name, text)
         version = await self._registry.version()
-        sets, texts = await read_sets(self._registry, {version})
+        sets, _, texts = await read_sets(self._registry, {version})
         rulesets = [ruleset for ruleset, _ in checked.values()]
         await asyncio.to_thread(program, version, sets[version], texts, rulesets, self._channels)
         now = clock.now()

@@ -25,7 +25,7 @@ from overture.model.clock import to_text
 from overture.model.decay import all_scores
 from overture.records import Recorded, Recording
 from overture.rules import Program
-from overture.state.registry import ActiveSet, Registry, SeriesRows
+from overture.state.registry import ActiveSet, Pair, Registry, SeriesRows
 from overture.state.wire import Wire
 
 TOLD_EVERY = 0.25  # seconds between two looks at whether to go on
@@ -57,6 +57,7 @@ class Record:
 
     recordings: list[Recording]
     sets: dict[int, ActiveSet]
+    older: dict[int, list[Pair]]
     texts: dict[tuple[str, str], str]
     series: dict[int, SeriesRows]
     facts: int
@@ -71,7 +72,9 @@ def backtest(spec: Spec) -> None:
     record = asyncio.run(_read(spec, pace))
     within = period(since, until, record.last)
     recorded = spec.baseline == "recorded"
-    sides = Sides(record.sets, record.texts, record.series, spec.version, spec.candidates, recorded=recorded)
+    sides = Sides(
+        record.sets, record.texts, record.series, record.older, spec.version, spec.candidates, recorded=recorded
+    )
     last = within.until - 1
     programs = (sides.baseline(sides.version).program, sides.candidate.program)
     report = Report(*(scores_at(program, last) for program in programs))
@@ -131,9 +134,9 @@ async def _read(spec: Spec, pace: _Pace) -> Record:
                     last = max(last, fact.instant)
         wanted = versions if spec.baseline == "recorded" else {spec.version}
         registry = Registry(wire, spec.partitions)
-        sets, texts = await read_sets(registry, wanted)
+        sets, older, texts = await read_sets(registry, wanted)
         series = {version: await registry.series(version) for version in wanted}
-        return Record(recordings, sets, texts, series, facts, last)
+        return Record(recordings, sets, older, texts, series, facts, last)
     finally:
         await wire.close()
 

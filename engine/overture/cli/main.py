@@ -171,6 +171,8 @@ def deploy(
             if not as_json:
                 state = "active" if activate else "put, not active"
                 console.print(f"{each.source.file}: {revision['name']} {revision['revision']} {state}", markup=False)
+                for step, n in revision.get("stranded", {}).items():
+                    console.print(f"  {n} contacts stood at {step}, which is gone: their journey ends", markup=False)
         if activate and wait:
             from overture.cli.sweeping import until_swept
 

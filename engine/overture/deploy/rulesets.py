@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from overture.deploy.finishing import older_revisions, stranded
 from overture.deploy.scratch import Scratch
 from overture.model import Diagnostic, Refused, clock
 from overture.rules import Program, Ruleset, RulesetInvalid, link, load, require_name
@@ -92,9 +93,19 @@ class Rulesets:
         results = await self._scratch.run(Prove(await self._texts(new), sorted(wanted), self._installed()))
         if not all(result.passed for result in results):
             raise TrialsFailed(results)
-        needed = (await self._program(new, version + 1)).series
+        rulesets = [load(text) for text in (await self._texts(new)).values()]
+        older = await older_revisions(self.registry, version, {ruleset.name: ruleset for ruleset in rulesets})
+        needed = link(rulesets, version + 1, self._channels, older=older).series
         rows = since(needed, await self.registry.series(version), version + 1)
-        return await self.registry.activate(version, new, clock.now(), rows)
+        finishing = [(ruleset.name, ruleset.revision) for ruleset in older]
+        return await self.registry.activate(version, new, clock.now(), rows, finishing)
+
+    async def stranded(self, name: str, revision: str) -> dict[str, int]:
+        """How many contacts stand at steps of journeys that migrate and that this revision lacks, by ``journey.step``.
+
+        Raises Refused ``ruleset.unknown``.
+        """
+        return await stranded(self.registry, load(await self.text(name, revision)))
 
     async def rollback(self, name: str, if_match: Collection[str] | None = None) -> tuple[str, int]:
         """Activate what was active of this ruleset before its present revision; answers (revision, version)."""

@@ -31,6 +31,11 @@ def series(version: int) -> str:
     return f"ov:{{ctl}}:series:{version}"
 
 
+def older(version: int) -> str:
+    """msgpack [[name, revision]]: no longer active, but contacts are still to finish their journeys, oldest first."""
+    return f"ov:{{ctl}}:older:{version}"
+
+
 def revision(name: str, revision: str) -> str:
     """The text of one revision of a ruleset; never changes once written."""
     return f"ov:{{ctl}}:rev:{name}:{revision}"
@@ -82,6 +87,11 @@ def contact(p: int, contact: str) -> str:
 def timeline(p: int, contact: str) -> str:
     """list, newest first, capped: msgpack Trace."""
     return f"ov:{{{p}}}:e:{contact}"
+
+
+def positions(p: int) -> str:
+    """hash: ``journey revision step`` → how many positions stand there."""
+    return f"ov:{{{p}}}:at"
 
 
 def forwards(p: int) -> str:

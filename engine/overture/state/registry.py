@@ -7,13 +7,15 @@ version, so each fact is decided by the set that was current at its place in the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from overture.model import Fact, Refused
 from overture.state import keys, scripts
 from overture.state.log import pack_entry
+from overture.state.positions import Stand, decided_by, standing
 from overture.state.wire import Wire
 
 ActiveSet = dict[str, str]
@@ -22,6 +24,9 @@ _set = msgspec.msgpack.Decoder(ActiveSet)
 
 SeriesRows = Mapping[str, tuple[int, int, int]]
 """`overture.rules.series.Since` of each series, by id."""
+Pair = tuple[str, str]
+"""Name and revision of a ruleset."""
+_pairs = msgspec.msgpack.Decoder(list[Pair])
 _series = msgspec.msgpack.Decoder(dict[str, tuple[int, int, int]])
 
 
@@ -75,8 +80,29 @@ class Registry:
         blob = await self._wire.call("GET", keys.series(version)) if version else None
         return _series.decode(blob) if blob else {}
 
-    async def activate(self, expected: int, new: ActiveSet, now: int, series: SeriesRows | None = None) -> int:
-        """Make ``new`` the active set if the version is still ``expected``; answers the new version.
+    async def older(self, version: int) -> list[Pair]:
+        """Revisions that decide beside the active ones, for contacts that are to finish their journeys."""
+        blob = await self._wire.call("GET", keys.older(version)) if version else None
+        return _pairs.decode(blob) if blob else []
+
+    async def positions(self) -> Counter[Stand]:
+        """How many positions in journeys stand at which step."""
+        return await standing(self._wire, self._partitions)
+
+    async def decided_by(self) -> int:
+        """The version of the active set that every partition has come to at least."""
+        return await decided_by(self._wire, self._partitions)
+
+    async def activate(
+        self,
+        expected: int,
+        new: ActiveSet,
+        now: int,
+        series: SeriesRows | None = None,
+        older: Sequence[Pair] = (),
+    ) -> int:
+        """Make ``new`` the active set if the version is still ``expected``; answers the new version. ``older``: the
+        revisions that go on deciding for who is on their journeys.
 
         Raises Refused ``ruleset.changed`` (409) if someone else was faster.
         """
@@ -84,8 +110,8 @@ class Registry:
         order = Fact(f"$activate:{version}", "$activate", "", now, now, {"version": version})
         logs = [keys.log(p) for p in range(self._partitions)]
         done = await self._activate.call(
-            [keys.ACTIVE, keys.active_set(version), keys.series(version), *logs],
-            [expected, version, _encode(new), _encode(series or {}), pack_entry([order])],
+            [keys.ACTIVE, keys.active_set(version), keys.series(version), keys.older(version), *logs],
+            [expected, version, _encode(new), _encode(series or {}), _encode(older), pack_entry([order])],
         )
         if not done:
             raise Refused(

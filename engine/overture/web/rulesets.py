@@ -77,8 +77,9 @@ async def test(call: Call) -> web.Response:
 async def activate(call: Call) -> web.Response:
     """Make a revision the active one, for every fact accepted from now on; its tests are run first."""
     name, revision = call.path("name"), call.path("revision")
+    stranded = await call.services.rulesets.stranded(name, revision)
     version = await call.services.rulesets.activate(name, revision, _if_match(call))
-    return answer(shapes.ActivationAnswer(name, revision, version), headers=_etag(revision))
+    return answer(shapes.ActivationAnswer(name, revision, version, stranded), headers=_etag(revision))
 
 
 @route(

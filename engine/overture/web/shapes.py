@@ -232,11 +232,14 @@ class CheckAnswer(msgspec.Struct, frozen=True):
 
 
 class ActivationAnswer(msgspec.Struct, frozen=True):
-    """``version`` numbers the set of active rulesets."""
+    """``version`` numbers the set of active rulesets. ``stranded``: how many contacts stood at steps of journeys that
+    migrate and that this revision lacks, by ``journey.step``; their journeys end.
+    """
 
     name: str
     revision: str
     version: int
+    stranded: dict[str, int] = {}
 
 
 class Alive(msgspec.Struct, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -41,6 +42,7 @@ class Batch:
     after: Checkpoint
     steps: list[Step] = field(default_factory=list[Step])
     dead: list[tuple[Fact, str]] = field(default_factory=list[tuple[Fact, str]])
+    positions: Counter[Stand] = field(default_factory=Counter[Stand])  # how many more stand at steps of journeys
     near: list[Near] = field(default_factory=list[Near])  # near misses, of a sample of the facts
     answers: list[tuple[str, dict[str, Any]]] = field(default_factory=list[tuple[str, dict[str, Any]]])  # by token
 
@@ -87,6 +89,8 @@ async def decide_batch(part: Partition, facts: list[Fact], plans: Plans) -> Batc
         if now - part.sampled >= SAMPLED_MS:
             part.sampled = now
             batch.near = _near_misses(contact, outcome, part.plan)
+        if contact.journeys or outcome.contact.journeys:
+            moved(batch.positions, contact, outcome.contact)
         part.cache[fact.contact] = outcome.contact
         batch.decided(outcome, part.plan.half_lives)  # of now: a later fact of the batch may bring another plan
         if held > COMMIT_BYTES:

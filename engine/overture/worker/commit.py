@@ -10,6 +10,7 @@ from overture.state import contacts, keys, ledger, outbox, samples
 from overture.state.identity import forward_entries, namesake_entries
 from overture.state.lease import Command, Lease, Leases
 from overture.state.log import Log, Taken
+from overture.state.positions import counted
 from overture.state.wire import Wire
 from overture.worker.batch import Batch
 from overture.worker.replies import Replies, publish
@@ -38,6 +39,8 @@ class Committer:
         commands += samples.write(p, batch.steps, batch.near)
         consents, batch.chain = ledger.write(p, part.chain, batch.steps)
         commands += consents
+        commands += samples.write(p, batch.steps, batch.near)
+        commands += counted(p, batch.positions)
         commands += (_dead_letter(p, fact, reason) for fact, reason in batch.dead)
         if part.recovering:
             commands.append(("DEL", keys.tries(p)))

@@ -33,8 +33,9 @@ class Plans:
             active = await self._registry.active(version)
             rulesets = [await self._ruleset(name, revision) for name, revision in sorted(active.items())]
             since = await self._registry.series(version)
+            older = [await self._ruleset(*pair) for pair in await self._registry.older(version)]
             try:
-                program = self._programs[version] = link(rulesets, version, since=since)
+                program = self._programs[version] = link(rulesets, version, since=since, older=older)
             except RulesetInvalid as error:
                 raise _refused(error, active) from error
             _forget(self._programs)
