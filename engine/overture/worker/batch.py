@@ -15,9 +15,9 @@ from overture.model import Contact, Fact, Step, clock
 from overture.model.errors import describe
 from overture.state.checkpoint import Checkpoint
 from overture.state.contacts import TIMELINE, encode
-from overture.state.samples import Near, Sample
 from overture.state.ledger import Chain
 from overture.state.positions import Stand, moved
+from overture.state.samples import Near, Sample
 from overture.worker.decisions import decision
 from overture.worker.partition import RECOVERED, Partition
 from overture.worker.plans import Plans
@@ -45,9 +45,9 @@ class Batch:
     positions: Counter[Stand] = field(default_factory=Counter[Stand])  # how many more stand at steps of journeys
     near: list[Near] = field(default_factory=list[Near])  # near misses, of a sample of the facts
     answers: list[tuple[str, dict[str, Any]]] = field(default_factory=list[tuple[str, dict[str, Any]]])  # by token
+    chain: Chain = field(default_factory=Chain)  # where the consent ledger ends once this is committed
 
     def decided(self, step: Step, half_lives: Mapping[str, int]) -> None:
-    chain: Chain = field(default_factory=Chain)  # where the consent ledger ends once this is committed
         """Take a step in. Who waits for a fact that is handed on is answered where it is decided."""
         self.steps.append(step)
         if (token := step.trace.fact.reply) and not step.forwards:

@@ -36,7 +36,6 @@ class Committer:
         messages = [message for step in batch.steps for message in step.messages]
         if messages:
             commands += outbox.enqueue(p, messages, clock.now())
-        commands += samples.write(p, batch.steps, batch.near)
         consents, batch.chain = ledger.write(p, part.chain, batch.steps)
         commands += consents
         commands += samples.write(p, batch.steps, batch.near)
