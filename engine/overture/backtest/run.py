@@ -22,7 +22,7 @@ from overture.backtest.spill import Spill
 from overture.backtest.tally import SIDES
 from overture.model import Contact
 from overture.model.clock import to_text
-from overture.model.decay import all_scores
+from overture.model.decay import all_scores, ranking
 from overture.records import Recorded, Recording
 from overture.rules import Program
 from overture.state.registry import ActiveSet, Pair, Registry, SeriesRows
@@ -107,7 +107,7 @@ def scores_at(program: Program, at: int) -> Scores:
         found: dict[str, float] = {}
         for name, score in all_scores(contact, half_lives, at).items():
             if isinstance(score, dict):
-                found.update((f"{name}:{key}", value) for key, value in score.items())
+                found.update((ranking(name, key), value) for key, value in score.items())
             else:
                 found[name] = score
         return found

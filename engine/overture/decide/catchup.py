@@ -9,7 +9,7 @@ from overture.decide.limits import DEPTH_LIMIT
 from overture.decide.plan import Plan
 from overture.decide.work import Work
 from overture.model import Effect, Fact
-from overture.model.decay import place, tidy
+from overture.model.decay import place, ranking, tidy
 
 _EDGES = ("segment.entered", "segment.left")
 
@@ -60,7 +60,7 @@ def _restamp(work: Work, plan: Plan) -> None:
             keyed = {key: tidy(value) for key, value in keyed.items()}
             contact.scores[name] = keyed if isinstance(score, dict) else keyed[""]
         for key, value in keyed.items():
-            work.scores[f"{name}:{key}" if key else name] = place(value, since.get(key, 0), half_life)
+            work.scores[ranking(name, key)] = place(value, since.get(key, 0), half_life)
 
 
 def settle(work: Work, plan: Plan, why: str) -> list[Effect]:

@@ -21,7 +21,7 @@ from overture.decide.visits import absorb
 from overture.decide.work import Work
 from overture.model import Contact, Effect, Fact, Held, Step, Trace
 from overture.model.contact import Score
-from overture.model.decay import raw
+from overture.model.decay import ranking, raw
 
 
 def link(contact: Contact, fact: Fact, now: int) -> Step:
@@ -145,7 +145,7 @@ def ranked(contact: Contact) -> list[str]:
     """The names under which a contact stands in rankings: ``lead``, and ``interest:seo`` for a keyed score."""
     names: list[str] = []
     for name, score in contact.scores.items():
-        names.extend(f"{name}:{key}" for key in score) if type(score) is dict else names.append(name)
+        names.extend(ranking(name, key) for key in score) if type(score) is dict else names.append(name)
     return names
 
 

@@ -11,7 +11,7 @@ import msgspec
 from overture.decide import limits, room
 from overture.decide.limits import shown
 from overture.model import Contact, Effect, Fact, Held, Issued, Message, Position
-from overture.model.decay import place, raw, remaining, tidy
+from overture.model.decay import place, ranking, raw, remaining, tidy
 from overture.model.ids import digest, issued_code
 from overture.model.numbers import NUMBER_LIMIT
 from overture.rules.program import Program
@@ -170,7 +170,7 @@ class Work:
             contact.scores[name] = after
             if type(kept) is dict:  # it was kept per key before a deploy
                 contact.weight = room.weigh(contact)
-        self.scores[f"{name}:{key}" if key else name] = place(after, contact.clock, half_life)
+        self.scores[ranking(name, key)] = place(after, contact.clock, half_life)
         if self.telling is not None and self.telling.ledger is not None:
             self.telling.ledger.append(Held("score", name, key, after - before, None, contact.clock))
         self.changed.add(f"scores.{name}")

@@ -65,6 +65,11 @@ def all_scores(contact: Contact, half_lives: Mapping[str, int], at: int) -> dict
 # --- rankings --------------------------------------------------------------------------------------------------
 
 
+def ranking(name: str, key: str = "") -> str:
+    """The name of the ranking in which contacts stand with a score: ``lead``; ``interest:seo`` for one kept per key."""
+    return f"{name}:{key}" if key else name
+
+
 def place(value: float, since: int, half_life: int) -> float:
     """Where a score stands in its ranking, best first; the same at every instant, so time moves nobody.
 

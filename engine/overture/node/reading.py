@@ -9,7 +9,7 @@ import msgspec
 from overture.delivery.attempt import ended
 from overture.deploy.rulesets import Rulesets
 from overture.model import Contact, Delivery, Fact, Refused, Trace, clock
-from overture.model.decay import all_scores, tidy, value_at
+from overture.model.decay import all_scores, ranking, tidy, value_at
 from overture.model.reasons import sentence
 from overture.rules import Program
 from overture.state import keys
@@ -69,9 +69,8 @@ class RankingService:
                 "Pass `key`: this score is kept per key." if not key else "Leave `key` out: this score is one number."
             )
             raise Refused("score.key", f"The score {score} does not fit this question.", hint)
-        name = f"{score}:{key}" if key else score
         rows, after = await self._pages.page(
-            [keys.score(p, name) for p in range(self._pages.partitions)], cursor, limit
+            [keys.score(p, ranking(score, key)) for p in range(self._pages.partitions)], cursor, limit
         )
         half_life = declared[score].half_life
         items = [{"contact": contact, "score": tidy(value_at(place, now, half_life))} for place, contact in rows]

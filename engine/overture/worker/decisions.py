@@ -7,7 +7,7 @@ from typing import Any
 
 from overture.model import Effect, Firing, Score, Step, Trace
 from overture.model.clock import to_text
-from overture.model.decay import all_scores
+from overture.model.decay import all_scores, ranking
 
 KEYS_SHOWN = 50  # of a score that is kept per key
 
@@ -28,7 +28,7 @@ def _shown(name: str, score: Score, changed: Collection[str]) -> Score:
     """Of a score with many keys, those that the fact changed: thousands of facts may be answered at once."""
     if type(score) is not dict or len(score) <= KEYS_SHOWN:
         return score
-    return {key: n for key, n in score.items() if f"{name}:{key}" in changed}
+    return {key: n for key, n in score.items() if ranking(name, key) in changed}
 
 
 def outcome(trace: Trace) -> dict[str, Any]:
