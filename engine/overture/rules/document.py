@@ -88,7 +88,7 @@ def _ruleset(root: YamlNode, text: str, report: Report) -> Ruleset | None:
     )
     behaviour = Behaviour(reading, scope, Actions(reading, scope, declared), name, revision)
     ways = Journeys(reading, scope, lambda inner: Actions(reading, inner, declared), sections.uses, (name, revision))
-    sending = SendingReader(reading, declared.channels)
+    sending = SendingReader(reading.report)
     rules, whiles = behaviour.rules(root.items.get("rules"))
     segments = behaviour.segments(root.items.get("segments"))
     journeys = ways.read(root.items.get("journeys"), rules, segments.values())

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from overture.rules.durations import minute_of_day, window
 from overture.rules.historic import LONGEST_WINDOW
 from overture.rules.keys import CAP, QUIET, SENDING
 from overture.rules.reading import NAME, Reading
-from overture.rules.report import did_you_mean
 from overture.rules.sending import Cap, Quiet, Sending
 from overture.rules.yamltext import Mapping, Scalar, Sequence, YamlNode
 
@@ -16,11 +13,7 @@ CAP_LIMIT = 1000
 
 
 class SendingReader(Reading):
-    """``channels``: those that the document requires."""
-
-    def __init__(self, reading: Reading, channels: Collection[str]) -> None:
-        super().__init__(reading.report)
-        self.channels = channels
+    """``sending.channels`` may name one that is not installed: the gate takes it for contacts that agreed to it."""
 
     def sending(self, root: Mapping) -> Sending | None:
         body = self.mapping(root.items.get("sending"), "sending")
@@ -33,10 +26,7 @@ class SendingReader(Reading):
 
     def carriers(self, node: YamlNode | None) -> dict[str, frozenset[str]]:
         found: dict[str, frozenset[str]] = {}
-        for name, value, key in self.entries(node, "sending.channels"):
-            if name not in self.channels:
-                hint = did_you_mean(name, self.channels, "Name it under requires.channels.")
-                self.report.add("channel.unknown", f"There is no channel {name!r}", key, hint)
+        for name, value, _ in self.entries(node, "sending.channels"):
             found[name] = frozenset(text.text for text in self.texts(value, "What a channel carries"))
         return found
 
