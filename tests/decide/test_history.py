@@ -188,3 +188,18 @@ def test_a_fact_costs_the_same_however_long_the_history(length: int) -> None:
         contact = show.take(Fact(f"f{n}", "bought", "ada", at, at, {"total": 1.0, "kind": "a"})).contact
     assert sum(len(s.at) for s in contact.history.values()) <= 2 * LONGEST
     assert contact.history["bought"].n == length
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [("n", 3.5), ("o.n", 7), ("occurred_at", 2 * T), ("o.text", 0), ("o.flag", 0), ("n.n", 0), ("o.far", 0)],
+)
+def test_a_total_adds_up_what_a_condition_reads_in_the_field(field: str, expected: float) -> None:
+    """Also the instant, which every fact has; what is no number, or one that cannot be counted on, adds nothing."""
+    declared = "facts:\n  ev: {n: any?, o: object?}\n"
+    show = Show(plan(f'{declared}segments:\n  s:\n    when: total("ev", "{field}") > 1\n'))
+    show.fact("ev", T, n=1, o={"n": 3, "text": "7", "flag": True, "far": 2**53 + 1})
+    show.fact("ev", T, n=2.5, o={"n": 4, "far": float("inf")})
+    (series,) = show.contact.history.values()
+    assert (series.n, series.total) == (2, expected)
+    assert ("s" in show.contact.segments) == (expected > 1)

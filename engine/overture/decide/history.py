@@ -7,16 +7,17 @@ window that asks for them, `LONGEST` of one series at most, so that a fact costs
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from heapq import merge as in_order
-from typing import Any, cast
+from typing import Any
 
-from overture.decide.work import Work, is_finite
-from overture.match import compile_condition
+from overture.decide.work import Work
+from overture.match import compile_condition, compile_value
+from overture.match.values import in_range
 from overture.model import Contact, Fact
-from overture.model.numbers import NUMBER_LIMIT
 from overture.model.series import LONGEST, Series
 from overture.rules.series import SeriesDecl
+from overture.rules.tree import Field
 
 _NONE = Series()
 _NOBODY = Contact("")
@@ -29,7 +30,7 @@ class Recorder:
         self.id = decl.key.id
         self.path = f"history.{self.id}"
         self._keep = decl.keep_ms
-        self._field = decl.key.field
+        self._number = compile_value(Field("fact", decl.key.field)) if decl.key.field else None
         where = decl.key.where
         self._where: Callable[[Fact, Contact], bool] | None = None if where is None else compile_condition(where)
 
@@ -44,7 +45,10 @@ class Recorder:
         """The series with one more fact; None where the fact is none of it."""
         if self._where is not None and not self._where(fact, _NOBODY):
             return None
-        value = _number(fact.properties, self._field) if self._field else None
+        value: float | None = None
+        if self._number is not None:
+            found = self._number(fact, _NOBODY)
+            value = float(found) if in_range(found) else 0.0  # what cannot be counted on adds nothing
         return _with(series, fact.occurred_at, value, clock - self._keep, self._keep > 0)
 
 
@@ -111,11 +115,3 @@ def _inserted(items: list[Any], start: int, i: int, item: Any) -> list[Any]:
     rest = items[start:]
     rest.insert(i - start, item)
     return rest[-LONGEST:] if len(rest) > LONGEST else rest
-
-
-def _number(properties: Mapping[str, Any], path: Iterable[str]) -> float:
-    """The number in a field; 0 where there is none that can be counted on."""
-    value: Any = properties
-    for name in path:
-        value = cast(dict[str, Any], value).get(name) if type(value) is dict else None
-    return float(value) if is_finite(value) and abs(value) <= NUMBER_LIMIT else 0.0
