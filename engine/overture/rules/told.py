@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from overture.rules.durations import duration_text, minute_text, window_text
+from overture.rules.durations import UNITS, duration_text, minute_text, window_text
 from overture.rules.journey import END, Branch, Do, Journey, JourneyStep, Split, Wait
 from overture.rules.keys import WEEKDAYS
 from overture.rules.ruleset import (
@@ -131,8 +131,13 @@ def _to(step: str) -> str:
     return "end" if step == END else step
 
 
+def _exactly(ms: int) -> str:
+    """Not in days: those are of the calendar."""
+    return f"{ms // UNITS['h']}h" if ms % UNITS["d"] == 0 else duration_text(ms)
+
+
 def _wait(wait: Wait) -> Facets:
-    lasts = f"{wait.days}d" if wait.days else duration_text(wait.for_ms) if wait.for_ms else None
+    lasts = f"{wait.days}d" if wait.days else _exactly(wait.for_ms) if wait.for_ms else None
     days = sorted(wait.local.weekdays) if wait.local is not None else []
     return {
         **said(**{"for": lasts}),
