@@ -37,6 +37,7 @@ def test_every_allowed_filter_is_one_of_the_engine(name: str) -> None:
         "{% if contact.n > 3 and not fact.x is defined %}a{% elif fact.y in ['a', \"}}\"] %}b{%- else -%}c{% endif %}",
         "{{ contact.nick | default('there') }} {% if contact.nick is defined %}x{% endif %}",
         "{{ 'a' if contact.n is none else -contact.n + 1 }} {# for, include, * and ~ are nothing here #}",
+        "{{ links.confirm }} {{ links.unsubscribe }} {{ links.preferences }}",
         "{{ issued.voucher.code }} {{ fact.amount / 100 | round(2) }}",
     ],
 )

@@ -233,7 +233,7 @@ CODES: dict[str, Code] = {
         "Not allowed in a template",
         "Templates have expressions and `if` only; no other tags, no calls, no `*` and `~`, and only harmless filters.",
     ),
-    "template.unknown_variable": Code("An unknown variable", "Templates read `contact`, `fact`, `issued` and, in messages of a journey, `journey`; traits must be declared."),
+    "template.unknown_variable": Code("An unknown variable", "Templates read `contact`, `fact`, `issued`, `links` and, in messages of a journey, `journey`; traits must be declared."),
     "template.may_be_missing": Code(
         "The variable may be missing",
         "A message with a missing variable is refused, never sent with a blank. Give a default.",

@@ -22,7 +22,8 @@ SOURCE_LIMIT = 32 * 1024
 TAG_LIMIT = 1000
 CONDITIONS_LIMIT = 200
 DEPTH_LIMIT = 20
-ROOTS = frozenset({"contact", "fact", "issued", "journey"})
+ROOTS = frozenset({"contact", "fact", "issued", "journey", "links"})
+LINKS = frozenset({"confirm", "preferences", "unsubscribe"})
 FILTERS = frozenset({
     "abs", "capitalize", "d", "default", "e", "escape", "first", "float", "int", "last", "length", "lower", "round",
     "title", "trim", "upper", "urlencode",
@@ -205,6 +206,11 @@ class _Check:
             self.error("template.unknown_variable", f"A journey has no variable {names[0][:40]!r}", at, hint)
             return
         name = ".".join(names)
+        if root == "links":
+            if name not in LINKS:
+                hint = did_you_mean(name, LINKS)
+                self.error("template.unknown_variable", f"There is no link {name[:40]!r}", at, hint)
+            return
         certain = rest[:2] in (["|", "default"], ["|", "d"]) or rest[:1] == ["is"]
         certain = certain or f"{root}.{name}" in self.here or self.asked.covers(f"{root}.{name}")
         if root == "contact":
