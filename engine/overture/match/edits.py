@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
@@ -13,6 +13,7 @@ from overture.match.folding import shape
 from overture.match.units import Unit
 from overture.match.values import is_number
 from overture.model import Contact, Fact
+from overture.rules.rewrite import rewrite
 from overture.rules.tree import Field, Literal, Node
 
 
@@ -130,14 +131,6 @@ def _with(values: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str
     return {**values, name: value}
 
 
-def put(tree: Any, what: Any, instead: Node) -> Any:
+def put(tree: Node, what: Any, instead: Node) -> Node:
     """The tree with one part, wherever it stands, replaced; ``what`` is its `shape`."""
-    if isinstance(tree, tuple):
-        return tuple(put(part, what, instead) for part in cast("tuple[Any, ...]", tree))
-    if not is_dataclass(tree) or isinstance(tree, type):
-        return tree
-    if shape(tree) == what:
-        return instead
-    return replace(
-        tree, **{f.name: put(getattr(tree, f.name), what, instead) for f in fields(tree) if f.name != "place"}
-    )
+    return rewrite(tree, lambda node: instead if shape(node) == what else None)

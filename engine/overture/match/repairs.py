@@ -93,7 +93,7 @@ def _compared(
         elif shape(right) == wanted:
             yield from _containing(op, read(left), before)
         return
-    if _inside(left, wanted):
+    if _occurrences(left, wanted):
         side, other = left, read(right)
     else:
         side, other, op = right, read(left), FLIPPED[op]
@@ -250,7 +250,3 @@ def _another(value: Any) -> Any:
 
 def _occurrences(node: Node, operand: Any) -> int:
     return (shape(node) == operand) + sum(_occurrences(part, operand) for part in parts(node))
-
-
-def _inside(node: Node, operand: Any) -> bool:
-    return shape(node) == operand or any(_inside(part, operand) for part in parts(node))
