@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from random import Random
+
 import msgspec
 import pytest
 from decidekit import Show, done, made, plan, rules
+
+from overture.decide.room import weigh
 
 DAY = 86_400_000
 
@@ -243,9 +248,68 @@ def test_once_per_window_counts_by_when_it_happened() -> None:
     at = 1_700_000_000_000
     fired = [rules(show.fact("seen", at + delta)) != [] for delta in (0, DAY - 1, DAY, DAY + 1, 2 * DAY - 1, 2 * DAY)]
     assert fired == [True, False, True, False, False, True]
-    # Late ones: within a day of the latest they are held back, long before it they are not.
+    # Late ones: within a day of any firing they are held back, whichever it was.
     assert rules(show.fact("seen", at + DAY + 2)) == []
-    assert show.contact.scores == {"s": 3}
+    assert done(show.fact("seen", at + 1)) == [("a/seen", "once_per", "seen", "once_per.window")]
+    assert rules(show.fact("seen", at - DAY + 1)) == []
+    assert rules(show.fact("seen", at - DAY)) == ["a/seen"]
+    assert show.contact.scores == {"s": 4}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_once_per_window_holds_in_whatever_order_facts_come(seed: int) -> None:
+    show = Show(plan(once("1d"), kind="reference"))
+    instants = [1_700_000_000_000 + n * DAY // 7 for n in range(200)]
+    Random(seed).shuffle(instants)
+    fired = sorted(at for at in instants if rules(show.fact("seen", at)))
+    assert len(fired) > 10
+    assert all(after - before >= DAY for before, after in pairwise(fired))
+    assert show.contact.fired["a/seen"] == fired
+
+
+def test_once_per_window_forgets_the_oldest_and_says_so() -> None:
+    show = Show(plan(once("1d")))
+    at = 1_700_000_000_000
+    for n in range(51):
+        assert rules(show.fact("seen", at + n * DAY)) == ["a/seen"]
+    assert done(show.fact("seen", at + 1)) == [("a/seen", "once_per", "seen", "once_per.window")]
+    assert done(show.fact("seen", at)) == [("a/seen", "once_per", "seen", "once_per.forgotten")]
+    assert rules(show.fact("seen", at + 51 * DAY)) == ["a/seen"]
+    assert show.contact.weight == weigh(show.contact)
+
+
+def test_once_per_window_reads_what_was_remembered_before() -> None:
+    show = Show(plan(once("1d")))
+    at = 1_700_000_000_000
+    show.contact.fired = {"a/seen": at}
+    assert rules(show.fact("seen", at + 1)) == []
+    assert rules(show.fact("seen", at + DAY)) == ["a/seen"]
+    assert rules(show.fact("seen", at - DAY)) == ["a/seen"]
+    assert rules(show.fact("seen", at)) == []
+
+
+def test_once_per_window_of_two_contacts_that_become_one() -> None:
+    both = plan(once("1d"))
+    known, visitor = Show(both), Show(both, "anonymous_id:x")
+    at = 1_700_000_000_000
+    for n in range(30):
+        known.fact("seen", at + 4 * n * DAY)
+        visitor.fact("seen", at + (4 * n + 2) * DAY)
+    (merge,) = visitor.take(made("$link", 300, 0, {"into": "ada"}, "anonymous_id:x")).forwards
+    known.take(merge)
+    assert len(known.contact.fired["a/seen"]) == 50  # type: ignore[arg-type]
+    assert known.contact.weight == weigh(known.contact)
+    for n in (11, 58):  # the 50 newest of both are remembered
+        assert done(known.fact("seen", at + 2 * n * DAY + 1)) == [("a/seen", "once_per", "seen", "once_per.window")]
+    assert done(known.fact("seen", at)) == [("a/seen", "once_per", "seen", "once_per.forgotten")]
+
+
+def test_a_rule_that_goes_by_something_else_after_a_deploy() -> None:
+    show = Show(plan(once("1d")))
+    for n, what in enumerate(("1d", "fact.key", "1d", "contact", "1d")):
+        show.plan = plan(once(what), version=n + 2)
+        show.fact("seen", key="a")
+        assert show.contact.weight == weigh(show.contact)
 
 
 def test_once_per_key() -> None:

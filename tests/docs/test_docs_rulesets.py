@@ -149,6 +149,7 @@ def test_the_limits_of_a_contact_are_the_codes():
     told = {row[0].split(",")[0]: row[1] for row in table(text, "of one contact")}
     assert {name: int(limit.split()[0]) * (1024 if "KiB" in limit else 1) for name, limit in told.items()} == {
         "identifiers": limits.STATE_BYTES,
+        "firings remembered of one rule that may fire once in a span": limits.FIRINGS,
         "traits": limits.TRAITS,
         "a trait": limits.VALUE_BYTES,
         "its levels of lists and objects": limits.VALUE_DEPTH,

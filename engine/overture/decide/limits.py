@@ -21,6 +21,7 @@ IDENTIFIERS = 1_000  # of one kind
 PURPOSES = 100  # of consent, on all channels together
 CODES = 100  # of one kind; the oldest goes first
 ADDRESSES = 100  # suppressed ones; the oldest goes first
+FIRINGS = 50  # of a rule with `once_per` and a span, for each rule; the newest
 KEYS_REMEMBERED = 1024  # values of a `once_per` key, for each rule; the oldest goes first
 
 WAITING = 20  # messages that the send gate keeps; the one with the lowest priority goes

@@ -86,11 +86,11 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
         if address not in mine.suppressed:
             room.suppress(mine, address, reason)
     for rule, memory in theirs.fired.items():
-        own = mine.fired.get(rule)
-        if type(memory) is dict and type(own) is not int:
+        keyed = type(mine.fired.get(rule, memory)) is dict
+        if type(memory) is dict and keyed:
             room.remember(mine, rule, memory)
-        elif type(memory) is int and (own is None or type(own) is int):
-            mine.fired[rule] = max(own or 0, memory)
+        elif type(memory) is not dict and not keyed:
+            room.remember_firings(mine, rule, room.firings(theirs, rule))
     for code in theirs.issued:
         room.keep_code(mine, code)
     gated = gatekeeping.take_over(work, theirs)

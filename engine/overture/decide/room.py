@@ -17,6 +17,7 @@ from overture.model import Contact, Issued, Position, Waiting
 
 FULL = "contact.full"
 ENTRY = 16  # what an entry takes beside its texts: their lengths, a number
+INSTANT = 9  # what an instant takes
 BASE = 256  # a contact that holds nothing; never 0, which says that it was not weighed yet
 
 
@@ -28,10 +29,12 @@ def weigh(contact: Contact) -> int:
     for keyed in (*contact.scores.values(), *contact.fired.values(), *contact.ended.values()):
         if type(keyed) is dict:
             texts += keyed
+    instants = sum(len(fired) for fired in contact.fired.values() if type(fired) is list)
     traits = sum(size(name) + size(value) + ENTRY for name, value in contact.traits.items())
     return (
         BASE
         + traits
+        + instants * INSTANT
         + sum(size(text) + ENTRY for text in texts)
         + sum((*map(_of_code, contact.issued), *map(_of_message, contact.waiting)))
         + sum(map(_of_position, contact.journeys))
@@ -136,8 +139,26 @@ def remember(contact: Contact, rule: str, keys: Mapping[str, int]) -> None:
     """Add to the values that a rule has fired for (`once_per`); forgets the oldest."""
     seen = contact.fired.get(rule)
     if type(seen) is not dict:
+        if type(seen) is list:  # the rule went by a span before a deploy
+            contact.weight -= len(seen) * INSTANT
         seen = contact.fired[rule] = {}
     _remember(contact, seen, keys)
+
+
+def firings(contact: Contact, rule: str) -> list[int]:
+    """When a rule fired that may do so once, or once in a span, oldest first: by occurred_at, the newest `FIRINGS`."""
+    memory = contact.fired.get(rule)
+    return [memory] if type(memory) is int else memory if type(memory) is list else []
+
+
+def remember_firings(contact: Contact, rule: str, instants: Sequence[int]) -> None:
+    """Add to when a rule fired; forgets the oldest."""
+    before = contact.fired.get(rule)
+    contact.fired[rule] = after = sorted({*firings(contact, rule), *instants})[-limits.FIRINGS :]
+    if type(before) is dict:  # the rule went by a value before a deploy
+        contact.weight = weigh(contact)
+    else:
+        contact.weight += (len(after) - (len(before) if type(before) is list else 0)) * INSTANT
 
 
 def remember_end(contact: Contact, journey: str, keys: Mapping[str, int]) -> None:

@@ -266,17 +266,18 @@ class Work:
     # --- once_per -----------------------------------------------------------------------------------------------
 
     def remember(self, rule: str, at: int, window_ms: int) -> str:
-        """Empty and remembered if the rule may fire at ``at``, else the reason. A window counts by occurred_at."""
-        last = self.contact.fired.get(rule)
-        if type(last) is int:
-            if not window_ms:
+        """Empty and remembered if the rule may fire at ``at``, else the reason. A window counts by occurred_at, from
+        each firing to both sides: late and recorded facts come in any order.
+        """
+        fired = room.firings(self.contact, rule)
+        if not window_ms:
+            if fired:
                 return "once_per.contact"
-            if abs(at - last) < window_ms:
-                return "once_per.window"
-            at = max(at, last)
-        self.contact.fired[rule] = at
-        if type(last) is dict:  # the rule went by a value before a deploy
-            self.contact.weight = room.weigh(self.contact)
+        elif any(abs(at - each) < window_ms for each in fired):
+            return "once_per.window"
+        elif len(fired) == limits.FIRINGS and at < fired[0]:
+            return "once_per.forgotten"
+        room.remember_firings(self.contact, rule, [at])
         return ""
 
     def remember_key(self, rule: str, key: Any, at: int) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from overture.decide.room import firings
 from overture.decide.work import key_text
 from overture.match import compile_value
 from overture.match.change import Change, smallest_change
@@ -150,11 +151,12 @@ def _count(n: int) -> str:
 def _once(rule: Rule, scene: Scene) -> OnceView | None:
     if rule.once is None:
         return None
-    memory = scene.contact.fired.get(rule.id)
     if rule.once.key is None:
-        last = memory if isinstance(memory, int) else None
+        at, fired = scene.fact.occurred_at, firings(scene.contact, rule.id)
+        last = min(fired, key=lambda each: abs(at - each), default=None)
         return OnceView("window" if rule.once.window_ms else "contact", None if last is None else to_text(last))
     key = compile_value(rule.once.key)(scene.fact, scene.contact)
+    memory = scene.contact.fired.get(rule.id)
     last = memory.get(key_text(key)) if isinstance(memory, dict) and key is not None else None
     return OnceView("key", None if last is None else to_text(last), key)
 

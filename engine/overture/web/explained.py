@@ -114,7 +114,9 @@ class ChangeView(msgspec.Struct, frozen=True):
 
 
 class OnceView(msgspec.Struct, frozen=True):
-    """What ``once_per`` remembered when the fact came: ``last`` is the instant of the firing that counts, if any."""
+    """What ``once_per`` remembered when the fact came: ``last`` is the instant of the firing that counts, if any:
+    where the rule fires once in a span, the one that is nearest to the fact.
+    """
 
     per: Literal["contact", "window", "key"]
     last: str | None
