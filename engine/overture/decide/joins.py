@@ -40,23 +40,30 @@ class Joining:
         if not matched:
             return False
         known = contact.joins.get(self.id) or [[] for _ in self._own]
-        complete = any(self._complete(n, fact, known, contact) for n in matched)
+        complete = any(len(self.longest(n, fact, known, contact)) == len(self._own) for n in matched)
         contact.joins[self.id] = [
             self._with(part, fact, n, contact.clock) if n in matched else part for n, part in enumerate(known)
         ]
         return complete
 
-    def _complete(self, place: int, fact: Fact, known: Parts, contact: Contact) -> bool:
+    def longest(self, place: int, fact: Fact, known: Parts, contact: Contact) -> Chosen:
+        """As many facts as fit together from the first part on, with ``fact`` at its place; all complete the join."""
+        longest: Chosen = []
+
         def go_on(chosen: Chosen) -> bool:
+            nonlocal longest
             n = len(chosen)
+            if n > len(longest):
+                longest = chosen
             if n == len(self._own):
                 return True
             options: Sequence[Fact | Candidate] = [fact] if n == place else known[n][::-1]
-            return any(self.fits(chosen, option, contact) and go_on([*chosen, option]) for option in options)
+            return any(self._fits(chosen, option, contact) and go_on([*chosen, option]) for option in options)
 
-        return go_on([])
+        go_on([])
+        return longest
 
-    def fits(self, chosen: Chosen, option: Fact | Candidate, contact: Contact) -> bool:
+    def _fits(self, chosen: Chosen, option: Fact | Candidate, contact: Contact) -> bool:
         """Whether a fact can be the next one after those of the parts before."""
         if chosen:
             first, last = chosen[0].occurred_at, chosen[-1].occurred_at

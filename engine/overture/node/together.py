@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 from overture.decide.joins import Chosen, Joining
@@ -22,7 +21,7 @@ def explain_join(rule: Rule, join: Join, fact: Fact, contact: Contact) -> Verdic
         return explain(rule.when, fact, contact)
     joining = Joining(rule, join)
     known = contact.joins.get(joining.id) or [[] for _ in join.parts]
-    chains = [_longest(joining, len(join.parts), place, fact, known, contact) for place in matched]
+    chains = [joining.longest(place, fact, known, contact) for place in matched]
     at, chosen = max(zip(matched, chains, strict=True), key=lambda pair: len(pair[1]))
     terms: list[Verdict] = []
     for n, part in enumerate(join.parts):
@@ -35,26 +34,6 @@ def explain_join(rule: Rule, join: Join, fact: Fact, contact: Contact) -> Verdic
             terms.append(_part(n, part.when, False, None, decided=n == len(chosen)))
     text = f"{', '.join(ORDINALS[: len(join.parts)])} within {duration_text(join.within_ms)}"
     return Verdict("and", text, rule.place, len(chosen) == len(join.parts), True, (), tuple(terms))
-
-
-def _longest(
-    joining: Joining, length: int, place: int, fact: Fact, known: Sequence[Sequence[Candidate]], contact: Contact
-) -> Chosen:
-    """As many facts as fit together from the first part on, with ``fact`` at its place."""
-    longest: Chosen = []
-
-    def go_on(chosen: Chosen) -> bool:
-        nonlocal longest
-        n = len(chosen)
-        if n > len(longest):
-            longest = chosen
-        if n == length:
-            return True
-        options: Sequence[Fact | Candidate] = [fact] if n == place else known[n][::-1]
-        return any(joining.fits(chosen, option, contact) and go_on([*chosen, option]) for option in options)
-
-    go_on([])
-    return longest
 
 
 def _part(n: int, when: Any, holds: bool, chosen: Fact | Candidate | None, *, decided: bool = True) -> Verdict:
