@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from overture.rules.document import load
+from overture.rules.journey import conditions_of
 from overture.rules.program import link
+from overture.rules.reach import named_types
 from overture.rules.report import RulesetInvalid
 from overture.rules.ruleset import Ruleset
 
@@ -35,7 +37,8 @@ def test_the_shipped_rulesets_make_a_program() -> None:
     assert set(program.rulesets) == {path.stem for path in SHIPPED}
     assert [r.id for r in program.rules_by_type["order_completed"]] == ["first_purchase/order"]
     assert {r.name for r in program.rules_by_type["purchase"]} == {"first", "again", "earlier-than-known"}
-    assert program.types == set(program.rules_by_type) | {decl.key.type for decl in program.series.values()}
+    awaited = {name for j in program.journeys.values() for when in conditions_of(j) for name in named_types(when)}
+    assert program.types == set(program.rules_by_type) | {decl.key.type for decl in program.series.values()} | awaited
     assert program.segment_reads["qualified"] == {"scores.lead", "segments.qualified"}
     assert "loyal" not in program.segment_reads
     assert {s.name for s in program.segments} >= {"hot", "loyal", "proposal", "qualified"}

@@ -110,7 +110,7 @@ SEND_ACTION = Shape({
     "late": Key("How late it may be handed over; after that it is not sent.", SPAN),
     "if_held": Key("What becomes of it where the gate has no slot for it now: `defer` (the default) or `expire`.", {"enum": list(IF_HELD)}),
     "approval": Key("`required`: somebody has to agree before it goes.", {"enum": ["required"]}),
-}, beyond={"required": ["template", "purpose"]})  # fmt: skip
+}, beyond={"required": ["template", "purpose"], "dependentRequired": {"to": ["channel"]}})  # fmt: skip
 
 ACTION = Shape({
     "score": Key("Add points to a score, or set it.", SCORE_ACTION.schema()),
@@ -205,7 +205,7 @@ _KINDS = {
 }
 
 STEP = Shape({
-    "id": Key("What the step is called.", NAMED, required=True),
+    "id": Key("What the step is called.", {**NAMED, "not": {"const": "end"}}, required=True),
     **_KINDS,
     "then": Key("The step after this one, in place of the following one; `end` is none.", TEXT),
 }, later=ACTION.later, beyond={"oneOf": [{"required": [kind]} for kind in _KINDS]})  # fmt: skip
