@@ -58,7 +58,7 @@ def check_derived(rules: Sequence[Rule], segments: Iterable[Segment], report: Re
     """
     edges: dict[str, set[str]] = {}
     for rule in rules:
-        for cause in _causes(rule):
+        for cause in causes(rule):
             edges.setdefault(cause, set()).update(*(_results(a) for a in rule.then))
     for segment in segments:
         for change, then in (("segment.entered", segment.on_enter), ("segment.left", segment.on_leave)):
@@ -70,7 +70,7 @@ def check_derived(rules: Sequence[Rule], segments: Iterable[Segment], report: Re
                 edges.setdefault(result, set()).add(kind)
     cycle = cycle_of(edges)
     if cycle:
-        first = next((r for r in rules if set(_causes(r)) & set(cycle)), None)
+        first = next((r for r in rules if set(causes(r)) & set(cycle)), None)
         place = first.place if first else next(iter(segments)).place
         pointer = f"/rules/{first.name}" if first else ""
         message = f"Facts derive each other in a circle: {' → '.join(cycle)}"
@@ -78,7 +78,8 @@ def check_derived(rules: Sequence[Rule], segments: Iterable[Segment], report: Re
     return not cycle
 
 
-def _causes(rule: Rule) -> list[str]:
+def causes(rule: Rule) -> list[str]:
+    """The facts that it listens to: ``bought``, and ``score.changed lead`` where it asks for the name of what changed."""
     name = required_literals(rule.when).get(("name",))
     return [f"{t} {name}" if t in _CHANGES and name is not None else t for t in sorted(rule.types)]
 

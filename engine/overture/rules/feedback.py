@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from overture.rules.reach import reads, required_literals, walk
+from overture.rules.conflicts import causes
+from overture.rules.reach import reads, walk
 from overture.rules.report import Report
 from overture.rules.ruleset import (
     Action,
@@ -66,9 +67,8 @@ def _edges(rules: Iterable[Rule], segments: Iterable[Segment], held: Mapping[str
         follow(rule.when, name)
         does(name, rule.then)
     for rule in rules:
-        asked = required_literals(rule.when).get(("name",))
-        for fact_type in rule.types:
-            does(f"fact {fact_type} {asked}" if asked and fact_type in _OF else f"fact {fact_type}", rule.then)
+        for cause in causes(rule):
+            does(f"fact {cause}", rule.then)
     for name in {*edges, *(to for targets in edges.values() for to in targets)}:
         for change in _facts_of(name):
             listened = {c for c in (change, change.rpartition(" ")[0]) if c in edges}
