@@ -42,7 +42,6 @@ def chosen(action: Any, habits: dict[str, int] | None = None, **contact: Any) ->
 
 def test_what_needs_an_image_takes_a_channel_that_carries_one():
     assert chosen(send("a", channel="", needs=frozenset({"image"})), {"sms": 9}) == "email"
-    assert chosen(send("a", channel="", needs=frozenset({"sound"}))) == "channel.needs"
     assert chosen(send("a", channel="sms", needs=frozenset({"image"}))) == "channel.needs"
 
 
@@ -126,7 +125,8 @@ def test_others_purposes_and_addresses_are_not_the_contacts_night():
     ada = Gated(plan, at("2026-03-20T23:00"))
     for type in "abc":
         ada.post(type)
-    assert ada.verdicts() == [("a", "email"), ("b", "email"), ("c", "quiet.held")]
+    assert ada.verdicts() == [("c", "quiet.held")]
+    assert [m.template for m in ada.sent] == ["a", "b"]
 
 
 def test_the_zone_is_the_contacts_at_the_end():
@@ -248,8 +248,9 @@ def test_the_holdout_gets_nothing_but_what_it_asked_for():
         for template, reason in someone.verdicts():
             reasons.setdefault(template, []).append(reason)
         assert (len(someone.sent) == 2) == held_out(Contact(f"c{n}"), "gated", 30)
-    assert 40 <= reasons["a"].count("holdout") <= 80
-    assert {*reasons["r"], *reasons["w"]} == {"email"}
+    assert 40 <= len(reasons["a"]) <= 80
+    assert set(reasons["a"]) == {"holdout"}
+    assert set(reasons) == {"a"}  # about the others nothing was asked
 
 
 def test_without_a_gate_there_is_none():

@@ -65,3 +65,61 @@ def test_a_message_waits_for_approval_and_its_channel_has_a_rate(tmp_path: Path,
         sent = lambda: [m for m in server.pages("/v1/messages?state=sent") if m["contact"] in some]  # noqa: E731
         assert [m["attempts"] for m in eventually(lambda: len(sent()) == 3 and sent(), "all have left")] == [1] * 3
         assert [len(mailbox.to(f"{contact}@example.com")) for contact in some] == [1] * 3
+
+
+def test_explain_says_what_became_of_each_message(tmp_path: Path, mailbox: Mailbox) -> None:
+    with Server(tmp_path, RULESETS="", SMTP_URL=mailbox.url) as server:
+        server.deploy("letters", GATED)
+        ada = fresh("ada")
+        server.facts(
+            fact("identify", ada, email=f"{ada}@example.com"),
+            fact("consent", ada, channel="email", purpose="lifecycle", state="granted"),
+            fact("cart", ada),
+            fact("cart", ada),
+        )
+        server.facts(fact("offer", ada), fact("identify", ada, plan="gold"))
+        (first,) = server.messages(ada)
+        assert (first["rule"], first["state"]) == ("letters/cart", "sent")
+        asked = ("rule=cart", "rule=offer", "segment=gold")
+        cart, offer, gold = (server.get(f"/v1/contacts/{ada}/explain?{ask}")["messages"][-1] for ask in asked)
+        assert (cart["state"], cart["template"]) == ("waiting", "letter")
+        assert "taken by letters/cart), so it waits until 20" in cart["reason"]
+        assert offer["state"] == "left_out"
+        assert "has had as many messages as it may get (1 within 1d, taken by letters/cart)" in offer["reason"]
+        assert gold["reason"].startswith("cap.held: ")
+        timeline = server.get(f"/v1/contacts/{ada}/timeline")["items"]
+        said = [e["sentence"] for moment in timeline for e in moment["effects"] if "sentence" in e]
+        assert len(said) == 3
+
+
+GATED = """\
+apiVersion: overture/v1
+kind: Ruleset
+name: letters
+requires:
+  channels: [email]
+sending:
+  channels: {email: [html]}
+  caps: [{max: 1, within: 1d, purposes: [lifecycle]}]
+facts:
+  cart: {}
+  offer: {}
+traits:
+  plan: "string?"
+segments:
+  gold:
+    when: contact.plan == "gold"
+    on_enter:
+      - send: {template: letter, purpose: lifecycle}
+rules:
+  cart:
+    when: fact.type == "cart"
+    then:
+      - send: {template: letter, purpose: lifecycle}
+  offer:
+    when: fact.type == "offer"
+    then:
+      - send: {template: letter, purpose: lifecycle, if_held: expire}
+templates:
+  letter: {subject: A letter, text: hello}
+"""

@@ -7,6 +7,7 @@ from collections import Counter
 import msgspec
 
 from overture.decide import consent_verdict
+from overture.decide.gatekeeping import waits
 from overture.model import Effect, Step, Trace
 
 BASELINE, CANDIDATE = 0, 1
@@ -117,7 +118,9 @@ def compare(tally: Tally, baseline: list[Given], candidate: list[Given]) -> None
 def given(step: Step, firings: Counts, side: int) -> list[Given]:
     """What one side gave, when time passed and at the fact itself; counts in ``firings`` which rules fired."""
     found: list[Given] = []
-    for trace in (*step.ticks, step.trace) if step.ticks else (step.trace,):
+    moments = (*step.ticks, step.trace) if step.ticks else (step.trace,)
+    verdicts = {e.key: (trace, e) for trace in moments for e in trace.effects if e.kind == "gate"}
+    for trace in moments:
         for firing in trace.firings:
             effects = firing.effects
             if len(effects) == 1 and effects[0].kind == "once_per":
@@ -128,7 +131,15 @@ def given(step: Step, firings: Counts, side: int) -> list[Given]:
             counts[side] += 1
             for effect in effects:
                 if effect.kind == "send" or effect.kind == "issue":
-                    found.append(_given(step, trace, firing.rule, effect))
+                    judged = verdicts.pop(effect.key, None)
+                    if judged is None:
+                        found.append(_given(step, trace, firing.rule, effect))
+                    elif not waits(judged[1]):
+                        found.append(_given(step, trace, firing.rule, judged[1]))
+    # What has waited until now is given when it goes, or never will. Its id names the rule.
+    for trace, verdict in verdicts.values():
+        if not waits(verdict):
+            found.append(_given(step, trace, verdict.key.rsplit(":", 3)[1], verdict))
     return found
 
 

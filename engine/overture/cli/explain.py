@@ -32,7 +32,8 @@ def show(explanation: dict[str, Any], console: Console) -> None:
             _line(console, _effect(effect))
     for message in e["messages"]:
         because = f": {message['reason']}" if message["reason"] else ""
-        _line(console, f"message {message['id']} by {message['channel']} is {message['state']}{because}")
+        by = f" by {message['channel']}" if message["channel"] else ""
+        _line(console, f"message {message['id']}{by} is {message['state'].replace('_', ' ')}{because}")
 
 
 def _circumstances(e: dict[str, Any]) -> Iterator[str]:

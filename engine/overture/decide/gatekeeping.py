@@ -1,8 +1,9 @@
 """The send gate in the step: holdout, channel, quiet hours, caps. What may go now goes, the rest waits or is left out.
 
-It judges all messages of a step together with those that have waited until now, the most important first, so that
-they compete for a cap's slots. Each verdict is an effect of the kind ``gate``: ``name`` is the template, ``key`` the
-message, ``after`` the channel of one that passed or until when one waits, ``before`` what stood in the way.
+It judges all messages of a step together with those that have waited until now, the most important first, so that they
+compete for the slots of a cap. Where anything was asked about a message, the verdict is an effect of the kind ``gate``:
+``name`` is the template, ``key`` the message, ``after`` the channel of one that passed or until when one waits, and
+``before`` what stood in the way.
 
 Consent and suppression on the channel are asked right before each hand-off (`overture.delivery.gate`); here only so
 that a message which cannot go takes no slot.
@@ -24,7 +25,7 @@ from overture.model import Contact, Effect, Message, Sent, Waiting
 from overture.model.addresses import own_address
 from overture.model.ids import digest
 from overture.rules.program import Program
-from overture.rules.sending import Sending
+from overture.rules.sending import Cap, Quiet, Sending
 
 WAITING = "waiting"
 """The path that changes where a message begins or ends to wait."""
@@ -94,15 +95,18 @@ class _Judging:
             chosen = msgspec.structs.replace(message, channel=channel)
         elif lacking := message.channel in self.sending.channels and self.lacking(message):
             return [self.refused(message, "channel.needs", lacking)]
-        if message.to:  # nobody's quiet hours, and nobody's caps
-            return [self.passed(chosen)]
-        verdict = self.in_time(waiting, chosen)
-        return [self.passed(chosen)] if verdict is None else verdict
-
-    def passed(self, message: Message) -> Effect:
+        sending, purpose = self.sending, message.purpose
+        quiets = [each for each in sending.quiet if covers(each.purposes, purpose)]
+        caps = [each for each in sending.caps if covers(each.purposes, purpose)]
+        # What goes to somebody else has nobody's quiet hours, and nobody's caps.
+        timed = not message.to and bool(quiets or caps)
+        if timed and (verdict := self.in_time(waiting, chosen, quiets, caps)) is not None:
+            return verdict
         # Its own context: the one that it waited with belongs to states of before, too.
-        self.work.messages.append(msgspec.structs.replace(message, context=dict(message.context)))
-        return Effect("gate", message.template, message.id, None, message.channel)
+        self.work.messages.append(msgspec.structs.replace(chosen, context=dict(message.context)))
+        if not (timed or waiting.reason or chosen is not message):
+            return []  # nothing was asked about it
+        return [Effect("gate", message.template, message.id, None, chosen.channel)]
 
     def refused(self, message: Message, reason: str, because: str) -> Effect:
         return Effect("gate", message.template, message.id, because, None, reason)
@@ -143,14 +147,12 @@ class _Judging:
 
     # --- quiet hours, caps -------------------------------------------------------------------------------------------
 
-    def in_time(self, waiting: Waiting, chosen: Message) -> list[Effect] | None:
-        """None, and counted, if it may go now."""
+    def in_time(self, waiting: Waiting, chosen: Message, quiets: list[Quiet], caps: list[Cap]) -> list[Effect] | None:
+        """None, and counted, if it may go now; these are the quiet hours and caps of its purpose."""
         purpose = chosen.purpose
-        quiets = [each for each in self.sending.quiet if covers(each.purposes, purpose)]
         now = next((each for each in quiets if in_quiet(each, self.now, self.zone)), None)
         if now is not None:
             return self.kept(waiting, quiet_end(quiets, self.now, self.zone), "quiet", told(now))
-        caps = [each for each in self.sending.caps if covers(each.purposes, purpose)]
         if not caps or not self.address(chosen.channel) or self.refusal(chosen.channel, purpose):
             return None
         sent = self.contact.sent
@@ -188,6 +190,11 @@ class _Judging:
 
     def local(self, at: int) -> str:
         return datetime.fromtimestamp(at // 1000, self.zone).isoformat(timespec="seconds")
+
+
+def waits(verdict: Effect) -> bool:
+    """Whether a verdict says that the message is kept until later."""
+    return verdict.reason.endswith(".held")
 
 
 OPEN = Gate(Sending(), {})

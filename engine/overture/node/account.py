@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from overture.decide.gatekeeping import waits
 from overture.decide.room import firings
 from overture.decide.work import key_text
 from overture.match import compile_value
@@ -14,6 +16,7 @@ from overture.match.change import Change, smallest_change
 from overture.match.explain import Verdict, explain, first_failing
 from overture.model import Contact, Effect, Fact, Trace
 from overture.model.clock import to_text
+from overture.model.reasons import sentence
 from overture.node.together import explain_join
 from overture.rules.program import Program
 from overture.rules.ruleset import Rule, Segment, While
@@ -238,6 +241,35 @@ def _standing(what: Lasting, is_so: bool, account: Account) -> str:
     so_not = "its effects do not hold" if what.is_rule else "the contact is not in it"
     held = f"holds, but {so_not}" if account.verdict.holds else f"does not hold, but {so}"
     return f"The condition {held} yet: the next fact brings it up to date."
+
+
+def sent_at(segment: str, timeline: list[Trace]) -> list[str]:
+    """The messages that entering or leaving the segment set off the last time; ``timeline``: newest first."""
+    edges = (f"/{segment}.on_enter", f"/{segment}.on_leave")
+    for trace in timeline:
+        sends = [e for f in trace.firings if f.rule.endswith(edges) for e in f.effects if e.kind == "send"]
+        if sends:
+            return [effect.key for effect in sends if not effect.reason]
+    return []
+
+
+def verdicts(ids: Collection[str], timeline: list[Trace]) -> list[dict[str, Any]]:
+    """What the send gate said last about messages that it did not let go; ``timeline``: newest first."""
+    effects = (e for trace in timeline for e in trace.effects if e.kind == "gate" and e.key in ids)
+    found: dict[str, Effect] = {}
+    for effect in effects:
+        found.setdefault(effect.key, effect)
+    return [
+        {
+            "id": e.key,
+            "template": e.name,
+            "channel": "",
+            "state": "waiting" if waits(e) else "left_out",
+            "reason": f"{e.reason}: {said}",
+        }
+        for e in found.values()
+        if (said := sentence(e.reason, before=e.before, after=e.after))
+    ]
 
 
 def with_messages(explanation: Explanation, messages: list[dict[str, Any]]) -> Explanation:

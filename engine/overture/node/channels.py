@@ -64,7 +64,8 @@ def _unknown_channels(settings: Settings, plugins: PluginManager) -> list[str]:
     sentences: list[str] = []
     failed = [plugin.name for plugin in plugins.states() if plugin.state == "failed"]
     named = {name: _table(settings, name) for name in settings.channels}
-    named |= {name: f"{settings.place('channel_rates')}: {name}" for name in settings.channel_rates if name not in named}
+    for name in settings.channel_rates:
+        named.setdefault(name, f"{settings.place('channel_rates')}: {name}")
     for name, table in named.items():
         if name in plugins.channels:
             continue

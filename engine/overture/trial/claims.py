@@ -24,6 +24,7 @@ class Claims(Reading):
             "lists": ("lists", self.flag),
             "facts": ("facts", self.occurrences),
             "issued": ("issued", self.occurrences),
+            "held": ("held", self.code),
             "suppressed": ("suppressed", self.code),
         }
 

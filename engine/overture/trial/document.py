@@ -9,7 +9,7 @@ from typing import Any, Literal
 from overture.model import Draft
 from overture.rules.tree import Place
 
-Kind = Literal["scores", "traits", "segments", "lists", "sent", "facts", "issued", "suppressed", "error"]
+Kind = Literal["scores", "traits", "segments", "lists", "sent", "facts", "issued", "held", "suppressed", "error"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class Claim:
 
     ``path``: the name, or name and key, of what it is about; empty for ``sent`` and ``error``. ``expected``: a number
     (``scores``), any value (``traits``), whether the contact is in it (``segments``, ``lists``), how many or the
-    properties of each (``facts``, ``issued``), the messages (``sent``), a code or None (``suppressed``, ``error``).
+    properties of each (``facts``, ``issued``), the messages (``sent``), a code or None (``held``,
+    ``suppressed``, ``error``).
     ``place`` is where that is written, ``name`` what it is about.
     """
 

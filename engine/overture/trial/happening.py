@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from overture.decide.gatekeeping import waits
 from overture.model import Effect, Fact, Step, Trace
 from overture.model.clock import to_text
+from overture.model.reasons import sentence
 from overture.trial.text import shown
 
 
@@ -17,6 +19,7 @@ class Happening:
         self.traces: list[Trace] = []
         self.sent: list[dict[str, str]] = []
         self.dropped: list[tuple[str, str]] = []  # template, reason
+        self.unapproved: list[str] = []  # templates of messages that somebody has to agree to
 
     def add(self, step: Step) -> None:
         """What became due before the fact, and what the fact set off."""
@@ -39,8 +42,13 @@ class Happening:
 
     def reasons(self, name: str) -> list[str]:
         """Why actions or messages of that name were not done, and why a rule of that name was held back."""
-        held = [effect.reason for effect in self.effects() if effect.name == name and effect.reason]
+        held = [e.reason for e in self.effects() if e.name == name and e.reason and not waits(e)]
         return held + [reason for template, reason in self.dropped if template == name]
+
+    def held(self, name: str) -> list[str]:
+        """Why messages of that name were kept until later."""
+        kept = [e.reason for e in self.effects() if e.name == name and waits(e)]
+        return kept + ["approval.pending"] * self.unapproved.count(name)
 
     def told(self) -> list[str]:
         """A line for each fact, and for each rule that fired on it."""
@@ -52,6 +60,7 @@ class Happening:
             if trace.error:
                 lines.append(f"  rolled back: {trace.error}")
         lines += [f"dropped: {template} ({reason})" for template, reason in self.dropped]
+        lines += [f"held: {template} (approval.pending)" for template in self.unapproved]
         return lines
 
 
@@ -65,6 +74,9 @@ def _told(effects: list[Effect]) -> str:
 
 def _one(effect: Effect) -> str:
     name = f"{effect.kind} {effect.name}"
+    if effect.kind == "gate":
+        said = sentence(effect.reason, before=effect.before, after=effect.after)
+        return f"{name}: {said or effect.after}"
     if effect.reason and effect.before == effect.after:
         return f"{name} not done ({effect.reason})"
     return _change(effect, name) + (f" ({effect.reason})" if effect.reason else "")

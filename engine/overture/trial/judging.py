@@ -47,8 +47,8 @@ def judge(claim: Claim, contact: Contact, since: Happening, plan: Plan, at: int)
             found = since.done("assert" if claim.kind == "facts" else "issue", claim.path[0])
             holds = len(found) == expected if isinstance(expected, int) else _all(expected, found, _has)
             found = len(found) if isinstance(expected, int) else found
-        case "suppressed":
-            reasons = since.reasons(claim.path[0])
+        case "held" | "suppressed":
+            reasons = since.held(claim.path[0]) if claim.kind == "held" else since.reasons(claim.path[0])
             holds = expected in reasons if expected is not None else not reasons
             found = reasons[0] if len(reasons) == 1 else reasons or None
         case "error":

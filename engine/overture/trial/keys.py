@@ -50,6 +50,7 @@ EXPECT = Shape({
     "sent": Key("Exactly the messages since the last `expect`; [] for none.", {"type": "array", "items": MESSAGE.schema()}),
     "facts": Key("Which facts rules derived since the last `expect`: how many, or their properties.", _by_name(_HOW_OFTEN)),
     "issued": Key("Which codes were issued since the last `expect`: how many, or their properties.", _by_name(_HOW_OFTEN)),
+    "held": Key("Why a message waits that the send gate kept since the last `expect`; null: none of that name does.", _by_name(_CODE)),
     "suppressed": Key("Why something was not done since the last `expect`; null: nothing of it was held back.", _by_name(_CODE)),
     "error": Key("Why the last fact was rolled back; null: it was not.", _CODE),
 }, later=("journey",), beyond={"minProperties": 1})  # fmt: skip

@@ -38,7 +38,7 @@ class Names:
         self.issued = {action.kind for action in actions if isinstance(action, IssueAction)}
         self.sent = {
             "template": {send.template for send in sends},
-            "channel": {send.channel for send in sends},
+            "channel": {*(send.channel for send in sends), *_chosen(program)} - {""},
             "purpose": {send.purpose for send in sends},
             "rule": {*self.rules.values(), *(f"{ruleset}/{edge}" for ruleset, edge in edges)},
         }
@@ -100,6 +100,8 @@ class Names:
                     self._derived(claim, report)
             case "issued":
                 _known(claim, self.issued, "test.unknown", report)
+            case "held":
+                _known(claim, self.sent["template"], "test.unknown", report)
             case "suppressed":
                 _known(claim, self.suppressible, "test.unknown", report)
             case "sent":
@@ -136,10 +138,16 @@ def _known(claim: Claim, known: Collection[str], code: str, report: Report) -> b
     name = claim.path[0]
     if name not in known:
         what = {"facts": "rule derives", "issued": "rule issues", "suppressed": "action or rule is named"}
+        what["held"] = "action sends"
         said = what.get(claim.kind, f"ruleset of this test declares, under {claim.kind},")
         report.add(code, f"No {said} {name[:80]!r}", claim.name, did_you_mean(name, known))
         return False
     return True
+
+
+def _chosen(program: Program) -> set[str]:
+    """The channels that the send gate may choose from."""
+    return {name for ruleset in program.rulesets.values() if ruleset.sending for name in ruleset.sending.channels}
 
 
 def _types(written: Mapping[str, Any]) -> dict[str, Type]:

@@ -9,6 +9,7 @@ from overture.decide import Plan, step
 from overture.delivery.gate import verdict
 from overture.delivery.render import RenderRefused, render
 from overture.model import Contact, Draft, Fact, Message
+from overture.model.addresses import own_address
 from overture.rules import link
 from overture.trial.coverage import Covered
 from overture.trial.document import Advance, Expect, Given, Show, Trial
@@ -93,9 +94,12 @@ class Run:
             self._hand_over(message)
 
     def _hand_over(self, message: Message) -> None:
-        """As delivery does: the gate, then the template; what passes both is sent."""
+        """As delivery does: the gate, then the template; what passes both is sent. Here nobody approves anything."""
+        if message.approval:
+            self.since.unapproved.append(message.template)
+            return
         address_of = self.addresses.get(message.channel)
-        own = address_of(self.contact) if address_of else None
+        own = address_of(self.contact) if address_of else own_address(self.contact, message.channel)
         allowed = verdict(message, self.contact, own, self.contact.clock)
         if not allowed.passed:
             self.since.dropped.append((message.template, allowed.reason))

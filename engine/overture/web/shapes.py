@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from overture.intake import Rejection
 from overture.model import Contact, Diagnostic, Effect, Fact, Trace
 from overture.model.clock import to_text
+from overture.model.reasons import sentence
 from overture.rules.difference import Change
 
 Limit = Annotated[int, Meta(ge=1, le=500, description="How many at most.")]
@@ -162,17 +163,21 @@ class ContactView(msgspec.Struct, frozen=True):
         )
 
 
-class EffectView(msgspec.Struct, frozen=True):
+class EffectView(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``sentence`` says what a verdict of the send gate (kind ``gate``) means, where it did not let a message go."""
+
     kind: str
     name: str
     key: str
     before: Any
     after: Any
     reason: str
+    sentence: str = ""
 
     @classmethod
     def of(cls, e: Effect) -> EffectView:
-        return cls(e.kind, e.name, e.key, e.before, e.after, e.reason)
+        said = sentence(e.reason, before=e.before, after=e.after) if e.kind == "gate" and e.reason else ""
+        return cls(e.kind, e.name, e.key, e.before, e.after, e.reason, said)
 
 
 class FiringView(msgspec.Struct, frozen=True):
