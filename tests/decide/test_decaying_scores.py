@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from overture.decide import Plan
 from overture.match import compile_condition
 from overture.model import Fact
-from overture.model.decay import all_scores, read, value_at
+from overture.model.decay import all_scores, place, read, value_at
 
 T = 1_800_000_000_000
 HOUR = 3_600_000
@@ -244,9 +244,12 @@ def test_two_contacts_that_become_one_have_what_one_would(mine: list[Won], their
     assert encode(merged.stamps).count(b"seo") <= 1
 
 
+@pytest.mark.parametrize("backfill", [False, True])
 @pytest.mark.parametrize("ahead", [1, HOUR, 24 * HOUR])
-def test_a_clock_that_is_ahead_earns_no_more(ahead: int) -> None:
+def test_a_clock_that_is_ahead_earns_no_more(ahead: int, backfill: bool) -> None:
     """A phone may say up to a day too late an hour: what it earns counts from when it was accepted."""
     show = Show(PLAN)
-    show.take(Fact("f0", "won", "ada", T + ahead, T, {"n": 10, "topic": "seo"}))
+    step = show.take(Fact("f0", "won", "ada", T + ahead, T, {"n": 10, "topic": "seo"}, backfill=backfill))
+    assert show.contact.clock == T
+    assert step.scores["lead"] == place(10, T, HALF)
     assert all_scores(show.contact, HALF_LIVES, T) == {"lead": 10, "interest": {"seo": 10}, "capped": 10, "stays": 10}

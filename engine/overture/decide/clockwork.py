@@ -13,13 +13,9 @@ def begin(before: Contact, fact: Fact) -> Contact:
     """A working copy for one more fact, its clock at the instant at which the fact is decided."""
     contact = before.copy()
     contact.seq += 1
-    instant = fact.accepted_at
-    if fact.backfill:
-        if before.clock <= before.backfilled:
-            contact.backfilled = max(before.backfilled, instant)
-        instant = fact.occurred_at
-    if instant > before.clock:
-        contact.clock = instant
+    if fact.backfill and before.clock <= before.backfilled:
+        contact.backfilled = max(before.backfilled, fact.accepted_at)
+    contact.clock = max(before.clock, fact.instant)
     contact.updated_at = contact.clock
     return contact
 

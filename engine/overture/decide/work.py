@@ -183,14 +183,11 @@ class Work:
         return Effect("score", name, key, before, after)
 
     def add_score(self, name: str, key: str, amount: float, since: int) -> Effect | None:
-        """`set_score` to what it is and ``amount`` more. Where it decays, what was earned earlier has decayed too; what a
-        clock that is ahead says was earned later counts from now.
-        """
+        """`set_score` to what it is and ``amount`` more. Where it decays, what was earned earlier has decayed too."""
         if abs(amount) > NUMBER_LIMIT:
             return Effect("score", name, shown(key), reason="value.too_large")
         if name in self.half_lives:
-            clock = self.contact.clock
-            amount = remaining(amount, min(since, clock), clock, self.half_lives[name])
+            amount = remaining(amount, since, self.contact.clock, self.half_lives[name])
         return self.set_score(name, key, self.score(name, key) + amount)
 
     def score(self, name: str, key: str) -> float:

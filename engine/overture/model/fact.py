@@ -38,8 +38,11 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def instant(self) -> int:
-        """When it takes effect: recorded history when it happened, anything else when it was accepted."""
-        return self.occurred_at if self.backfill else self.accepted_at
+        """When it takes effect: recorded history when it happened, anything else when it was accepted.
+
+        Never later than that: a sender's clock may be ahead, the contact's is not to follow it.
+        """
+        return min(self.occurred_at, self.accepted_at) if self.backfill else self.accepted_at
 
 
 class Draft(msgspec.Struct, frozen=True):
