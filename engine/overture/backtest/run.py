@@ -25,6 +25,7 @@ from overture.model.clock import to_text
 from overture.model.decay import all_scores, ranking
 from overture.records import Recorded, Recording
 from overture.rules import Program
+from overture.rules.ruleset import half_lives_of
 from overture.state.registry import ActiveSet, Pair, Registry, SeriesRows
 from overture.state.wire import Wire
 
@@ -101,7 +102,7 @@ def backtest(spec: Spec) -> None:
 
 def scores_at(program: Program, at: int) -> Scores:
     """Reads the scores of contacts as this program has them at an instant."""
-    half_lives = {name: decl.half_life for name, decl in program.scores.items() if decl.half_life}
+    half_lives = half_lives_of(program.scores)
 
     def read(contact: Contact) -> dict[str, float]:
         found: dict[str, float] = {}

@@ -20,7 +20,7 @@ from overture.match.nearly import NearMisses
 from overture.model import Contact, Fact
 from overture.rules.program import Program
 from overture.rules.reach import ZONE
-from overture.rules.ruleset import Rule, Segment
+from overture.rules.ruleset import Rule, Segment, half_lives_of
 
 Key = Callable[[Fact, Contact], object]
 
@@ -36,7 +36,7 @@ class Plan:
         self.kind: Literal["durable", "reference"] = kind
         self.version = program.version
         self.types = program.types
-        self.half_lives = {name: decl.half_life for name, decl in program.scores.items() if decl.half_life}
+        self.half_lives = half_lives_of(program.scores)
         self.recorders = recorders(program.series)
         self.matcher: Matcher = build(kind, program.rules)
         self.near_misses = NearMisses(program.rules_by_type)

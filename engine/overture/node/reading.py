@@ -12,6 +12,7 @@ from overture.model import Contact, Delivery, Fact, Refused, Trace, clock
 from overture.model.decay import all_scores, ranking, tidy, value_at
 from overture.model.reasons import sentence
 from overture.rules import Program
+from overture.rules.ruleset import half_lives_of
 from overture.state import keys
 from overture.state.contacts import Contacts
 from overture.state.identity import Identity
@@ -42,8 +43,7 @@ class ContactService:
             return None
         if contact.stamps:
             program = await self._plans.program(await self._registry.version())
-            half_lives = {name: decl.half_life for name, decl in program.scores.items()}
-            contact.scores = all_scores(contact, half_lives, clock.now())
+            contact.scores = all_scores(contact, half_lives_of(program.scores), clock.now())
         return contact
 
     async def timeline(self, contact_id: str, before: int | None, limit: int) -> list[Trace]:

@@ -79,7 +79,7 @@ def check_derived(rules: Sequence[Rule], segments: Iterable[Segment], report: Re
 
 
 def causes(rule: Rule) -> list[str]:
-    """The facts that it listens to: ``bought``, or ``score.changed lead`` where it asks for the name of what changed."""
+    """What it listens to: ``bought``, or ``score.changed lead`` where it asks for the name of what changed."""
     name = required_literals(rule.when).get(("name",))
     return [f"{t} {name}" if t in _CHANGES and name is not None else t for t in sorted(rule.types)]
 

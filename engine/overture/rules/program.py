@@ -27,6 +27,7 @@ from overture.rules.ruleset import (
     Sessions,
     TemplateDecl,
     While,
+    half_lives_of,
     values_of,
 )
 from overture.rules.series import SeriesDecl, Since, series_of
@@ -117,7 +118,7 @@ def link(
         if check_derived(rules, segments.values(), report) and len(in_order) == len(segments):
             check_feedback(rules, segments.values(), whiles, report)
         check_traits(rules, whiles, report)
-        decay = Decay({name: decl.half_life for name, decl in scores.items() if decl.half_life})
+        decay = Decay(half_lives_of(scores))
         rules = [decay.rule(rule) for rule in rules]
         whiles = [decay.while_(rule) for rule in whiles]
         in_order = [decay.segment(segment) for segment in in_order]

@@ -29,6 +29,11 @@ class ScoreDecl:
     half_life: int = 0
 
 
+def half_lives_of(scores: Mapping[str, ScoreDecl]) -> dict[str, int]:
+    """Of the scores that decay, in ms."""
+    return {name: decl.half_life for name, decl in scores.items() if decl.half_life}
+
+
 @dataclass(frozen=True, slots=True)
 class ListDecl:
     """A static list; joining it needs the contact's consent to ``purpose`` on ``channel`` where these are given."""
