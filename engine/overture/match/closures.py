@@ -36,8 +36,8 @@ Get = Callable[[Fact, Contact], Any]
 T = TypeVar("T")
 
 IN_JOURNEY = {"journey": "$journey", "wait": "$wait"}
-"""Where, in the context of the fact that a journey is shown, it finds what it knows of itself: ``{"key": …, "entered_at":
-…, "fact": {…}}`` and ``{"matched": …}``.
+"""Where, in the context of the fact that a journey is shown, it finds what it knows of itself:
+``{"key": …, "entered_at": …, "fact": {…}}`` and ``{"matched": …}``.
 """
 
 _NAMES = ("segments", "lists")  # contact fields that are sets of names
