@@ -125,7 +125,7 @@ class _Going:
             if room.change_position(contact, position, _kept(course, fact)):
                 return self.leave(fact, "end:full", room.FULL)
             position.id = digest("position", contact.id, self.work.root.id, course.id, position.key)[:10].hex()
-            position.planned, position.matched = contact.clock, False
+            position.planned, position.matched = self.at(fact), False
             return self.walk(fact, course.journey.first, "journey.restart")
         if course.reaches is not None and course.reaches(shown, contact):
             position.reached = True
@@ -137,15 +137,19 @@ class _Going:
             if position.due <= contact.clock:  # it waited here before a deploy
                 self.walk(fact, position.step, "deploy")
         elif step.until is not None and step.until(shown, contact):
-            position.planned, position.matched = contact.clock, True
+            position.planned, position.matched = self.at(fact), True
             self.walk(fact, step.wait.next, "wait.until")
         elif 0 < position.due <= contact.clock:
             position.planned, position.matched = position.due, False
             self.walk(fact, step.wait.next)
         return None
 
+    def at(self, fact: Fact) -> int:
+        """When it happened: recorded history then, anything else now. What would have followed since is history too."""
+        return min(fact.occurred_at, self.contact.clock) if self.work.root.backfill else self.contact.clock
+
     def begin(self, fact: Fact) -> None:
-        self.position.planned = self.contact.clock
+        self.position.entered_at = self.position.planned = self.at(fact)
         self.walk(fact, self.course.journey.first)
 
     def walk(self, fact: Fact, to: str, reason: str = "") -> None:
@@ -162,8 +166,8 @@ class _Going:
                 case Staying() as step:
                     shown = shown_to(fact, position)
                     if step.at_once and step.until is not None and step.until(shown, contact):
-                        position.planned, position.matched, reason = contact.clock, True, "wait.until"
-                    elif (due := step.due(shown, contact, contact.clock)) is None and step.until is None:
+                        position.planned, position.matched, reason = position.since, True, "wait.until"
+                    elif (due := step.due(shown, contact, position.since)) is None and step.until is None:
                         return self.leave(fact, "end:no_instant", "journey.no_instant")
                     elif not due or due > contact.clock:
                         position.due = due or 0
@@ -203,7 +207,8 @@ class _Going:
         position, contact = self.position, self.contact
         if position.step == END:
             contact.journeys.append(position)
-        position.step, position.since, position.due = step, contact.clock, 0
+        since = position.planned if self.work.root.backfill else contact.clock
+        position.step, position.since, position.due = step, since, 0
         self.work.touched.add(JOURNEYS)
 
     def _firing(self, fact: Fact, step: str) -> list[Effect]:

@@ -11,6 +11,13 @@ JOURNEYS = "journeys"
 """The path that changes where somebody comes to another step."""
 
 
+OUTCOMES = (
+    "done", "goal", "exit", "stopped", "redeployed", "stranded", "merged", "no_instant", "too_many_steps", "full",
+    "rolled_back",
+)  # fmt: skip
+"""How a position ends: ``end:done`` and so on in the effects that tell of it."""
+
+
 def gone(work: Work, position: Position, forgotten: bool = False) -> None:
     """It has ended. ``forgotten``: when does not matter, whoever has finished may always enter again."""
     contact = work.contact

@@ -45,6 +45,8 @@ class Claims(Reading):
                 yield Claim(kind, (name,), value(item), item.place, about)
         elif what == "scores":
             yield from self.scores(node)
+        elif what == "journey":
+            yield from self.journeys(node)
         elif what == "sent":
             expected = self.sent(node)
             if expected is not None:
@@ -65,6 +67,14 @@ class Claims(Reading):
                     yield Claim("scores", (name, key), self.a_number(number), number.place, about)
             else:
                 yield Claim("scores", (name,), self.a_number(item), item.place, about)
+
+    def journeys(self, node: YamlNode) -> Iterator[Claim]:
+        for name, item, about in self.pairs(node, "journey"):
+            if isinstance(item, Mapping):
+                for key, step in item.items.items():
+                    yield Claim("journey", (name, key), self.code(step), step.place, about)
+            else:
+                yield Claim("journey", (name,), self.code(item), item.place, about)
 
     def a_number(self, node: YamlNode) -> float:
         return self.number(node, "A score") or 0

@@ -9,7 +9,9 @@ from typing import Any, Literal
 from overture.model import Draft
 from overture.rules.tree import Place
 
-Kind = Literal["scores", "traits", "segments", "lists", "sent", "facts", "issued", "held", "suppressed", "error"]
+Kind = Literal[
+    "scores", "traits", "segments", "lists", "sent", "facts", "issued", "held", "suppressed", "journey", "error"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Claim:
     ``path``: the name, or name and key, of what it is about; empty for ``sent`` and ``error``. ``expected``: a number
     (``scores``), any value (``traits``), whether the contact is in it (``segments``, ``lists``), how many or the
     properties of each (``facts``, ``issued``), the messages (``sent``), a code or None (``held``,
-    ``suppressed``, ``error``).
+    ``suppressed``, ``error``), a step, ``ended``, ``end:`` with an outcome or None for never begun (``journey``).
     ``place`` is where that is written, ``name`` what it is about.
     """
 

@@ -64,6 +64,18 @@ class Happening:
         return lines
 
 
+Ways = dict[tuple[str, str], str]
+"""Journey and key → the step where the contact stands, or ``end:`` and how it ended."""
+
+
+def note_ways(step: Step, ways: Ways) -> None:
+    """Take note of how positions moved."""
+    for trace in (*step.ticks, step.trace):
+        for effect in (*trace.effects, *(e for firing in trace.firings for e in firing.effects)):
+            if effect.kind == "journey" and effect.after:
+                ways[effect.name, effect.key] = effect.after
+
+
 def _named(fact: Fact) -> str:
     return to_text(fact.occurred_at) if fact.type == "$tick" else f"{fact.type} {shown(fact.properties)}"
 
@@ -87,6 +99,8 @@ def _change(effect: Effect, name: str) -> str:
         case "score" | "set" | "unset":
             key = f"[{effect.key}]" if effect.kind == "score" and effect.key else ""
             return f"{name}{key} {shown(effect.before)} → {shown(effect.after)}"
+        case "journey":
+            return f"{name}{f'[{effect.key}]' if effect.key else ''} {effect.before or 'entered'} → {effect.after}"
         case "segment" | "list":
             return f"{name} {'entered' if effect.after else 'left'}"
         case "assert" | "issue":

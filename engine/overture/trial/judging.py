@@ -11,7 +11,7 @@ from overture.match.values import same
 from overture.model import Contact, Fact
 from overture.model.decay import read
 from overture.trial.document import Claim
-from overture.trial.happening import Happening
+from overture.trial.happening import Happening, Ways
 from overture.trial.results import Failure
 from overture.trial.text import shown
 from overture.trial.values import milliseconds_of
@@ -20,8 +20,10 @@ _NO_FACT = Fact("", "", "", 0, 0)  # a segment's condition reads none
 _PARTIAL = ("text", "html")  # of a message's body a part is said
 
 
-def judge(claim: Claim, contact: Contact, since: Happening, plan: Plan, at: int) -> Failure | None:
-    """None where the claim holds: at ``at``, of the contact, and of what happened since the last ``expect``."""
+def judge(claim: Claim, contact: Contact, since: Happening, plan: Plan, at: int, ways: Ways) -> Failure | None:
+    """None where the claim holds: at ``at``, of the contact, and of what happened since the last ``expect``; ``ways``:
+    where it stands in journeys.
+    """
     expected = claim.expected
     values: list[str] = []
     match claim.kind:
@@ -51,6 +53,11 @@ def judge(claim: Claim, contact: Contact, since: Happening, plan: Plan, at: int)
             reasons = since.held(claim.path[0]) if claim.kind == "held" else since.reasons(claim.path[0])
             holds = expected in reasons if expected is not None else not reasons
             found = reasons[0] if len(reasons) == 1 else reasons or None
+        case "journey":
+            name, *key = claim.path
+            ids = {journey.id for journey in plan.program.journeys.values() if journey.name == name}
+            found = next((way for (id, k), way in ways.items() if id in ids and k == (key[0] if key else "")), None)
+            holds = found == expected or (expected == "ended" and found is not None and found.startswith("end:"))
         case "error":
             codes = [error.partition(":")[0] for error in since.errors]
             holds = expected in codes if expected is not None else not codes

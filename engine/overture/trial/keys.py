@@ -52,8 +52,9 @@ EXPECT = Shape({
     "issued": Key("Which codes were issued since the last `expect`: how many, or their properties.", _by_name(_HOW_OFTEN)),
     "held": Key("Why a message waits that the send gate kept since the last `expect`; null: none of that name does.", _by_name(_CODE)),
     "suppressed": Key("Why something was not done since the last `expect`; null: nothing of it was held back.", _by_name(_CODE)),
+    "journey": Key("At which step of a journey the contact stands, for each key; ended, end:goal …: no longer; null: it never began.", _by_name({"anyOf": [_CODE, _by_name(_CODE)]})),
     "error": Key("Why the last fact was rolled back; null: it was not.", _CODE),
-}, later=("journey",), beyond={"minProperties": 1})  # fmt: skip
+}, beyond={"minProperties": 1})  # fmt: skip
 
 STEP = Shape({
     "fact": Key("A fact comes in.", FACT.schema()),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from overture.decide.positions import OUTCOMES
 from overture.rules import Program
+from overture.rules.journey import Do
 from overture.rules.report import Report, did_you_mean
 from overture.rules.ruleset import Action, AssertAction, IssueAction, SendAction
 from overture.rules.scope import BUILT_IN
@@ -14,6 +16,9 @@ from overture.trial.document import Claim, Expect, Given, Named, Show, Trial
 
 _TRAITS = {"email": Type("string", optional=True), "timezone": Type("string", optional=True)}
 """Traits that mean something to Overture itself or its channels, declared or not."""
+
+
+_ENDS = ("ended", *(f"end:{outcome}" for outcome in OUTCOMES))
 
 
 class Names:
@@ -29,10 +34,13 @@ class Names:
             for name, fields in ruleset.facts.items():
                 self.facts.setdefault(name, {}).update(_types(fields))
         self.rules = {rule.name: rule.id for rule in (*program.rules, *program.whiles)}
+        self.journeys = {journey.name: journey for journey in program.journeys.values()}
         self.segments = {segment.name for segment in program.segments}
         edges = [(s.ruleset, f"{s.name}.{e}") for s in program.segments for e in ("on_enter", "on_leave")]
         actions: list[Action] = [a for r in (*program.rules, *program.whiles) for a in r.then]
         actions += [a for s in program.segments for a in (*s.on_enter, *s.on_leave)]
+        steps = [(j, step) for j in program.journeys.values() for step in j.steps.values() if isinstance(step, Do)]
+        actions += [action for _, step in steps for action in step.then]
         sends = [action for action in actions if isinstance(action, SendAction)]
         self.derived = {action.type for action in actions if isinstance(action, AssertAction)}
         self.issued = {action.kind for action in actions if isinstance(action, IssueAction)}
@@ -40,10 +48,14 @@ class Names:
             "template": {send.template for send in sends},
             "channel": {*(send.channel for send in sends), *_chosen(program)} - {""},
             "purpose": {send.purpose for send in sends},
-            "rule": {*self.rules.values(), *(f"{ruleset}/{edge}" for ruleset, edge in edges)},
+            "rule": {
+                *self.rules.values(),
+                *(f"{ruleset}/{edge}" for ruleset, edge in edges),
+                *(f"{j.id}.{step.id}" for j, step in steps),
+            },
         }
         self.suppressible = {*self.rules, *self.traits, *program.scores, *program.lists, *self.derived, *self.issued}
-        self.suppressible |= self.sent["template"]
+        self.suppressible |= self.sent["template"] | {journey.id for journey in program.journeys.values()}
 
     def check(self, trial: Trial, report: Report) -> None:
         if trial.given is not None:
@@ -106,6 +118,8 @@ class Names:
                 _known(claim, self.suppressible, "test.unknown", report)
             case "sent":
                 self._sent(claim, report)
+            case "journey":
+                self._journey(claim, report)
             case "error":
                 pass
 
@@ -124,6 +138,21 @@ class Names:
                 if key in said and said[key] not in known:
                     message = f"No action sends with the {key} {said[key][:80]!r}"
                     report.add("test.unknown", message, claim.name, did_you_mean(said[key], known))
+
+    def _journey(self, claim: Claim, report: Report) -> None:
+        name, *key = claim.path
+        if not _known(claim, self.journeys, "journey.unknown", report):
+            return
+        journey = self.journeys[name]
+        if (journey.key is not None) != bool(key):
+            kept, hint = ("for each key", "{key: step}") if journey.key is not None else ("once", "step")
+            report.add(
+                "test.value", f"A contact is on the journey {name!r} {kept}", claim.name, f"Write {name}: {hint}."
+            )
+        said = claim.expected
+        if said is not None and said not in journey.steps and said not in _ENDS:
+            hint = did_you_mean(said, (*journey.steps, *_ENDS))
+            report.add("test.unknown", f"The journey {name!r} has no step {said[:80]!r}", claim.name, hint)
 
     def _score(self, claim: Claim, report: Report) -> None:
         name, *key = claim.path

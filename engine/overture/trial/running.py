@@ -7,13 +7,14 @@ from functools import cache
 
 from overture.decide import Plan, step
 from overture.delivery.gate import verdict
+from overture.delivery.links import examples
 from overture.delivery.render import RenderRefused, render
 from overture.model import Contact, Draft, Fact, Message
 from overture.model.addresses import own_address
 from overture.rules import link
 from overture.trial.coverage import Covered
 from overture.trial.document import Advance, Expect, Given, Show, Trial
-from overture.trial.happening import Happening
+from overture.trial.happening import Happening, Ways, note_ways
 from overture.trial.judging import judge
 from overture.trial.results import Failure, Outcome
 from overture.trial.text import shown
@@ -33,6 +34,7 @@ class Run:
         self.clock = trial.at
         self.contact = Contact(trial.contact)
         self.since = Happening()
+        self.ways: Ways = {}
         self.taken: set[str] = set()
         self.steps = 0
 
@@ -89,6 +91,7 @@ class Run:
             return
         self.contact = outcome.contact
         self.since.add(outcome)
+        note_ways(outcome, self.ways)
         self.covered.note(outcome)
         for message in outcome.messages:
             self._hand_over(message)
@@ -100,14 +103,14 @@ class Run:
             return
         address_of = self.addresses.get(message.channel)
         own = address_of(self.contact) if address_of else own_address(self.contact, message.channel)
-        allowed = verdict(message, self.contact, own, self.contact.clock)
+        allowed = verdict(message, self.contact, own, message.created_at)  # handed over as soon as it is decided
         if not allowed.passed:
             self.since.dropped.append((message.template, allowed.reason))
             return
         template = self.plan.program.template(message.ruleset, message.revision, message.template)
         assert template is not None  # the checker lets no other be sent
         try:
-            rendered = render(template, message.context)
+            rendered = render(template, {**message.context, "links": {} if message.to else examples()})
         except RenderRefused as error:
             self.since.dropped.append((message.template, error.code))
             return
@@ -125,7 +128,7 @@ class Run:
         )
 
     def _failures(self, expect: Expect) -> list[Failure]:
-        found = [judge(claim, self.contact, self.since, self.plan, self.clock) for claim in expect.claims]
+        found = [judge(claim, self.contact, self.since, self.plan, self.clock, self.ways) for claim in expect.claims]
         failures = [failure for failure in found if failure is not None]
         if self.since.errors and all(claim.kind != "error" for claim in expect.claims):
             failures.append(self._rolled_back(expect.place.line, expect.place.column))

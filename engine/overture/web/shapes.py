@@ -125,7 +125,9 @@ class FactView(msgspec.Struct, frozen=True):
 
 
 class ContactView(msgspec.Struct, frozen=True):
-    """Everything known about a contact; ``recent`` has its last facts, newest first."""
+    """Everything known about a contact; ``recent`` has its last facts, newest first. ``journeys``: where it stands in
+    those under way, since when, and when it goes on by itself (``due``; null: not by time alone).
+    """
 
     id: str
     ids: dict[str, Any]
@@ -150,7 +152,18 @@ class ContactView(msgspec.Struct, frozen=True):
             scores=contact.scores,
             segments=sorted(contact.segments),
             lists=sorted(contact.lists),
-            journeys=[],
+            journeys=[
+                {
+                    "journey": position.journey,
+                    "key": position.key,
+                    "step": position.step,
+                    "since": to_text(position.since),
+                    "due": to_text(position.due) if position.due else None,
+                    "entered_at": to_text(position.entered_at),
+                    "revision": position.revision,
+                }
+                for position in contact.journeys
+            ],
             consent=contact.consent,
             suppressed=contact.suppressed,
             issued=[
