@@ -66,7 +66,7 @@ async def test_a_method_that_nobody_has(site: str, method: bytes):
     problem = json.loads(body)
     assert (status, problem["status"], problem["code"]) == (501, 501, "request.method")
     assert headers["content-type"] == "application/problem+json"
-    assert headers["allow"] == "get, head, options, post, put"
+    assert headers["allow"] == "delete, get, head, options, post, put"
 
 
 MALFORMED = [

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from overture.model import Refused, StartupRefused
 from overture.settings import Settings
-from overture.state import keys
-from overture.state.checkpoint import Checkpoint
 from overture.state.registry import Registry
 from overture.state.wire import Wire
 from overture.worker.plans import Plans
@@ -19,8 +15,7 @@ async def require_usable(wire: Wire, settings: Settings) -> None:
     Raises StartupRefused ``ruleset.refused`` for one that this version refuses, ``ruleset.lost`` for one without text.
     """
     registry = Registry(wire, settings.partitions)
-    stored = await asyncio.gather(*(wire.call("GET", keys.checkpoint(p)) for p in range(settings.partitions)))
-    slowest = min(Checkpoint.parse((each or b"").decode()).version for each in stored)
+    slowest = await registry.decided_by()
     plans = Plans(registry, "reference")
     try:
         for version in range(slowest, await registry.version() + 1):

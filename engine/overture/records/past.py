@@ -74,12 +74,12 @@ class Past:
 
             return asyncio.run_coroutine_threadsafe(load(), loop).result(PATIENCE)
 
-        recording = await Recording.open(self._wire, self._archive, partition_of(contact, self._partitions))
         if self._waiting >= WAITING:
             raise Overloaded("explain.busy", "Too many questions about the past wait for an answer.", 5)
         self._waiting += 1
         try:
             async with self._turn:
+                recording = await Recording.open(self._wire, self._archive, partition_of(contact, self._partitions))
                 moments = await asyncio.to_thread(
                     lambda: list(_candidates(replay(recording, contact, program_of, wanted), id))
                 )

@@ -11,7 +11,7 @@ from overture.web import problem
 
 log = logging.getLogger("overture.web")
 
-METHODS = "GET, HEAD, OPTIONS, POST, PUT"
+METHODS = "DELETE, GET, HEAD, OPTIONS, POST, PUT"
 
 
 class Runner(web.AppRunner):

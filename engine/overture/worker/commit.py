@@ -52,8 +52,10 @@ class Committer:
         part = batch.part
         self._leases.confirm(part.lease, answer)
         part.stored, part.at, part.chain = str(batch.after), batch.after, batch.chain
-        part.ticks = max(0, part.ticks - sum(fact.type == "$tick" for fact in batch.facts))
-        part.programs = max(0, part.programs - sum(fact.type == "$program" for fact in batch.facts))
+        if part.ticks:
+            part.ticks = max(0, part.ticks - sum(fact.type == "$tick" for fact in batch.facts))
+        if part.programs:
+            part.programs = max(0, part.programs - sum(fact.type == "$program" for fact in batch.facts))
         part.trim(step.contact for step in batch.steps)
         if any(step.messages for step in batch.steps):
             self.on_messages()

@@ -75,6 +75,7 @@ class Recovery:
         except Exception as error:
             log.exception("What fact %s leads to cannot be stored", fact.id)
             batch.part.cache.pop(fact.contact, None)
-            batch.steps, batch.answers = [], []
+            batch.steps, batch.answers, batch.near = [], [], []
+            batch.positions.clear()
             batch.set_aside(fact, describe(error))
             return await self._committer.send(batch)
