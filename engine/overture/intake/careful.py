@@ -14,7 +14,7 @@ from overture.intake.caps import Caps
 from overture.intake.codes import clip, refused
 from overture.intake.plain import escape, from_json, from_msgpack
 from overture.model import Draft, Refused
-from overture.model.fact import RESERVED_TYPES
+from overture.model.fact import POSTED_TYPES, RESERVED_TYPES
 from overture.model.ids import IDENTIFIERS, new_fact_id
 
 _KEYS = ("id", "type", "contact", "occurred_at", "properties", "context")
@@ -66,7 +66,7 @@ def _type(fact: dict[str, Any]) -> str:
     if "type" not in fact:
         raise refused("fact.type_missing")
     kind = fact["type"]
-    if isinstance(kind, str) and kind.startswith(RESERVED_TYPES):
+    if isinstance(kind, str) and kind.startswith(RESERVED_TYPES) and kind not in POSTED_TYPES:
         raise refused("fact.type_reserved", pointer="/type")
     if not (isinstance(kind, str) and fields.is_type(kind)):
         raise refused("fact.type_invalid", f"The type {clip(kind)} is not a valid name.", "/type")

@@ -50,7 +50,8 @@ CODES: dict[str, Code] = {
         "Write order_completed, not Order Completed.",
     ),
     "fact.type_reserved": Code(
-        "Types that begin with $, message., score., segment. or trait., and session.ended, are Overture's own.",
+        "Types that begin with $, message., score., segment. or trait., and session.ended, are Overture's own; "
+        "message.opened and message.clicked may be posted.",
         "Choose another name.",
     ),
     "fact.id_invalid": Code("The id is not text of 1 to 200 printable characters.", "A UUID serves well."),

@@ -10,6 +10,7 @@ import msgspec
 TYPE_NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*")
 # Made by Overture itself, never from outside; beginnings of names.
 RESERVED_TYPES = ("$", "message.", "score.", "segment.", "session.ended", "trait.")
+POSTED_TYPES = frozenset({"message.opened", "message.clicked"})  # reserved, but apps may post them: only they know
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True):
