@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from overture.deploy.finishing import older_revisions, stranded
 from overture.deploy.scratch import Scratch
 from overture.model import Diagnostic, Refused, clock
-from overture.rules import Program, Ruleset, RulesetInvalid, link, load, require_name
+from overture.rules import Ruleset, RulesetInvalid, link, load, require_name
 from overture.rules.difference import Change, difference
 from overture.rules.series import since
 from overture.state.registry import ActiveSet, Registry
@@ -137,10 +137,6 @@ class Rulesets:
         """(version, {name: revision}) of what is active."""
         version = await self.registry.version()
         return version, await self.registry.active(version)
-
-    async def _program(self, active: ActiveSet, version: int) -> Program:
-        texts = await self._texts(active)
-        return link([load(text) for text in texts.values()], version, self._channels)
 
     async def _texts(self, active: ActiveSet) -> dict[str, str]:
         texts: dict[str, str] = {}
