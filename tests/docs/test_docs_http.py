@@ -11,10 +11,13 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
+import redis
 from dockit import CODE, PATIENCE, ROOT, Running, blocks, code, page, part, table
 
+from overture.delivery.links import PATH, Claim, Links
 from overture.intake import CODES, Caps, parse
 from overture.node.facts import PATIENCE as WAIT
+from overture.state import keys
 from overture.state.contacts import TIMELINE
 from overture.state.log import DEDUPE_MS
 from overture.state.outbox import STATES
@@ -155,8 +158,24 @@ def soon(command: str, names: dict[str, str]) -> tuple[int, Any]:
         time.sleep(0.05)
 
 
+def link(running: Running) -> str:
+    """What a mail to grace would carry, signed with the server's own key."""
+    with redis.Redis.from_url(json.loads((running.data / "store.json").read_text())["url"]) as store:
+        stored: dict[bytes, bytes] = store.hgetall(keys.LINK_KEYS)  # type: ignore[assignment]
+
+    class Signing:
+        def newest(self) -> tuple[int, bytes]:
+            return max((int(number), key) for number, key in stored.items())
+
+        def get(self, number: int) -> bytes | None:
+            return stored.get(str(number).encode())
+
+    claim = Claim("unsubscribe", "grace", "email", "marketing", "m1", NOW, b"")
+    return Links(Signing(), "").url(claim).removeprefix(PATH)
+
+
 def test_the_examples_run_in_their_order(running: Running):
-    names = {"URL": running.url, "WRITE": running.write, "ADMIN": running.admin}
+    names = {"URL": running.url, "WRITE": running.write, "ADMIN": running.admin, "LINK": link(running)}
     answers: dict[str, Any] = {}
     for command in COMMANDS:
         status, answer = soon(command, names)

@@ -13,6 +13,7 @@ from overture.trial.results import Coverage, Result
 from overture.web import Page, Receipt, RulesetState, Services, StoredRevision
 from overture.web.backtested import Backtest, BacktestProgress, BacktestQuery
 from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery, SampleView
+from overture.web.subscribed import ConsentEntry, LedgerCheck, Subscription
 
 KEYS = {
     "writer-key": frozenset({"facts:write"}),
@@ -50,7 +51,7 @@ class Memory:
 
     def services(self) -> Services:
         return Services(
-            self, self, self, MemoryMessages(self), MemoryRulesets(self), self, self, self, MemoryBacktests(self)
+            self, self, self, MemoryMessages(self), MemoryRulesets(self), self, self, self, MemoryBacktests(self), self
         )
 
     def _may_fail(self) -> None:
@@ -95,6 +96,23 @@ class Memory:
             sentence=f"Nothing about {query.fact}.",
             state="now",
         )
+
+    async def look(self, token: str) -> Subscription:
+        self._may_fail()
+        if token != "good":
+            raise Refused("link.invalid", "This link is not one of ours.", status=404)
+        return Subscription("unsubscribe", "email", "marketing", "granted", True, "good")
+
+    async def act(self, token: str, chosen: frozenset[str]) -> Subscription:
+        self.calls.append({"token": token, "chosen": chosen})
+        return await self.look(token)
+
+    async def history(self, contact: str, before: int | None, limit: int) -> list[ConsentEntry]:
+        numbers = [n for n in range(9, 0, -1) if before is None or n < before][:limit]
+        return [ConsentEntry(f"3.{n}:ab", *[""] * 13) for n in numbers]
+
+    async def verify(self) -> LedgerCheck:
+        return LedgerCheck(True, 0, 0, [], [])
 
     async def samples(self, rule: str, query: SamplesQuery) -> Samples:
         return Samples([SampleView("ada", "f1", "2026-03-27T10:00:00.000Z", f"{query.outcome} of {rule}")])

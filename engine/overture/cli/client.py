@@ -19,12 +19,6 @@ TIMEOUT = 30.0  # seconds
 Where = Callable[[int], str]
 
 
-def server_url(settings: Settings) -> str:
-    """Where a server with these settings listens."""
-    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
-
-
 class Client:
     """Calls the API with the keys of the settings, else with those that the server left in its data directory."""
 
@@ -94,6 +88,9 @@ class Client:
 
     def remove_backtest(self, id: str) -> dict[str, Any]:
         return self._call("DELETE", f"/v1/backtests/{quote(id)}")
+
+    def verify_consent(self) -> dict[str, Any]:
+        return self._call("GET", "/v1/consent/verify")
 
     def explain(self, contact: str, **query: str) -> dict[str, Any]:
         asked = urlencode({name: value for name, value in query.items() if value})

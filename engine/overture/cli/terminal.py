@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.console import Console
 
-from overture.cli.client import Client, server_url
+from overture.cli.client import Client
 from overture.settings import Settings
 
 console = Console(highlight=False, soft_wrap=True)
@@ -23,4 +23,4 @@ def load_settings(**flags: Any) -> Settings:
 
 def connect(url: str | None) -> Client:
     settings = load_settings()
-    return Client(server_url(settings) if url is None else url, settings)
+    return Client(settings.own_url() if url is None else url, settings)

@@ -8,14 +8,18 @@ from typing import Any
 
 import msgspec
 
+from overture.decide.consent import NEEDS_NO_CONSENT
 from overture.delivery.backoff import Backoff
 from overture.delivery.gate import verdict
+from overture.delivery.links import Links, one_click
 from overture.delivery.render import RenderRefused, render
 from overture.delivery.templates import Templates
 from overture.model import Contact, Delivery, Fact, Message, OvertureError
 from overture.plugin.descriptors import Outgoing
 from overture.plugin.host import Handed, HostedChannel
 from overture.state.contacts import Contacts
+from overture.state.ledger import Standing
+from overture.state.ledgers import Ledgers
 
 AFTER_MERGE = 8  # contacts followed from one to the next
 
@@ -37,6 +41,8 @@ class Attempt:
     contacts: Contacts
     templates: Templates
     channels: Mapping[str, HostedChannel]
+    ledgers: Ledgers
+    links: Links
     backoff: Backoff = field(default_factory=Backoff)
 
     async def prepare(self, delivery: Delivery, now: int) -> Prepared:
@@ -53,13 +59,15 @@ class Attempt:
             own = channel.address_of(contact) if contact else None
         except OvertureError as error:
             return _stopped(self._later(delivery, f"{error.code}: {error.message}", None, now, delivery.attempts + 1))
-        allowed = verdict(message, contact, own, now)
+        standing = await self._standing(message, contact)
+        allowed = verdict(message, contact, own, now, standing.state if standing else "")
         if not allowed.passed:
             return _stopped(ended(delivery, "dropped", f"{allowed.reason}: {allowed.text}", now))
         address = message.to or own or ""
+        links = self.links.of(message, contact.id, address) if contact else {}
         try:
             template = await self.templates.get(message)
-            rendered = render(template, message.context)
+            rendered = render(template, {**message.context, "links": links})
         except RenderRefused as error:
             return _stopped(ended(delivery, "dropped", f"{error.code}: {error.message}", now))
         outgoing = Outgoing(
@@ -73,8 +81,11 @@ class Attempt:
             contact=message.contact,
             created_at=message.created_at,
             properties=message.context,
+            unsubscribe=one_click(message, links),
         )
         after = _changed(delivery, now, state="sending", attempts=delivery.attempts + 1, address=address, reason="")
+        if contact is not None and standing is not None:
+            after.consent = standing.reference(self.ledgers.partition(contact.id))
         return Prepared(after, outgoing, None, channel)
 
     async def hand_over(self, prepared: Prepared, now: Callable[[], int]) -> tuple[Delivery, Fact | None]:
@@ -105,6 +116,14 @@ class Attempt:
             delivery = _changed(delivery, now, attempts=attempts)
             return ended(delivery, "dead", f"delivery.gave_up: After {attempts} attempts: {reason}", now)
         return _changed(delivery, now, state="retrying", reason=reason, due_at=due, attempts=attempts), None
+
+    async def _standing(self, message: Message, contact: Contact | None) -> Standing | None:
+        """What the ledger says last about the message's purpose; None where no consent is needed, and for consent from
+        before there was a ledger. Read after the contact: whatever is taken back until now is seen.
+        """
+        if contact is None or message.to or message.purpose == NEEDS_NO_CONSENT:
+            return None
+        return await self.ledgers.standing(contact.id, message.channel, message.purpose)
 
     async def _contact(self, id: str) -> Contact | None:
         """The contact as it stands now; one that became known is found where it went."""

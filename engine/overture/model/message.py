@@ -53,3 +53,4 @@ class Delivery(msgspec.Struct, array_like=True):
     updated_at: int = 0
     address: str = ""
     queued_at: int = 0  # when it was decided, by the wall clock: its message is as of when that was due
+    consent: str = ""  # the link of the consent ledger that allowed the last hand-off, as `Standing.reference`

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from overture.backtest import Jobs
 from overture.delivery.attempt import Attempt
+from overture.delivery.links import Links
 from overture.delivery.loop import Deliverer
 from overture.delivery.pace import Pace
 from overture.delivery.templates import Templates
@@ -20,6 +21,7 @@ from overture.node.gauges import Gauges
 from overture.node.health import Health
 from overture.node.meta import Keys
 from overture.node.reading import ContactService, MessageService, RankingService, RulesetService
+from overture.node.subscribing import SubscriptionService
 from overture.plugin.host import HostedChannel
 from overture.plugin.manager import PluginManager
 from overture.records import Past
@@ -27,6 +29,8 @@ from overture.settings import Settings
 from overture.state.contacts import Contacts
 from overture.state.identity import Identity
 from overture.state.lease import Leases
+from overture.state.ledgers import Ledgers
+from overture.state.linkkeys import LinkKeys
 from overture.state.log import Log
 from overture.state.outbox import Outbox
 from overture.state.pages import Pages
@@ -52,12 +56,19 @@ class Parts:
     replies: Replies
     gauges: Gauges
     keys: Keys
+    link_keys: LinkKeys
+    links: Links
     services: Services
     plugins: PluginManager
     channels: Mapping[str, HostedChannel]
     backtests: Jobs
     worker: Worker | None = None
     deliverer: Deliverer | None = None
+
+    async def refresh_keys(self) -> None:
+        """Those of the API and those that sign links, as the store has them now."""
+        await self.keys.refresh()
+        await self.link_keys.refresh()
 
     async def close(self) -> None:
         for channel in self.channels.values():
@@ -84,6 +95,9 @@ async def assemble(
     gauges = Gauges(wire, n)
     keys = Keys(wire)
     pages = Pages(wire, n)
+    ledgers = Ledgers(wire, n)
+    link_keys = LinkKeys(wire)
+    links = Links(link_keys, settings.public_url or settings.own_url())
     fenced = environ.get(UNFENCED) != "1"
     rulesets = RulesetService(registry, plugins.channels)
     worker: Worker | None = None
@@ -97,7 +111,7 @@ async def assemble(
     if "delivery" in settings.roles:
         channels = plugins.open_channels()
         leases = Leases(wire, "delivery", name, n, settings.lease_seconds, fenced=fenced)
-        attempt = Attempt(contacts, Templates(registry), channels)
+        attempt = Attempt(contacts, Templates(registry), channels, ledgers, links)
         deliverer = Deliverer(leases, outbox, attempt, Pace(Rates(wire), settings.channel_rates))
         if worker is not None:
             worker.tell_of_messages(deliverer.wake)
@@ -105,8 +119,9 @@ async def assemble(
     asked = Plans(registry, "reference")  # of the past: versions that the worker has long left behind
     past = Past(wire, settings.data_dir / "archive", n, asked.program)
     backtests = Jobs(settings.data_dir, registry, url, n, plugins.channels)
+    facts = FactService(log, identity, replies, gauges, settings.max_lag)
     services = Services(
-        facts=FactService(log, identity, replies, gauges, settings.max_lag),
+        facts=facts,
         contacts=ContactService(contacts, identity, registry, asked),
         rankings=RankingService(pages, registry, asked),
         messages=MessageService(pages, outbox),
@@ -114,6 +129,21 @@ async def assemble(
         keys=keys,
         explanations=ExplainService(contacts, outbox, registry, asked, past, RuleSamples(wire, n)),
         backtests=BacktestService(backtests),
+        subscriptions=SubscriptionService(links, ledgers, facts, contacts, identity, registry, asked),
         health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels),
     )
-    return Parts(wire, reader, replies, gauges, keys, services, plugins, channels, backtests, worker, deliverer)
+    return Parts(
+        wire,
+        reader,
+        replies,
+        gauges,
+        keys,
+        link_keys,
+        links,
+        services,
+        plugins,
+        channels,
+        backtests,
+        worker,
+        deliverer,
+    )

@@ -183,6 +183,7 @@ def shown(delivery: Delivery) -> dict[str, Any]:
         "attempts": delivery.attempts,
         "ambiguous": delivery.ambiguous,
         "provider_id": delivery.provider_id,
+        "consent": delivery.consent,
         "ruleset": m.ruleset,
         "revision": m.revision,
         "rule": m.rule,

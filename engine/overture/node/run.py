@@ -62,7 +62,7 @@ async def serve(settings: Settings, environ: Mapping[str, str], say: Callable[[s
         await _first_start(settings, url, say)
         parts = await assemble(settings, url, store, plugins, environ)
         try:
-            await parts.keys.refresh()
+            await parts.refresh_keys()
             async with _loops(parts) as failed:
                 async with _web(settings, parts, say), _siblings(settings, url, environ):
                     # What start-up made stays: the collector need not look at it again in the middle of a request.
@@ -180,7 +180,10 @@ async def _web(settings: Settings, parts: Parts, say: Callable[[str], None]) -> 
                 hint = "Stop what uses it, or choose another OVERTURE_PORT."
                 raise StartupRefused("port.taken", place, hint) from error
             raise StartupRefused("port.refused", place, "Choose other OVERTURE_HOST and OVERTURE_PORT.") from error
-        say(f"Overture listens on http://{settings.host}:{runner.addresses[0][1]}")
+        port = runner.addresses[0][1]
+        if settings.public_url is None:
+            parts.links.base = settings.own_url(port)
+        say(f"Overture listens on http://{settings.host}:{port}")
         yield
     finally:
         await runner.cleanup()
@@ -269,4 +272,4 @@ async def _refresh_keys(parts: Parts) -> None:
     while True:
         await asyncio.sleep(2)
         with contextlib.suppress(OvertureError):
-            await parts.keys.refresh()
+            await parts.refresh_keys()

@@ -62,6 +62,13 @@ def scheme(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def page_url(url: str) -> str:
+    parts = urlsplit(url)
+    if not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ValueError("must look like https://mail.example.com")
+    return url.rstrip("/")
+
+
 def store_url(url: str) -> str:
     parts = urlsplit(url)
     if "@" not in parts.netloc and "@" in parts.path + parts.query + parts.fragment:

@@ -67,6 +67,8 @@ class Settings(BaseModel):
     write_key: SecretStr | None = None
     smtp_url: Annotated[str, checks.scheme("smtp", "smtps")] = Field("smtp://127.0.0.1:1025", repr=False)
     mail_from: str = "Overture <overture@localhost>"
+    public_url: Annotated[str, checks.scheme("http", "https"), AfterValidator(checks.page_url)] | None = None
+    """Where people reach this server from outside: what the links in messages begin with. None: where it listens."""
     egress_allow: Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(checks.networks)] = ()
     """Networks that channels may reach besides public addresses."""
     rulesets: Annotated[Path | None, BeforeValidator(checks.none_if_empty)] = Field(default_factory=shipped_rulesets)
@@ -115,6 +117,11 @@ class Settings(BaseModel):
     def place(self, name: str) -> str:
         """A setting as a sentence about it begins: ``OVERTURE_PORT``, or ``port (overture.toml)``."""
         return place_of(name, self.origins()[name])
+
+    def own_url(self, port: int | None = None) -> str:
+        """Where a server with these settings is reached from its own machine; ``port`` where another one was chosen."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port if port is None else port}"
 
     def shown(self) -> dict[str, str]:
         """Each setting as a text that may be shown to anyone: keys and passwords are masked."""

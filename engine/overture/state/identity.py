@@ -36,6 +36,15 @@ def derived_ids(ids: dict[str, Any]) -> list[str]:
     return found
 
 
+def ids_of(contact: str) -> dict[str, Any]:
+    """The identifiers that lead to a contact by its id: `derived_ids` turned round."""
+    kind, _, value = contact.partition(":")
+    if kind == "external" and ":" in value:
+        name, _, value = value.partition(":")
+        return {"external": {name: value}}
+    return {kind: value} if value and kind in ("email", "anonymous_id") else {"user_id": contact}
+
+
 def is_known(contact: str) -> bool:
     """Whether the contact has a user_id: its id is that, and carries no prefix of a weaker identifier."""
     return _strength(contact) == 0

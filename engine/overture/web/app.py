@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from overture.web import backtests, contacts, facts, health, messages, problem, rulesets, schemas
+from overture.web import backtests, consents, contacts, facts, health, messages, problem, rulesets, schemas
 from overture.web.body import Bodies
 from overture.web.openapi import document
 from overture.web.protocol import Runner
@@ -29,6 +29,7 @@ ROUTES: tuple[Route, ...] = (
     contacts.one,
     contacts.timeline,
     contacts.explain,
+    consents.history,
     contacts.top,
     contacts.members,
     messages.page,
@@ -44,6 +45,9 @@ ROUTES: tuple[Route, ...] = (
     rulesets.rollback,
     rulesets.revision,
     rulesets.diff,
+    consents.verify,
+    consents.page,
+    consents.act,
     backtests.start,
     backtests.one,
     backtests.contacts,

@@ -17,7 +17,7 @@ _RECENT = 10
 @route("GET", "/v1/contacts/{id}", scope="contacts:read", answers={200: shapes.ContactView})
 async def one(call: Call) -> web.Response:
     """A contact by its id or by another of its identifiers."""
-    contact = await _find(call)
+    contact = await find(call)
     traces = await call.services.contacts.timeline(contact.id, None, 2 * _RECENT)
     recent = [trace for trace in traces if not trace.fact.type.startswith("$")]  # Overture's own are in the timeline
     return answer(shapes.ContactView.of(contact, recent[:_RECENT]))
@@ -33,8 +33,8 @@ async def one(call: Call) -> web.Response:
 async def timeline(call: Call) -> web.Response:
     """What happened to a contact and why, newest first."""
     query: shapes.PageQuery = call.query
-    contact = await _find(call)
-    before = _number(query.cursor) if query.cursor else None
+    contact = await find(call)
+    before = number_of(query.cursor) if query.cursor else None
     traces = await call.services.contacts.timeline(contact.id, before, query.limit + 1)
     shown = traces[: query.limit]
     following = str(shown[-1].seq) if len(traces) > query.limit else None
@@ -54,7 +54,7 @@ async def explain(call: Call) -> web.Response:
     The condition with the value that each part saw, the first part that failed, and the smallest change that would have
     made it hold; for a fact of the past exactly as it was decided then.
     """
-    return answer(await call.services.explanations.explain(await _find(call), call.query))
+    return answer(await call.services.explanations.explain(await find(call), call.query))
 
 
 @route("GET", "/v1/scores/{name}/top", scope="contacts:read", answers={200: Page}, query=shapes.TopQuery)
@@ -71,13 +71,13 @@ async def members(call: Call) -> web.Response:
     return answer(await call.services.rankings.members(call.path("name"), query.cursor, query.limit))
 
 
-def _number(cursor: str) -> int:
+def number_of(cursor: str) -> int:
     if not re.fullmatch(r"[0-9]{1,15}", cursor):
         raise Refused("cursor.invalid", "This cursor is none of ours.", "Pass `next` of the page before.")
     return int(cursor)
 
 
-async def _find(call: Call) -> Contact:
+async def find(call: Call) -> Contact:
     contact = await call.services.contacts.find(call.path("id"))
     if contact is None:
         raise Refused(

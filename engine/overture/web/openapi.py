@@ -22,7 +22,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
     """The whole document as plain JSON values."""
     types: list[Any] = [Problem]
     for route in routes:
-        types += [t for t in (*route.answers.values(), *route.takes.values(), route.query) if t is not None]
+        types += [t for t in (*route.answers.values(), *route.takes.values(), route.query) if not _is_plain(t)]
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     schema_of = dict(zip(map(repr, types), schemas, strict=True))
     paths: dict[str, Any] = {}
@@ -73,10 +73,15 @@ def _operation(route: Route, schema_of: dict[str, Any], components: dict[str, An
 
 
 def _answer(status: int, kind: Any, schema_of: dict[str, Any]) -> dict[str, Any]:
-    content = (
-        {"text/plain": {"schema": {"type": "string"}}} if kind is None else {_JSON: {"schema": schema_of[repr(kind)]}}
-    )
+    if _is_plain(kind):
+        content: dict[str, Any] = {kind or "text/plain": {"schema": {"type": "string"}}}
+    else:
+        content = {_JSON: {"schema": schema_of[repr(kind)]}}
     return {"description": HTTPStatus(status).phrase, "content": content}
+
+
+def _is_plain(kind: Any) -> bool:
+    return kind is None or isinstance(kind, str)
 
 
 def _parameters(route: Route, components: dict[str, Any]) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from overture.web.metrics import LATENCY, REQUESTS
 from overture.web.services import Grant, Services
 
 PUBLIC = ""  # the scope of a route that needs no key
+HTML = "text/html"  # in place of a type of JSON: the answer is a page
 CORS_HEADERS = "authorization, content-type, anonymousid, sentat"
 
 
@@ -40,7 +41,9 @@ Handler = Callable[[Call], Awaitable[web.Response]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """``answers``: status → type of the body (None: no JSON). ``takes``: media type → type of the request's body."""
+    """``answers``: status → type of the body (None: plain text; a text: that media type). ``takes``: media type → type
+    of the request's body.
+    """
 
     method: str
     path: str

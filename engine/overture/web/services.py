@@ -13,6 +13,7 @@ from overture.rules.difference import Change
 from overture.trial.results import Result
 from overture.web.backtested import Backtests
 from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery
+from overture.web.subscribed import Subscriptions
 
 
 class Grant(Protocol):
@@ -166,3 +167,4 @@ class Services:
     health: Health
     explanations: Explanations
     backtests: Backtests
+    subscriptions: Subscriptions
