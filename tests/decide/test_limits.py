@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from overture.decide import limits
 from overture.decide.room import FULL, weigh
-from overture.model import Contact, Effect, Step
+from overture.model import Contact, Effect, Fact, Step
 
 HEAD = """\
 facts:
@@ -325,6 +325,91 @@ def test_the_weight_is_right_and_the_state_within_its_bound(mine: list[Any], the
     assert merged.weight == weigh(merged)
     assert len(encode(merged)) < BOUND
     assert len(encode(merged)) <= merged.weight + 500
+
+
+def sending(asserts: int, sends: int) -> str:
+    """Derived facts, each of which sends."""
+    derive = "".join(f"      - assert: {{type: told, properties: {{n: {n}}}}}\n" for n in range(asserts))
+    send = "      - send: {channel: email, template: hello, purpose: transactional}\n" * sends
+    return f"""\
+requires:
+  channels: [email]
+facts:
+  ev: {{}}
+  told: {{n: number}}
+templates:
+  hello: {{subject: s, text: t}}
+rules:
+  derive:
+    when: fact.type == "ev"
+    then:
+{derive}
+  send:
+    when: fact.type == "told"
+    then:
+{send}
+"""
+
+
+def test_a_step_sends_so_many_messages_and_no_more():
+    outcome = Show(plan(sending(3, 60))).fact("ev")
+    assert len(outcome.messages) == limits.MESSAGES
+    sent = effects(outcome, "send")
+    assert [e.reason for e in sent] == [""] * 100 + ["step.too_many_messages"] * 80
+    assert {m.id for m in outcome.messages} == {e.key for e in sent if not e.reason}
+
+
+def test_a_step_has_so_many_effects_and_no_more():
+    outcome = Show(plan(sending(200, 100))).fact("ev")
+    assert limits.EFFECTS <= sum(len(f.effects) + 1 for f in outcome.trace.firings) < limits.EFFECTS + 200
+    assert [(e.kind, e.reason) for e in outcome.trace.effects] == [("step", "step.too_many_effects")]
+
+
+def test_joins_are_looked_at_so_far_and_no_further():
+    rules = "".join(
+        f"""\
+  r{n}:
+    when:
+      all:
+        - first: fact.type == "ev"
+        - second: fact.type == "ev"
+        - third: fact.type == "ev"
+        - fourth: fact.type == "ev" and fact.n > first.n + {n}
+      within: 7d
+    then:
+      - score: {{name: s, add: 1}}
+"""
+        for n in range(9)
+    )
+    show = Show(plan(f"facts:\n  ev: {{n: number}}\nscores:\n  s: {{}}\nrules:\n{rules}", kind="reference"))
+    assert not any(effects(show.fact("ev", n=1), "join") for _ in range(10))
+    for _ in range(10):
+        show.fact("ev", n=1)
+    costly = effects(show.fact("ev", n=1), "join")
+    assert costly
+    assert {e.reason for e in costly} == {"join.too_costly"}
+    # All facts are remembered all the same: where a join is found soon, its rule fires.
+    assert len(show.fact("ev", n=100).trace.firings) == 9
+
+
+def test_what_passed_unseen_is_gone_through_so_far_and_the_state_is_right():
+    segments = "".join(f'  s{n}:\n    when: total("ev", "n", within="{n}h") >= {n % 20 + 1}\n' for n in range(1, 401))
+    text = f"facts:\n  ev: {{n: number}}\nsegments:\n{segments}"
+    late, watched = Show(plan(text, kind="reference")), Show(plan(text, kind="reference"))
+    at = 1_800_000_000_000
+    for show in (late, watched):
+        for n in range(20):
+            show.take(Fact(f"f{n}", "ev", "ada", at + n * 420_000, at + n * 420_000, {"n": 1}))
+    after = Fact("f99", "ev", "ada", at + 50 * 3_600_000, at + 50 * 3_600_000, {"n": 1})
+    while 0 < watched.contact.due < after.occurred_at:
+        due = watched.contact.due
+        watched.take(Fact(f"tick:{due}", "$tick", "ada", due, due))
+    outcome = late.take(after)
+    watched.take(after)
+    assert outcome.ticks[-1].effects[-1].reason == "ticks.too_many"
+    assert len(outcome.ticks) <= limits.TICK_WORK // 400 + 1
+    assert set(late.contact.segments) == set(watched.contact.segments)
+    assert late.contact.due == watched.contact.due
 
 
 @pytest.mark.parametrize("value", ["x" * 1024, "ü" * 200, 7, None, True, ["x" * 1000], {"a": 1}])

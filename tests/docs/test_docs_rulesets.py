@@ -140,6 +140,9 @@ def test_the_limits_are_the_codes():
         "depth of derived facts": DEPTH_LIMIT,
         "derived facts in one step": limits.DERIVED_LIMIT,
         "their properties together": limits.DERIVED_BYTES,
+        "messages in one step": limits.MESSAGES,
+        "effects of rules in one step": limits.EFFECTS,
+        "pairs of facts looked at for joins in one step": limits.LINKS,
     }
     assert f"-{reading.PRIORITY_LIMIT} to {reading.PRIORITY_LIMIT}" in PAGE
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from overture.decide.consent import consent_verdict
-from overture.decide.limits import size, too_much
+from overture.decide.limits import MESSAGES, size, too_much
 from overture.decide.positions import stop
 from overture.decide.work import Work, is_finite
 from overture.match import compile_value
@@ -178,6 +178,8 @@ def _send(action: r.SendAction) -> Act:
             return [Effect("send", action.template, id, reason="backfill")]
         if work.repeated:
             return [Effect("send", action.template, id, reason="corrected")]
+        if len(work.messages) >= MESSAGES:
+            return [Effect("send", action.template, id, reason="step.too_many_messages")]
         ruleset = rule.partition("/")[0]
         own = {"type": fact.type, "id": fact.id, "occurred_at": to_text(fact.occurred_at)}
         context = {"fact": {**fact.properties, **own}}

@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from overture.decide.follow import follow
-from overture.decide.limits import DEPTH_LIMIT, DERIVED_LIMIT
+from overture.decide.limits import DEPTH_LIMIT, DERIVED_LIMIT, EFFECTS
 from overture.decide.plan import Plan
 from overture.decide.work import Work
 from overture.model import ChainTooDeep, Effect, Fact, Firing
+from overture.rules.ruleset import Rule
 
 _canonical = msgspec.msgpack.Encoder(order="sorted")
 
@@ -46,17 +47,21 @@ def witness(work: Work, plan: Plan, fact: Fact) -> None:
     if plan.joins and fact.type in plan.types:
         for rule in plan.matcher.match(fact, work.contact):
             if rule.join is not None:
-                plan.joins[rule.id].see(fact, work.contact)
+                plan.joins[rule.id].see(fact, work.contact, work.links)
 
 
 def _fire(work: Work, plan: Plan, fact: Fact, firings: list[Firing], fired: set[bytes] | None) -> None:
+    if _cut_short(work):
+        return
     matched = plan.matcher.match(fact, work.contact)
     if plan.joins:
-        matched = [rule for rule in matched if rule.join is None or plan.joins[rule.id].see(fact, work.contact)]
+        matched = [rule for rule in matched if rule.join is None or _joined(work, plan, rule, fact)]
     telling = work.telling
     visit = telling.visits.get(fact.id) if telling is not None else None
     for rule in matched:
         id = rule.id
+        if _cut_short(work):
+            return
         if fired is not None:
             # Refraction: a rule fires once on the same derived fact, however often it is derived in this step.
             mark = _canonical.encode((id, fact.type, fact.properties))
@@ -67,15 +72,35 @@ def _fire(work: Work, plan: Plan, fact: Fact, firings: list[Firing], fired: set[
         refused = "" if again else plan.remember_firing(rule, fact, work)
         if refused:
             firings.append(Firing(id, rule.revision, fact.id, [Effect("once_per", rule.name, reason=refused)]))
+            work.effects += 1
             continue
         if telling is not None and visit is not None:
             telling.begin(visit, id)
         effects: list[Effect] = []
         for act in plan.actions[id]:
             effects += act(work, fact, id, rule.revision)
+        work.effects += 1 + len(effects)
         if telling is not None:
             telling.pause()
         firings.append(Firing(id, rule.revision, fact.id, effects))
+
+
+def _cut_short(work: Work) -> bool:
+    """Whether rules have done as much in this step as they may; noted down once."""
+    if work.effects < EFFECTS:
+        return False
+    if not work.notes or work.notes[-1].kind != "step":
+        work.notes.append(Effect("step", "cut_short", reason="step.too_many_effects"))
+    return True
+
+
+def _joined(work: Work, plan: Plan, rule: Rule, fact: Fact) -> bool:
+    """Whether the fact completes the rule's join; where that could not be found out, it is noted down."""
+    if plan.joins[rule.id].see(fact, work.contact, work.links):
+        return True
+    if work.links.spent and len(work.notes) < EFFECTS:
+        work.notes.append(Effect("join", rule.id, reason="join.too_costly"))
+    return False
 
 
 def _path(fact: Fact, queue: list[Fact]) -> str:

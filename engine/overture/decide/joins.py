@@ -6,13 +6,14 @@ by itself, and looked at together with those remembered for the others.
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
-from overture.decide.limits import CANDIDATES, LATE, PART_BYTES, size
+from overture.decide.limits import CANDIDATES, LATE, LINKS, PART_BYTES, size
 from overture.match import compile_condition, compile_relation
 from overture.model import Candidate, Contact, Fact
 from overture.rules.ruleset import Join, Part, Rule
@@ -20,6 +21,18 @@ from overture.rules.spelling import spell
 
 Parts = list[list[Candidate]]
 Chosen = list[Fact | Candidate]
+_occurred_at = attrgetter("occurred_at")
+
+
+@dataclass(slots=True)
+class Links:
+    """How many more links between two facts may be looked at in one step, over all joins."""
+
+    left: int = LINKS
+
+    @property
+    def spent(self) -> bool:
+        return self.left < 0
 
 
 class Joining:
@@ -34,20 +47,23 @@ class Joining:
             None if part.relation is None else compile_relation(part.relation) for part in join.parts
         ]
 
-    def see(self, fact: Fact, contact: Contact) -> bool:
-        """Remember the fact for the parts that it matches; whether it completes the join."""
+    def see(self, fact: Fact, contact: Contact, links: Links) -> bool:
+        """Remember the fact for the parts that it matches; whether it completes the join, as far as ``links`` reach."""
         matched = [n for n, own in enumerate(self._own) if own(fact, contact)]
         if not matched:
             return False
         known = contact.joins.get(self.id) or [[] for _ in self._own]
-        complete = any(len(self.longest(n, fact, known, contact)) == len(self._own) for n in matched)
+        complete = any(len(self.longest(n, fact, known, contact, links)) == len(self._own) for n in matched)
         contact.joins[self.id] = [
             self._with(part, fact, n, contact.clock) if n in matched else part for n, part in enumerate(known)
         ]
         return complete
 
-    def longest(self, place: int, fact: Fact, known: Parts, contact: Contact) -> Chosen:
-        """As many facts as fit together from the first part on, with ``fact`` at its place; all complete the join."""
+    def longest(self, place: int, fact: Fact, known: Parts, contact: Contact, links: Links | None = None) -> Chosen:
+        """As many facts as fit together from the first part on, with ``fact`` at its place; all complete the join.
+
+        ``links``: how far to look, to the end by default.
+        """
         longest: Chosen = []
 
         def go_on(chosen: Chosen) -> bool:
@@ -57,11 +73,26 @@ class Joining:
                 longest = chosen
             if n == len(self._own):
                 return True
-            options: Sequence[Fact | Candidate] = [fact] if n == place else known[n][::-1]
-            return any(self._fits(chosen, option, contact) and go_on([*chosen, option]) for option in options)
+            options: Sequence[Fact | Candidate] = [fact] if n == place else self._in_time(chosen, known[n])
+            for option in options:
+                if links is not None:
+                    links.left -= 1
+                    if links.spent:
+                        return False
+                if self._fits(chosen, option, contact) and go_on([*chosen, option]):
+                    return True
+            return False
 
         go_on([])
         return longest
+
+    def _in_time(self, chosen: Chosen, part: list[Candidate]) -> list[Candidate]:
+        """Those of one part that come after the chosen ones and near enough, newest first."""
+        if not chosen:
+            return part[::-1]
+        first, last = chosen[0].occurred_at, chosen[-1].occurred_at
+        begin = bisect_left(part, last, key=_occurred_at)
+        return part[begin : bisect_right(part, first + self._within, begin, key=_occurred_at)][::-1]
 
     def _fits(self, chosen: Chosen, option: Fact | Candidate, contact: Contact) -> bool:
         """Whether a fact can be the next one after those of the parts before."""

@@ -39,6 +39,10 @@ EVENTS = 32  # facts remembered of one visit; of the earlier ones, the time on e
 PATHS = 50  # pages of one visit of which that is remembered
 
 TICKS = 1_000  # instants at which something was due, in one step
+TICK_WORK = 20_000  # conditions looked at and effects told at these instants
+MESSAGES = 100  # of one step
+EFFECTS = 10_000  # of rules in one step
+LINKS = 5_000  # pairs of facts looked at for joins, in one step
 DEPTH_LIMIT = 16  # derived facts of derived facts of …
 DERIVED_LIMIT = 256  # derived facts in one step
 DERIVED_BYTES = 256 * 1024  # of their properties together

@@ -22,7 +22,7 @@ from overture.decide.context import context_of
 from overture.decide.deploys import PROGRAM, arriving, shown
 from overture.decide.gatekeeping import OPEN
 from overture.decide.intrinsic import apply_fact
-from overture.decide.limits import MESSAGE_BYTES, TICKS
+from overture.decide.limits import MESSAGE_BYTES, TICK_WORK, TICKS
 from overture.decide.merge import forward, link, told
 from overture.decide.plan import Plan
 from overture.decide.positions import give_up
@@ -59,16 +59,18 @@ def step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
 
 
 def _ticks(contact: Contact, at: int, root: Fact, plan: Plan, now: int) -> list[Step]:
-    """Everything due up to ``at``, one after the other. Where it is more than `TICKS`, the last one is ``at`` itself:
-    then some instants are passed over, but the state is right.
+    """Everything due up to ``at``, one after the other. Where it is more than `TICKS` or `TICK_WORK`, the last one is
+    ``at`` itself: then some instants are passed over, but the state is right.
     """
     passed: list[Step] = []
     full = False
+    work = 0
     while 0 < contact.due <= at and not full:
-        full = len(passed) == TICKS
+        full = len(passed) == TICKS or work >= TICK_WORK
         outcome = _step(contact, tick(contact, at if full else contact.due, root), plan, now)
         if full:
             outcome.trace.effects.append(Effect("tick", "passed_over", reason="ticks.too_many"))
+        work += len(plan.changes) + sum(len(firing.effects) for firing in outcome.trace.firings)
         contact = outcome.contact
         if not outcome.trace.tells:
             contact.seq -= 1
@@ -129,6 +131,7 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
         trace.effects += observe(work, plan.sessions, fact, rules=rules)
     if rules:
         chain(work, plan, trace.firings)
+        trace.effects += work.notes
         if work.telling is not None:
             remember_effects(contact, work.telling.earned)
     else:

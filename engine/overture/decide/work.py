@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from overture.decide import limits, room
+from overture.decide.joins import Links
 from overture.decide.limits import shown
 from overture.model import Contact, Effect, Fact, Held, Issued, Message, Position
 from overture.model.decay import place, ranking, raw, remaining, tidy
@@ -61,8 +62,11 @@ class Work:
         "current",
         "derived",
         "edges",
+        "effects",
         "half_lives",
+        "links",
         "messages",
+        "notes",
         "position",
         "program",
         "queue",
@@ -91,6 +95,9 @@ class Work:
         self.position: Position | None = None  # of the journey whose step acts
         self.telling: Telling | None = None  # where the end of a visit is told
         self.derived = 0  # bytes of what rules derived
+        self.effects = 0  # that rules had in this step, firings among them
+        self.links = Links()
+        self.notes: list[Effect] = []  # rules that did not get to act, each with the reason
         self.counts: dict[str, int] = {}
 
     @property

@@ -131,6 +131,9 @@ def _became_of(
         return "wrong_type", f"The fact is of type {fact.type}, and the rule is about {listens}."
     if scene.note or not account.verdict.holds:
         return "no_match", f"It did not fire. {'' if scene.note else account.failure}".rstrip()
+    bounded = next((e.reason for e in trace.effects if e.kind == "step" or (e.kind == "join" and e.name == id)), "")
+    if bounded:
+        return "held_back", f"The condition held, but the step had done as much as it may ({bounded})."
     if trace.error:
         return "rolled_back", f"The condition held, but all that rules did at this fact was rolled back: {trace.error}"
     return "repeated", "The condition held, but the rule had fired at an equal derived fact in the same step."
