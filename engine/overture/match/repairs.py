@@ -202,7 +202,7 @@ def _names(test: Node, operand: Node, read: _Reader) -> Iterator[str]:
             value = read(part)
         case _:
             return
-    if isinstance(value, str):
+    if isinstance(value, str) and value:  # nothing can be called ""
         yield value
 
 
