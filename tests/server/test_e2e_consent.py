@@ -238,7 +238,10 @@ def test_a_contact_that_became_known_is_unsubscribed_where_it_went(letters: Serv
     letters.facts(fact("wrote", by_mail))
     (mail,) = eventually(lambda: mailbox.to(mail_address), "the letter is there")
     letters.facts(fact("identify", {"user_id": name, "email": mail_address}, first_name="Late"))
-    assert states(letters, name) == [("", "granted", "merge", "news")]
+    given = [("", "granted", "write", "news"), ("", "granted", "merge", "news")]
+    assert states(letters, name) == given
+    merged = letters.get(f"/v1/contacts/{name}/consent")["items"][0]
+    assert merged["merged_from"] == f"email:{mail_address}"
     assert visit(letters, unsubscribe_url(mail.message), ONE_CLICK).status == 200
     assert letters.contact(name)["consent"] == {"email": {"news": "denied"}}
 

@@ -94,6 +94,19 @@ async def test_a_timeline_page_by_page(admin: ClientSession):
         assert (status, problem["code"]) == (400, "cursor.invalid")
 
 
+async def test_a_history_of_consent_page_by_page(admin: ClientSession):
+    seen: list[str] = []
+    cursor = ""
+    for _ in range(3):
+        status, page = await get(admin, f"/v1/contacts/ada/consent?limit=4{cursor}")
+        assert status == 200
+        seen += [item["entry"] for item in page["items"]]
+        cursor = f"&cursor={page['next']}"
+    assert seen == [f"3.{n}:ab" for n in range(9, 0, -1)]
+    assert page["next"] is None
+    assert (await get(admin, "/v1/contacts/ada/consent?cursor=x"))[1]["code"] == "cursor.invalid"
+
+
 async def test_rankings_and_segments(admin: ClientSession):
     status, page = await get(admin, "/v1/scores/lead/top?key=seo&limit=3&cursor=c")
     assert (status, page) == (200, {"items": [{"contact": "ada", "score": 40, "key": "seo", "limit": 3}], "next": "c"})

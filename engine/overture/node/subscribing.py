@@ -14,7 +14,7 @@ from overture.model.ids import new_fact_id
 from overture.rules import Program
 from overture.state.contacts import Contacts
 from overture.state.identity import Identity, ids_of
-from overture.state.ledger import Detail, Link, reference
+from overture.state.ledger import Detail, Link
 from overture.state.ledgers import Ledgers
 from overture.state.registry import Registry
 from overture.web.services import Facts
@@ -62,9 +62,8 @@ class SubscriptionService:
             await self._say(claim, [_change(claim, contact, choice) for choice in changed])
         return self._shown(claim, await self._contact(claim), program)
 
-    async def history(self, contact: str, before: int | None, limit: int) -> list[ConsentEntry]:
-        p = self._ledgers.partition(contact)
-        return [_entry(p, link, detail) for link, detail in await self._ledgers.history(contact, before, limit)]
+    async def history(self, contact: str) -> list[ConsentEntry]:
+        return [_entry(*each) for each in await self._ledgers.history(contact)]
 
     async def verify(self) -> LedgerCheck:
         walks = [await self._ledgers.walk(p) for p in range(self._ledgers.partitions)]
@@ -134,10 +133,10 @@ def _change(claim: Claim, contact: Contact, choice: Choice) -> Draft:
     return Draft(id, "consent", ids, None, said, dedupe=False)
 
 
-def _entry(p: int, link: Link, detail: Detail) -> ConsentEntry:
+def _entry(reference: str, link: Link, detail: Detail) -> ConsentEntry:
     said = detail.said
     return ConsentEntry(
-        entry=reference(p, link.n, link.hash),
+        entry=reference,
         channel=link.channel,
         purpose=link.purpose,
         before=link.before,

@@ -22,6 +22,7 @@ from overture.state.wire import Wire
 
 START = bytes(32)  # what stands in place of a hash before the first link
 SALT = 16  # bytes
+MERGE = "merge"  # the source of what came with a contact that was merged into this one
 SAID = ("text", "version", "message")  # properties of a consent fact that are kept as evidence
 
 
@@ -157,5 +158,5 @@ def _detail(contact: str, trace: Trace) -> Detail:
     fact = trace.fact
     properties: dict[str, Any] = fact.properties
     said = {name: value for name in SAID if isinstance(value := properties.get(name), str)}
-    source = "merge" if fact.type == "$merge" else fact.source
+    source = MERGE if fact.type == "$merge" else fact.source
     return Detail(os.urandom(SALT), contact, fact.id, fact.occurred_at, source, fact.cause, said)

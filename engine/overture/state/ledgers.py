@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from overture.model.ids import partition_of
 from overture.state import keys
 from overture.state.ledger import (
+    MERGE,
     START,
     Detail,
     Link,
@@ -54,17 +53,29 @@ class Ledgers:
         blob = await self._wire.call("HGET", key, purpose_key(channel, purpose))
         return _standing.decode(blob) if blob else None
 
-    async def history(self, contact: str, before: int | None, limit: int) -> list[tuple[Link, Detail]]:
-        """Newest first, those with a number below ``before``."""
+    async def history(self, contact: str) -> list[tuple[str, Link, Detail]]:
+        """Reference, link and detail of everything about a contact and those that were merged into it, oldest first."""
+        found: list[tuple[str, Link, Detail]] = []
+        waiting, seen = [contact], {contact}
+        while waiting:
+            own = await self._of(waiting.pop())
+            found += own
+            merged = dict.fromkeys(detail.cause for _, _, detail in own if detail.source == MERGE)
+            waiting += (name for name in merged if name not in seen)
+            seen.update(merged)
+        found.sort(key=lambda each: each[1].recorded_at)
+        return found
+
+    async def _of(self, contact: str) -> list[tuple[str, Link, Detail]]:
         p = self.partition(contact)
         numbers = [int(n) for n in await self._wire.call("LRANGE", keys.ledger_of(p, contact), 0, -1)]
-        shown = [n for n in reversed(numbers) if before is None or n < before][:limit]
-        if not shown:
+        if not numbers:
             return []
-        links: list[Any] = [self._wire.call("LINDEX", keys.ledger(p), n - 1) for n in shown]
-        details = await self._wire.call("HMGET", keys.ledger_details(p), *shown)
+        links = [self._wire.call("LINDEX", keys.ledger(p), n - 1) for n in numbers]
+        details = await self._wire.call("HMGET", keys.ledger_details(p), *numbers)
         blobs = [await link for link in links]
-        return [(_link.decode(a), _detail.decode(b)) for a, b in zip(blobs, details, strict=True) if a and b]
+        pairs = [(_link.decode(a), _detail.decode(b)) for a, b in zip(blobs, details, strict=True) if a and b]
+        return [(reference(p, link.n, link.hash), link, detail) for link, detail in pairs]
 
     async def walk(self, p: int) -> Walk:
         """Every link of one chain, up to where it ended when the walk began."""

@@ -55,14 +55,16 @@ async def act(call: Call) -> web.Response:
     query=shapes.PageQuery,
 )
 async def history(call: Call) -> web.Response:
-    """What a contact agreed to and took back, newest first: its part of the consent ledger."""
+    """What a contact agreed to and took back, newest first: its part of the consent ledger.
+
+    What was said before contacts were linked is part of it.
+    """
     query: shapes.PageQuery = call.query
     contact = await find(call)
-    before = number_of(query.cursor) if query.cursor else None
-    found = await call.services.subscriptions.history(contact.id, before, query.limit + 1)
-    shown = found[: query.limit]
-    more = len(found) > query.limit
-    return answer(ConsentHistory(shown, shown[-1].entry.partition(".")[2].partition(":")[0] if more else None))
+    found = await call.services.subscriptions.history(contact.id)
+    end = min(number_of(query.cursor), len(found)) if query.cursor else len(found)
+    start = max(0, end - query.limit)
+    return answer(ConsentHistory(found[start:end][::-1], str(start) if start else None))
 
 
 @route("GET", "/v1/consent/verify", scope="consent:verify", answers={200: LedgerCheck})

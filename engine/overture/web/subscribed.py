@@ -91,8 +91,8 @@ class Subscriptions(Protocol):
         """Do what the link's page asks; ``chosen`` are the boxes that are on. How things stand after that."""
         ...
 
-    async def history(self, contact: str, before: int | None, limit: int) -> list[ConsentEntry]:
-        """Newest first, those with a number below ``before``."""
+    async def history(self, contact: str) -> list[ConsentEntry]:
+        """Oldest first; what contacts said before they were merged into this one is part of it."""
         ...
 
     async def verify(self) -> LedgerCheck: ...
