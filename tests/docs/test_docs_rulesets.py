@@ -16,7 +16,7 @@ from overture.match import compile_condition
 from overture.match.functions import FUNCTIONS as MATCHED
 from overture.model import Contact, Fact, Step
 from overture.model.series import LONGEST
-from overture.rules import actions, historic, inspect, link, load, reading, syntax, template, yamltext
+from overture.rules import actions, historic, inspect, link, load, reading, series, syntax, template, yamltext
 from overture.rules.durations import DAY
 from overture.rules.keys import ACTION, REQUIRES, RULESET
 from overture.rules.reading import Reading
@@ -133,6 +133,8 @@ def test_the_limits_are_the_codes():
         "nesting of an expression": syntax.DEPTH_LIMIT,
         "a text literal": syntax.TEXT_LIMIT,
         "a window of history": historic.LONGEST_WINDOW // DAY,
+        "series that a ruleset asks for (a fact type, with its field and `where`)": series.RULESET_SERIES,
+        "series of all active rulesets": series.PROGRAM_SERIES,
         "facts counted in a window": LONGEST,
         "a template": template.SOURCE_LIMIT,
         "a tag in a template": template.TAG_LIMIT,

@@ -179,3 +179,16 @@ def test_a_while_that_depends_on_what_it_does_by_way_of_another_ruleset() -> Non
 def test_a_circle_through_a_segment_is_only_a_warning() -> None:
     body = "scores: {s: {}}\nsegments: {hot: {when: contact.scores.s > 5, on_enter: [{score: {name: s, add: -9}}]}}\n"
     assert link([ruleset("one", body)], 1).version == 1
+
+
+def test_the_series_of_all_active_rulesets_are_bounded() -> None:
+    def counting(name: str, first: int, n: int) -> Ruleset:
+        numbers = range(first, first + n)
+        facts = "".join(f"  ev{j}: {{}}\n" for j in numbers)
+        segments = "".join(f'  {name}{j}:\n    when: seen("ev{j}")\n' for j in numbers)
+        return ruleset(name, f"facts:\n{facts}segments:\n{segments}")
+
+    several = [counting("a", 0, 200), counting("b", 200, 200), counting("c", 400, 100)]
+    assert len(link(several, 1).series) == 500
+    assert len(link([*several, counting("d", 0, 200)], 1).series) == 500  # of facts that are counted already
+    assert codes(*several, counting("d", 500, 1)) == ["history.too_many"]

@@ -149,6 +149,11 @@ CODES: dict[str, Code] = {
         "The window is longer than what is remembered",
         "A contact's history is remembered for two years at most.",
     ),
+    "history.too_many": Code(
+        "Too many series",
+        "A contact remembers one series for each fact type, field and `where` that history functions ask for, in whatever windows: "
+        "200 of one ruleset at most, 500 of all that are active.",
+    ),
     # --- rules and actions ----------------------------------------------------------------------------------
     "rule.never_fires": Code("The rule can never fire", "No fact can meet all parts of the condition at once."),
     "rule.shadowed": Code(

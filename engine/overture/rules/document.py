@@ -12,6 +12,7 @@ from overture.rules.conflicts import check_derived, check_traits, segment_order
 from overture.rules.feedback import check_feedback
 from overture.rules.journeys import Journeys
 from overture.rules.keys import ON_ACTIVATE, RULESET
+from overture.rules.program import expressions
 from overture.rules.reading import NAME, RULESET_NAME, Reading
 from overture.rules.report import Report, RulesetInvalid
 from overture.rules.ruleset import Ruleset
@@ -19,6 +20,7 @@ from overture.rules.scope import Scope
 from overture.rules.sections import Sections
 from overture.rules.sendingdoc import SendingReader
 from overture.rules.sends import Sends, senders
+from overture.rules.series import RULESET_SERIES, beyond
 from overture.rules.shadows import check_shadowed
 from overture.rules.yamltext import Mapping, YamlNode, normalise, read
 
@@ -97,6 +99,10 @@ def _ruleset(root: YamlNode, text: str, report: Report) -> Ruleset | None:
         check_feedback(rules, segments.values(), whiles, report)
     check_traits(rules, whiles, report)
     check_shadowed(rules, report)
+    if extra := beyond(expressions(rules, whiles, segments.values(), journeys.values()), RULESET_SERIES):
+        message = f"The ruleset asks for more than {RULESET_SERIES} series"
+        hint = "Ask for fewer fact types, fields and `where`; the window makes no difference. Or split the ruleset."
+        report.at("history.too_many", message, extra.place, "", hint)
     Sends(sections.uses, scope, report).check(senders(rules, segments.values(), journeys, ways.knows))
     return Ruleset(
         name,

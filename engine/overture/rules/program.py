@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -30,7 +30,7 @@ from overture.rules.ruleset import (
     half_lives_of,
     values_of,
 )
-from overture.rules.series import SeriesDecl, Since, series_of
+from overture.rules.series import PROGRAM_SERIES, SeriesDecl, Since, series_of
 from overture.rules.tree import NOWHERE, Node, Place
 from overture.rules.types import parse_type
 
@@ -127,6 +127,7 @@ def link(
                 if item.when is not None:
                     check_clock(item.when, report, f"{item.ruleset}#/{section}/{item.name}")
         _held(report, whiles, decay)
+        _bounded_series(report, ordered)
     if report.failed:
         raise RulesetInvalid(report.diagnostics)
     journeys = {j.id: decay.journey(j) for ruleset in ordered for j in ruleset.journeys.values()}
@@ -138,7 +139,7 @@ def link(
     }
     travelled = (*journeys.values(), *finishing.values())
     series = series_of(
-        chain(_expressions(rules, whiles, in_order), *(expressions_of(journey) for journey in travelled)),
+        expressions(rules, whiles, in_order, travelled),
     )
     awaited = frozenset[str]().union(*(named_types(when) for j in travelled for when in conditions_of(j)))
     by_type: dict[str, list[Rule]] = {}
@@ -187,7 +188,9 @@ def _firing_order(rule: Rule | While) -> tuple[int, str, str]:
     return (-rule.priority, rule.ruleset, rule.name)
 
 
-def _expressions(rules: Iterable[Rule], whiles: Iterable[While], segments: Iterable[Segment]) -> Iterator[Node]:
+def expressions(
+    rules: Iterable[Rule], whiles: Iterable[While], segments: Iterable[Segment], journeys: Iterable[Journey]
+) -> Iterator[Node]:
     """Every expression that is evaluated while facts are decided."""
     for rule in rules:
         yield rule.when
@@ -207,6 +210,22 @@ def _expressions(rules: Iterable[Rule], whiles: Iterable[While], segments: Itera
     ):
         for action in then:
             yield from values_of(action)
+    for journey in journeys:
+        yield from expressions_of(journey)
+
+
+def _bounded_series(report: Report, rulesets: Sequence[Ruleset]) -> None:
+    """What each of them may remember by itself, they may together not."""
+    each = ((s, expressions(s.rules, s.whiles, s.segments.values(), s.journeys.values())) for s in rulesets)
+    known: set[str] = set()
+    for ruleset, nodes in each:
+        known |= series_of(nodes).keys()
+        if len(known) > PROGRAM_SERIES:
+            message = (
+                f"With {ruleset.name!r} the active rulesets ask for {len(known)} series, more than {PROGRAM_SERIES}"
+            )
+            report.at("history.too_many", message, NOWHERE, ruleset.name, "Ask less of the history in one of them.")
+            return
 
 
 def _conflict(report: Report, ruleset: Ruleset, pointer: str, message: str, place: Place = NOWHERE) -> None:

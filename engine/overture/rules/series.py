@@ -12,6 +12,10 @@ from overture.rules.reach import walk
 from overture.rules.spelling import spell
 from overture.rules.tree import History, Node, SeriesKey, Window
 
+RULESET_SERIES = 200
+PROGRAM_SERIES = 500  # of all active rulesets together
+"""Each fact is put into every series of its type, and every contact keeps them."""
+
 _CALENDAR = {"": 0, "day": 2 * DAY, "week": 8 * DAY, "month": 32 * DAY}
 """Longer than any such period, in any zone, also in one that the contact moves to."""
 
@@ -53,6 +57,18 @@ def series_key(type: str, field: tuple[str, ...] = (), where: Node | None = None
 def reach_of(window: Window | None) -> int:
     """How far back from the clock a window can reach, in ms."""
     return max(window.ms, _CALENDAR[window.calendar]) if window is not None else 0
+
+
+def beyond(nodes: Iterable[Node], limit: int) -> History | None:
+    """The first place at which these expressions ask for one series more than ``limit``."""
+    seen: set[str] = set()
+    for node in nodes:
+        for part in walk(node):
+            if isinstance(part, History):
+                seen.add(part.series.id)
+                if len(seen) > limit:
+                    return part
+    return None
 
 
 def series_of(nodes: Iterable[Node]) -> dict[str, SeriesDecl]:
