@@ -15,6 +15,7 @@ from overture.rules.reach import fact_types, reads, required_literals
 from overture.rules.report import Report
 from overture.rules.satisfy import satisfiable
 from overture.rules.scope import EITHER, KEYED, PLAIN, Scope
+from overture.rules.spelling import spell
 from overture.rules.syntax import parse_syntax
 from overture.rules.tree import And, Arithmetic, Call, Compare, Field, Items, Literal, Node, Not, Place
 from overture.rules.types import ANY, DATETIME, INT, STRING, Type
@@ -306,3 +307,11 @@ def parse(source: str) -> Node:
     assert node is not None, report.diagnostics
     assert not isinstance(node, Not) or node.term
     return node
+
+
+def test_a_word_of_the_language_may_stand_right_before_a_text(scope: Scope) -> None:
+    glued = tree('fact.type == "page" and fact.path in"abc" or fact.type == "page"and not"a"in fact.path', scope)
+    spaced = tree('fact.type == "page" and fact.path in "abc" or fact.type == "page" and not "a" in fact.path', scope)
+    assert spell(glued) == spell(spaced)
+    _, found = parse_condition('fact.type == "page" and not"a"', scope)
+    assert [d.code for d in found] == ["condition.type"]

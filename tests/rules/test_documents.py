@@ -228,3 +228,10 @@ def test_five_hundred_rules_are_the_limit() -> None:
     rule = "  r{}: {{when: fact.type == 'a', then: []}}\n"
     assert len(load(head + "".join(rule.format(i) for i in range(500))).rules) == 500
     assert [d.code for d in inspect(head + "".join(rule.format(i) for i in range(501)))[1]] == ["document.too_large"]
+
+
+def test_a_priority_is_whole_however_it_is_written() -> None:
+    rule, *_ = load(EVERYTHING.replace("priority: 10", "priority: 10.0")).rules
+    assert (rule.priority, type(rule.priority)) == (10, int)
+    _, found = inspect(EVERYTHING.replace("priority: 10", "priority: 10.5"))
+    assert [d.message for d in found if d.severity == "error"] == ["priority is a whole number from -1000 to 1000"]

@@ -61,6 +61,7 @@ _ARITHMETIC: dict[type[ast.operator], Operator] = {
 _PARSING = threading.Lock()  # Python 3.11 loses count of its own depth where two threads parse at once: SystemError
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PREFIX = re.compile(r"\w*$")
+_BEFORE_TEXT = frozenset({"", "r", "R", "in", "not", "and", "or"})
 _NAMED_VALUES = {
     "true": "True",
     "false": "False",
@@ -156,7 +157,7 @@ class _Translator:
                     quote = ""
             elif ch in "\"'":
                 prefix = _PREFIX.search(source, max(0, i - 8), i)
-                if source.startswith(ch * 3, i) or (prefix and prefix[0] not in ("", "r", "R")):
+                if source.startswith(ch * 3, i) or (prefix and prefix[0] not in _BEFORE_TEXT):
                     self.stop("condition.not_allowed", "Only plain texts in quotes are part of the language", i)
                 quote = ch
             elif ch == "#":
