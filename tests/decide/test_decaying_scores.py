@@ -253,3 +253,9 @@ def test_a_clock_that_is_ahead_earns_no_more(ahead: int, backfill: bool) -> None
     assert show.contact.clock == T
     assert step.scores["lead"] == place(10, T, HALF)
     assert all_scores(show.contact, HALF_LIVES, T) == {"lead": 10, "interest": {"seo": 10}, "capped": 10, "stays": 10}
+
+
+def test_a_score_of_the_first_instant_decays_too() -> None:
+    show = Show(PLAN)
+    show.take(Fact("f1", "won", "ada", 0, 0, {"n": 8, "topic": "seo"}))
+    assert (read(show.contact, "lead", "", HALF, HALF), read(show.contact, "interest", "seo", DAY, 12 * HOUR)) == (4, 2)

@@ -31,15 +31,15 @@ def tidy(value: float) -> Number:
 
 def raw(contact: Contact, name: str, key: str, at: int, half_life: int) -> float:
     """A score at ``at``, not rounded; ``key`` is empty for a plain one, ``half_life`` 0 for one that stays."""
-    value, since = contact.scores.get(name, 0), contact.stamps.get(name, 0) if half_life else 0
+    value, since = contact.scores.get(name, 0), contact.stamps.get(name) if half_life else None
     if type(value) is dict:
         value = value.get(key, 0) if key else 0
     elif key:
         value = 0
     if type(since) is dict:
-        since = since.get(key, 0)
+        since = since.get(key)
     number = cast(Number, value)
-    return remaining(number, since, at, half_life) if since else number  # type: ignore[arg-type]
+    return remaining(number, since, at, half_life) if since is not None else number
 
 
 def read(contact: Contact, name: str, key: str, at: int, half_life: int) -> Number:
