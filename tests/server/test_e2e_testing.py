@@ -92,6 +92,19 @@ def test_what_is_tested_by_which_path(tmp_path: Path) -> None:
         assert (told["tests"], told["failed"]) == (len(tested), 0)
 
 
+def test_a_file_named_twice_is_tested_once_and_yml_is_yaml(tmp_path: Path) -> None:
+    ruleset, tests = written(tmp_path)
+    for file in (ruleset, tests):
+        file.rename(file.with_suffix(".yml"))
+    name = ruleset.with_suffix(".yml").name
+    for paths in ([name], [name, f"./{name}", str(tmp_path / name), "."]):
+        run = overture("test", *paths, cwd=tmp_path)
+        assert (run.returncode, run.stdout.splitlines()[1]) == (
+            0,
+            "1 tests, 0 failed, 2 steps; 1 of 3 rules and segment edges covered",
+        )
+
+
 def test_rulesets_without_tests_are_counted_and_named(tmp_path: Path) -> None:
     tested, _ = written(tmp_path)
     none = [tmp_path / f"{name}.yaml" for name in ("none", "nothing")]

@@ -36,7 +36,10 @@ class Folders:
     def suites(self, paths: Sequence[Path]) -> tuple[list[Suite], list[Path]]:
         """The rulesets under these paths (folders, test files, or rulesets) that have tests, and the files of those
         that have none. Raises Refused."""
-        found = {file: self._suite(file) for file in _rulesets(paths)}
+        files: dict[Path, Path] = {}
+        for file in _rulesets(paths):
+            files.setdefault(file.resolve(), file)  # one file, however it is named
+        found = {file: self._suite(file) for file in files.values()}
         return [suite for suite in found.values() if suite], [file for file, suite in found.items() if not suite]
 
     def library(self, suite: Suite) -> dict[str, Ruleset]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from overture.model import Refused
+from overture.trial.files import ENDINGS
 
 
 def again(paths: Sequence[Path], do: Callable[[], object], console: Console) -> None:
@@ -19,7 +20,7 @@ def again(paths: Sequence[Path], do: Callable[[], object], console: Console) -> 
         raise Refused("test.cannot_watch", "Watching needs the package watchfiles.", hint) from None
 
     def is_yaml(_: Change, name: str) -> bool:
-        return name.endswith(".yaml")
+        return name.endswith(ENDINGS)
 
     do()
     for _ in watch(*{path if path.is_dir() else path.parent for path in paths}, watch_filter=is_yaml, recursive=False):

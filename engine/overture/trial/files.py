@@ -1,4 +1,4 @@
-"""Rulesets and their tests on disk: ``x.yaml`` and, beside it, ``x.test.yaml``."""
+"""Rulesets and their tests on disk: ``x.yaml`` and, beside it, ``x.test.yaml``; or ``.yml``."""
 
 from __future__ import annotations
 
@@ -12,27 +12,38 @@ from overture.rules import Ruleset
 from overture.rules.yamltext import normalise
 from overture.trial.reading import inspect, inspect_tests
 
-SUFFIX = ".test.yaml"
+ENDINGS = (".yaml", ".yml")
+TEST = ".test"
 
 _START = re.compile(r"\A((?:[ \t]*(?:#[^\n]*)?\n)*)---[ \t]*(?=\n)")
 
 
 def is_test(file: Path) -> bool:
-    return file.name.endswith(SUFFIX)
+    return file.suffix in ENDINGS and file.stem.endswith(TEST)
 
 
 def tests_of(ruleset: Path) -> Path:
     """Where the tests of a ruleset stand, if it has any."""
-    return ruleset.with_name(ruleset.stem + SUFFIX)
+    return _either([ruleset.with_name(f"{ruleset.stem}{TEST}{ending}") for ending in _endings(ruleset)])
 
 
 def ruleset_of(tests: Path) -> Path:
-    return tests.with_name(tests.name.removesuffix(SUFFIX) + ".yaml")
+    return _either([tests.with_name(f"{tests.stem.removesuffix(TEST)}{ending}") for ending in _endings(tests)])
+
+
+def _endings(file: Path) -> list[str]:
+    """That of the file first."""
+    return sorted(ENDINGS, key=lambda ending: ending != file.suffix)
+
+
+def _either(files: list[Path]) -> Path:
+    """The first that is there, or would be."""
+    return next((file for file in files if file.exists()), files[0])
 
 
 def documents(directory: Path) -> list[Path]:
     """The ruleset documents of a directory, without their tests. Raises OSError where there is no such directory."""
-    return sorted(file for file in directory.iterdir() if file.suffix == ".yaml" and not is_test(file))
+    return sorted(file for file in directory.iterdir() if file.suffix in ENDINGS and not is_test(file))
 
 
 @dataclass(frozen=True, slots=True)
