@@ -426,6 +426,10 @@ def test_the_command(server: Server, rules: str) -> None:
     assert told == ask(server, ada, rule="offer")
     run = overture("explain", ada, "--segment", "warmest", environ=environ)
     assert run.stdout.splitlines()[0] == f"segment warmest, {ada}: out"
+    server.facts(visit(bob := fresh("bob")))
+    said = overture("explain", bob, "shop/offer", environ=environ).stdout
+    assert f"active is revision {told['active_revision']}" in said
+    assert "none" not in said
     for arguments, words in (
         ((ada, "nothing"), "No active ruleset has the rule nothing."),
         ((ada,), "The question is about one rule or one segment."),

@@ -44,8 +44,10 @@ def _circumstances(e: dict[str, Any]) -> Iterator[str]:
     decided, active = e["revision"], e["active_revision"]
     if decided and decided == active:
         yield f"revision {decided}, which is active"
-    elif decided or active:
-        yield f"decided by revision {decided or 'none'}, active is {active or 'none'}"
+    elif decided:
+        yield f"decided by revision {decided}, active is {active or 'none'}"
+    elif active:
+        yield f"active is revision {active}"
 
 
 def _tree(node: dict[str, Any], depth: int) -> Iterator[Text]:
