@@ -158,5 +158,6 @@ def test_nothing_that_a_ruleset_means_is_left_out() -> None:
         "journeys",
         "sending",
         "holdout",
+        "forms",
     }
     assert {field.name for field in fields(Ruleset)} == said | {"name", "revision", "source", "places"}

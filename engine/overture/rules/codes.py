@@ -48,7 +48,7 @@ CODES: dict[str, Code] = {
     "ruleset.shape": Code("The wrong kind of value", "A mapping, a list, a text or a number was expected here."),
     "ruleset.not_yet": Code(
         "Not in this version",
-        "The language has a place for it, this version of Overture does not do it yet: scripts, forms, "
+        "The language has a place for it, this version of Overture does not do it yet: scripts, "
         "and the actions run, task, call.",
     ),
     # --- declarations ---------------------------------------------------------------------------------------
@@ -227,6 +227,10 @@ CODES: dict[str, Code] = {
         "It could mail for ever",
         "A circle of steps sends, and there is no `exit_when`, no `goal`, and no branch that leads out of it. A split leads out only those who never "
         "come back: it sends the same contact the same way every time.",
+    ),
+    "form.field": Code(
+        "Not what a form can ask",
+        "A form asks each trait once, a `string`, `int`, `number`, `bool` or `datetime`; and its fact has no field of type `list` or `object`.",
     ),
     "sending.time": Code("Not a time of day", 'Times are written as `"09:00"` or `"21:30"`, and quiet hours do not end when they begin.'),
     # --- templates ------------------------------------------------------------------------------------------

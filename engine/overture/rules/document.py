@@ -10,6 +10,7 @@ from overture.rules.actions import Actions, Declared
 from overture.rules.behaviour import Behaviour
 from overture.rules.conflicts import check_derived, check_traits, segment_order
 from overture.rules.feedback import check_feedback
+from overture.rules.forms import Forms
 from overture.rules.journeys import Journeys
 from overture.rules.keys import ON_ACTIVATE, RULESET
 from overture.rules.program import expressions
@@ -123,6 +124,7 @@ def _ruleset(root: YamlNode, text: str, report: Report) -> Ruleset | None:
         journeys,
         sending.sending(root),
         sending.holdout(root.items.get("holdout")),
+        Forms(report, scope, sections.places).read(root.items.get("forms")),
     )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from overture.model.fact import TYPE_NAME
 from overture.model.numbers import NUMBER_LIMIT
 from overture.rules.durations import CALENDAR, DURATION, TIME_OF_DAY
+from overture.rules.form import ASKABLE
 from overture.rules.reading import FIELD_NAME, NAME, PRIORITY_LIMIT, RULES_LIMIT, RULESET_NAME
 from overture.rules.shapes import Key, Schema, Shape, matching, named, some
 from overture.rules.tree import ORDINALS
@@ -246,6 +247,27 @@ SENDING = Shape({
     "caps": Key("How much one contact gets at most.", {"type": "array", "items": CAP.schema()}),
 })  # fmt: skip
 
+# --- forms -------------------------------------------------------------------------------------------------------
+
+ASK_LIMIT = 20
+FLAG: Schema = {"type": "boolean"}
+
+FORM_FIELD = Shape({
+    "trait": Key("The trait that the answer becomes.", matching(FIELD_NAME), required=True),
+    "label": Key("What people read beside it; by default the trait's name.", TEXT),
+    "type": Key("What the field takes; by default the type of the trait.", {"enum": list(ASKABLE)}),
+    "required": Key("Where it is shown it must be answered. An e-mail address that is required is always asked, until it is known who answers.", FLAG),
+    "prefill": Key("An identified visitor sees it filled in, in place of not at all.", FLAG),
+    "options": Key("The only answers there are.", {"type": "array", "minItems": 1, "maxItems": 500, "items": PLAIN}),
+})  # fmt: skip
+
+FORM = Shape({
+    "description": _ABOUT,
+    "ask": Key("How many of the fields that are not known yet are asked at a time; by default all.", {"type": "integer", "minimum": 1, "maximum": ASK_LIMIT}),
+    "fields": Key("What it may ask, the most important first.", {"type": "array", "minItems": 1, "items": FORM_FIELD.schema()}, required=True),
+    "fact": Key("The type of the fact that each submission becomes; what it declares, the page says.", matching(TYPE_NAME), required=True),
+})  # fmt: skip
+
 # --- the document ------------------------------------------------------------------------------------------------
 
 RULESET = Shape({
@@ -265,7 +287,8 @@ RULESET = Shape({
     "rules": Key("When a fact comes, do this.", {**named(NAME, {"if": {"required": ["while"]}, "then": WHILE.schema(), "else": RULE.schema()}), "maxProperties": RULES_LIMIT}),
     "segments": Key("Groups that a contact is in or not.", named(NAME, SEGMENT.schema(empty=True))),
     "journeys": Key("Ways of a contact over time: steps that act, wait and branch.", named(NAME, JOURNEY.schema())),
+    "forms": Key("Forms that ask for traits bit by bit, and never for one that is known.", named(NAME, FORM.schema())),
     "on_activate": Key("Where activation itself moves contacts into or out of segments: `apply` does what that sets off, `silent` (the default) does not.", {"enum": list(ON_ACTIVATE)}),
     "templates": Key("What messages say.", named(NAME, TEMPLATE.schema())),
     "tests": Key("What must come of which facts; it decides nothing.", {"type": "array"}),
-}, later=("scripts", "forms"))  # fmt: skip
+}, later=("scripts",))  # fmt: skip

@@ -12,6 +12,7 @@ from overture.rules.choice import check_choice
 from overture.rules.clocked import Decay, check_clock
 from overture.rules.conflicts import check_derived, check_traits, segment_order
 from overture.rules.feedback import check_feedback
+from overture.rules.form import Form
 from overture.rules.journey import Do, Journey, acting, conditions_of, expressions_of
 from overture.rules.reach import named_types, reads, required_literals
 from overture.rules.report import Report, RulesetInvalid
@@ -69,6 +70,7 @@ class Program:
     journeys: Mapping[str, Journey]
     older: Mapping[tuple[str, str], Journey]
     older_rulesets: Mapping[tuple[str, str], Ruleset]
+    forms: Mapping[str, Form]
 
     def template(self, ruleset: str, revision: str, name: str) -> TemplateDecl | None:
         """A template of a revision that decides; None where it no longer does or has no such template."""
@@ -97,6 +99,7 @@ def link(
     lists: dict[str, ListDecl] = {}
     segments: dict[str, Segment] = {}
     sessions: dict[str, Sessions] = {}
+    forms: dict[str, Form] = {}
     in_order: list[Segment] = []
     rules = sorted((r for s in ordered for r in s.rules), key=_firing_order)
     whiles = sorted((w for s in ordered for w in s.whiles), key=_firing_order)
@@ -107,6 +110,7 @@ def link(
         for ruleset in ordered:
             _merge(report, ruleset, "scores", ruleset.scores, scores)
             _merge(report, ruleset, "lists", ruleset.lists, lists)
+            _merge(report, ruleset, "forms", ruleset.forms, forms)
             _merge_segments(report, ruleset, segments)
             if ruleset.sessions is not None:
                 _merge(report, ruleset, "", {"sessions": ruleset.sessions}, sessions)
@@ -164,6 +168,7 @@ def link(
         MappingProxyType(journeys),
         MappingProxyType(finishing),
         MappingProxyType({(r.name, r.revision): r for r in older}),
+        MappingProxyType(forms),
     )
 
 

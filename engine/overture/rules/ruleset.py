@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from overture.rules.form import Form
 from overture.rules.sending import Sending
 from overture.rules.tree import NOWHERE, Node, Place
 
@@ -253,7 +254,7 @@ class Ruleset:
     """One checked document. ``revision`` is its content hash, ``source`` the text as deployed.
 
     ``places`` says where what other rulesets may contradict is written: ``requires/scores/lead``, ``scores/lead``,
-    ``lists/news``, ``traits/plan``, ``facts/order_completed/total``, ``sessions``, ``sending``.
+    ``lists/news``, ``traits/plan``, ``facts/order_completed/total``, ``forms/webinar``, ``sessions``, ``sending``.
     """
 
     name: str
@@ -274,6 +275,7 @@ class Ruleset:
     journeys: Mapping[str, Journey] = field(default_factory=dict[str, "Journey"])
     sending: Sending | None = None
     holdout: int = 0  # percent of the contacts that get no message of this ruleset, to compare with
+    forms: Mapping[str, Form] = field(default_factory=dict[str, Form])
 
     def place(self, path: str) -> Place:
         return self.places.get(path, NOWHERE)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from overture.rules.durations import UNITS, duration_text, minute_text, window_text
+from overture.rules.form import Form
 from overture.rules.journey import END, Branch, Do, Journey, JourneyStep, Split, Wait
 from overture.rules.keys import WEEKDAYS
 from overture.rules.ruleset import (
@@ -146,6 +147,22 @@ def _wait(wait: Wait) -> Facets:
         **said(on=[WEEKDAYS[day - 1] for day in days]),
         **({"until": spell(wait.until)} if wait.until is not None else {}),
     }
+
+
+def form_told(form: Form) -> Facets:
+    """The order of its fields says something."""
+    fields = [
+        {
+            "trait": each.trait,
+            "label": each.label,
+            "type": each.kind,
+            "required": each.required,
+            "prefill": each.prefill,
+            **said(options=list(each.options)),
+        }
+        for each in form.fields
+    ]
+    return {"ask": form.ask, "fact": form.fact, "fields": fields}
 
 
 def sending_told(sending: Sending) -> Facets:
