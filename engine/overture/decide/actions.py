@@ -203,7 +203,11 @@ def _send(action: r.SendAction) -> Act:
         if position is not None:
             planned = position.planned
             work.messages[-1] = msgspec.structs.replace(
-                work.messages[-1], journey=position.journey, step=position.step, context={**context, **_journey(fact)}
+                work.messages[-1],
+                journey=position.journey,
+                step=position.step,
+                context={**context, **_journey(fact)},
+                position=position.id,
             )
         if special:
             work.messages[-1] = msgspec.structs.replace(

@@ -47,17 +47,21 @@ class Gate:
         return cls(sending or Sending(), holdouts) if sending is not None or holdouts else None
 
     def judge(self, work: Work, *, every: bool = False) -> list[Effect]:
-        """Leaves in ``work.messages`` those that pass. Judges those that wait once they are due, or all with ``every``
-        (another program may let them go earlier).
+        """Leaves in ``work.messages`` those that pass. Judges those that wait once they are due or their journey was
+        left, or all with ``every`` (another program may let them go earlier).
         """
         contact = work.contact
         now = contact.clock
-        due = [each for each in contact.waiting if every or each.due <= now]
+        due: list[Waiting] = []
+        later: list[Waiting] = []
+        for each in contact.waiting:
+            judged = every or each.due <= now or each.message.position in work.left
+            (due if judged else later).append(each)
         if not due and not work.messages:
             return []
         new = [Waiting(each, 0, "", each.expires, each.priority) for each in work.messages]
         work.touched.add(WAITING)
-        contact.waiting = [each for each in contact.waiting if not (every or each.due <= now)]
+        contact.waiting = later
         for each in due:
             room.drop_message(contact, each)
         work.messages = []
@@ -83,6 +87,8 @@ class _Judging:
 
     def verdict(self, waiting: Waiting) -> list[Effect]:
         message = waiting.message
+        if waiting.reason and message.position in self.work.left:
+            return [self.refused(message, "journey.left", self.work.left[message.position])]
         if waiting.expires and self.now > waiting.expires:
             return [self.refused(message, "late.expired", self.local(waiting.expires))]
         if not waiting.reason and (reason := self.held_out(message)):
@@ -168,6 +174,8 @@ class _Judging:
     def kept(self, waiting: Waiting, until: int | None, what: str, because: str) -> list[Effect]:
         """Keep it until then, if it may wait that long and there is room. Nothing to tell where it did already."""
         message, expires = waiting.message, waiting.expires
+        if message.position in self.work.left:  # the same step has sent it and ended the journey
+            return [self.refused(message, "journey.left", self.work.left[message.position])]
         if message.at_once or until is None:
             return [self.refused(message, f"{what}.expired", because)]
         if expires and until > expires:

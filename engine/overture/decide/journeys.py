@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from overture.decide import limits, room
 from overture.decide.course import Acting, Choosing, Course, Parting, Staying
 from overture.decide.gatekeeping import held_out
-from overture.decide.positions import JOURNEYS, gone
+from overture.decide.positions import JOURNEYS, gone, leave
 from overture.decide.work import Work
 from overture.model import ChainTooDeep, Contact, Effect, Fact, Firing, Position
 from overture.model.ids import digest
@@ -124,7 +124,8 @@ class _Going:
         if course.restarts is not None and course.restarts(shown, contact):
             if room.change_position(contact, position, _kept(course, fact)):
                 return self.leave(fact, "end:full", room.FULL)
-            position.id = digest("position", contact.id, self.work.root.id, course.id, position.key)[:10].hex()
+            leave(self.work, position, "restart")
+            position.id = digest("position", position.id, self.work.root.id)[:10].hex()
             position.planned, position.matched = self.at(fact), False
             return self.walk(fact, course.journey.first, "journey.restart")
         if course.reaches is not None and course.reaches(shown, contact):
@@ -191,6 +192,7 @@ class _Going:
 
     def leave(self, fact: Fact, outcome: str, reason: str = "") -> None:
         self._firing(fact, self.position.step).append(self._moved(outcome, reason))
+        leave(self.work, self.position, outcome.removeprefix("end:"))
         gone(self.work, self.position, self.forgotten)
 
     def _act(self, fact: Fact, acts: tuple[Callable[..., list[Effect]], ...], effects: list[Effect]) -> None:

@@ -32,8 +32,14 @@ def gone(work: Work, position: Position, forgotten: bool = False) -> None:
 def ended(work: Work, position: Position, outcome: str, reason: str = "") -> Effect:
     """End it where it stands."""
     effect = Effect("journey", position.journey, limits.shown(position.key), position.step, f"end:{outcome}", reason)
+    leave(work, position, outcome)
     gone(work, position)
     return effect
+
+
+def leave(work: Work, position: Position, how: str) -> None:
+    """It goes on no further from where it stands: the send gate takes back what waits of it."""
+    work.left[position.id] = f"{position.journey}: {how}"
 
 
 def stop(work: Work, journey: str) -> list[Effect]:
@@ -70,6 +76,7 @@ def take_over(work: Work, theirs: Contact) -> list[Effect]:
             reason = room.keep_position(mine, position)
         if reason:
             shown = limits.shown(position.key)
+            leave(work, position, "merged")
             effects.append(Effect("journey", position.journey, shown, position.step, "end:merged", reason))
             continue
         if twin is not None:

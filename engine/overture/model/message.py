@@ -33,6 +33,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
     step: str = ""
     needs: list[str] = []  # what the channel must be able to carry
     at_once: bool = False  # not sent at all where it would have to wait
+    position: str = ""  # of the contact in that journey, by its id: who leaves takes along what waits
 
 
 class Delivery(msgspec.Struct, array_like=True):

@@ -28,6 +28,7 @@ REASONS = {
     "cap.held": "The contact has had as many messages as it may get ({before}), so it waits until {after}.",
     "cap.expired": "The contact has had as many messages as it may get ({before}), and its rule wants it sent at once "
     "or never.",
+    "journey.left": "While it waited, the contact left the step of the journey that sends it ({before}).",
     "gate.full": "No more than {before} messages wait for one contact, and this one had the lowest priority.",
     "contact.full": "So much is kept of this contact already that the message could not be kept to wait.",
 }  # fmt: skip
