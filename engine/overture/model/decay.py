@@ -39,7 +39,7 @@ def raw(contact: Contact, name: str, key: str, at: int, half_life: int) -> float
     if type(since) is dict:
         since = since.get(key)
     number = cast(Number, value)
-    return remaining(number, since, at, half_life) if since is not None else number
+    return remaining(number, since, at, half_life) if since is not None else number  # type: ignore[arg-type]
 
 
 def read(contact: Contact, name: str, key: str, at: int, half_life: int) -> Number:

@@ -102,9 +102,10 @@ class Reading:
     def priority(self, node: YamlNode | None) -> int:
         if node is None:
             return 0
-        if isinstance(node, Scalar) and type(node.value) in (int, float) and abs(node.value) <= PRIORITY_LIMIT:
-            if node.value == int(node.value):  # JSON Schema has it that 1.0 is a whole number
-                return int(node.value)
+        value = node.value if isinstance(node, Scalar) else None
+        # JSON Schema has it that 1.0 is a whole number.
+        if (type(value) is int or type(value) is float) and abs(value) <= PRIORITY_LIMIT and value == int(value):
+            return int(value)
         self.report.add("ruleset.shape", "priority is a whole number from -1000 to 1000", node)
         return 0
 
