@@ -19,7 +19,7 @@ from overture.decide.rebuilding import Rebuilding
 from overture.model import Contact, Fact, Message, Step
 from overture.model.ids import partition_of
 from overture.rules import link, load
-from overture.rules.series import since
+from overture.rules.series import keeps, since
 from overture.state import keys
 from overture.state.archive import ArchiveWriter
 from overture.state.log import pack_entry
@@ -99,7 +99,7 @@ def plan_of(*texts: str, version: int = 1, before: Plan | None = None) -> Plan:
     """``before``: the plan that is active until then."""
     program = link([load(text) for text in texts], version)
     rows = before.program.since if before else {}
-    return Plan(replace(program, since=since(program.series, rows, version)), "reference")
+    return Plan(replace(program, since=since(keeps(program.series), rows, version)), "reference")
 
 
 class Live:
@@ -194,7 +194,7 @@ class Past:
                     revisions[ruleset.name] = ruleset.revision
                 if await registry.version() == version:
                     series = link([load(text) for text in texts], version + 1).series
-                    rows = since(series, await registry.series(version), version + 1)
+                    rows = since(keeps(series), await registry.series(version), version + 1)
                     await registry.activate(version, revisions, START, rows)
             for p in range(PARTITIONS):
                 await wire.call("DEL", keys.log(p))

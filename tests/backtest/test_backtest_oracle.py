@@ -235,11 +235,11 @@ def test_room_changes_nothing(tmp_path: Path):
 
 
 def test_a_contact_whose_period_began_brings_it_along(tmp_path: Path):
-    """What was sent about it was ahead of its time, so the other contact is still before the period."""
+    """The server that linked has a clock that is behind, so the other contact is still before the period."""
     plan = plan_of(TIMED)
     made = Live(lambda *_: plan)
     ahead = {"total": 30, "item": "tea"}
-    made.post(Fact("f1", "bought", WEAK[0], START + 5, START, ahead, backfill=True))
+    made.post(Fact("f1", "bought", WEAK[0], START + 5, START + 5, ahead))
     made.link(WEAK[0], "user-0", START + 1)
     sides = sides_of(plan, CANDIDATE)
     report = compared(made, sides, Period(START + 3, START + DAY), tmp_path / "spill", 1 << 20)

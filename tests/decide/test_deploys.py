@@ -15,7 +15,7 @@ from overture.decide import Plan
 from overture.decide.rebuilding import Rebuilding
 from overture.model import Contact, Fact, Step
 from overture.rules import Program, link, load
-from overture.rules.series import since
+from overture.rules.series import keeps, since
 
 DAY = 86_400_000
 FACTS = "facts: {bought: {total: number}}\n"
@@ -46,7 +46,7 @@ class Deploys:
         rows: Mapping[str, Any] = {}
         for version, text in enumerate(documents, 1):
             program = link([load(HEAD.format(name="a") + text)], version)
-            rows = since(program.series, rows, version)
+            rows = since(keeps(program.series), rows, version)
             self.programs.append(replace(program, since=rows))
         self.plans = [Plan(program, "reference") for program in self.programs]
 

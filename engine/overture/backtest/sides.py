@@ -10,7 +10,7 @@ from overture.decide import Plan
 from overture.decide.history import recorders
 from overture.rules import Program, Ruleset, link, load
 from overture.rules.redeploy import finishing
-from overture.rules.series import since
+from overture.rules.series import keeps, since
 from overture.state.registry import ActiveSet, Pair, Registry, SeriesRows
 
 Texts = Mapping[tuple[str, str], str]
@@ -55,7 +55,7 @@ class Sides:
         before = [load(texts[pair]) for pair in (*older[version], *sets[version].items())]
         active = {**{ruleset.name: ruleset for ruleset in before}, **{ruleset.name: ruleset for ruleset in given}}
         linked = program(number, sets[version], texts, given, older=finishing(before, active))
-        begun = since(linked.series, series.get(version, {}), number)
+        begun = since(keeps(linked.series), series.get(version, {}), number)
         fresh = [id for id, s in begun.items() if not self.same and (recorded or max(s.version, s.wide) == number)]
         self.fresh = recorders({id: linked.series[id] for id in fresh})
         self.candidate = Plan(replace(linked, since=begun), "reference")

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 
-from overture.rules import Ruleset, RulesetInvalid, load
-from overture.rules.redeploy import finishing, lacking
+from overture.rules import Ruleset
+from overture.rules.redeploy import lacking
 from overture.state.registry import ActiveSet, Registry
 
-OLDER = 20  # revisions of one ruleset; who is on an even earlier one goes on by the active one
 
-
-async def older_revisions(registry: Registry, version: int, new: Mapping[str, Ruleset]) -> list[Ruleset]:
-    """Those that decide beside ``new``, which is to follow on ``version`` of the active set; oldest first.
+async def older_revisions(registry: Registry, version: int) -> list[str]:
+    """The documents of those that may have to decide beside the set that follows on ``version``; oldest first.
 
     One that decided so before and on whose journeys nobody is any more is left out.
     """
@@ -23,14 +20,7 @@ async def older_revisions(registry: Registry, version: int, new: Mapping[str, Ru
     occupied = {(stand.journey.partition("/")[0], stand.revision) for stand in counts}
     pairs = [pair for pair in await registry.older(version) if pair in occupied or not settled]
     pairs += [pair for pair in replaced.items() if pair not in pairs]
-    known = [ruleset for pair in pairs if (ruleset := await _known(registry, *pair)) is not None]
-    kept: list[Ruleset] = []
-    seen: Counter[str] = Counter()
-    for ruleset in reversed(finishing(known, new)):
-        seen[ruleset.name] += 1
-        if seen[ruleset.name] <= OLDER:
-            kept.insert(0, ruleset)
-    return kept
+    return [await registry.activated(*pair) for pair in pairs]
 
 
 async def stranded(registry: Registry, ruleset: Ruleset) -> dict[str, int]:
@@ -41,11 +31,3 @@ async def stranded(registry: Registry, ruleset: Ruleset) -> dict[str, int]:
         if owner == ruleset.name and stand.revision != ruleset.revision and lacking(ruleset, journey, stand.step):
             found[f"{journey}.{stand.step}"] += n
     return dict(sorted(found.items()))
-
-
-async def _known(registry: Registry, name: str, revision: str) -> Ruleset | None:
-    """None where this version of Overture takes it no longer."""
-    try:
-        return load(await registry.activated(name, revision))
-    except RulesetInvalid:
-        return None

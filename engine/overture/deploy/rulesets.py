@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from overture.deploy.finishing import older_revisions, stranded
 from overture.deploy.scratch import Scratch
 from overture.model import Diagnostic, Refused, clock
-from overture.rules import Ruleset, RulesetInvalid, link, load, require_name
+from overture.rules import Ruleset, RulesetInvalid, load, require_name
 from overture.rules.difference import Change, difference
 from overture.rules.series import since
 from overture.state.registry import ActiveSet, Registry
@@ -62,7 +62,7 @@ class Rulesets:
         wanted = revision or active.get(name)
         stored = await self.registry.text(name, wanted) if wanted else None
         job = Try(await self._texts(active), name, document, stored or "", self._installed())
-        (result,) = await self._scratch.run(job)
+        (result,) = (await self._scratch.run(job)).results
         return result
 
     async def activate(self, name: str, revision: str, if_match: Collection[str] | None = None) -> int:
@@ -90,15 +90,12 @@ class Rulesets:
         new = {**active, **wanted}
         if new == active:
             return version
-        results = await self._scratch.run(Prove(await self._texts(new), sorted(wanted), self._installed()))
-        if not all(result.passed for result in results):
-            raise TrialsFailed(results)
-        rulesets = [load(text) for text in (await self._texts(new)).values()]
-        older = await older_revisions(self.registry, version, {ruleset.name: ruleset for ruleset in rulesets})
-        needed = link(rulesets, version + 1, self._channels, older=older).series
-        rows = since(needed, await self.registry.series(version), version + 1)
-        finishing = [(ruleset.name, ruleset.revision) for ruleset in older]
-        return await self.registry.activate(version, new, clock.now(), rows, finishing)
+        texts, older = await self._texts(new), await older_revisions(self.registry, version)
+        proof = await self._scratch.run(Prove(texts, sorted(wanted), self._installed(), older))
+        if not all(result.passed for result in proof.results):
+            raise TrialsFailed(proof.results)
+        rows = since(proof.keeps, await self.registry.series(version), version + 1)
+        return await self.registry.activate(version, new, clock.now(), rows, proof.finishing)
 
     async def stranded(self, name: str, revision: str) -> dict[str, int]:
         """How many contacts stand at steps of journeys that migrate and that this revision lacks, by ``journey.step``.

@@ -11,7 +11,6 @@ import msgspec
 from overture.model import Overloaded, Refused
 from overture.model.environ import without_settings
 from overture.trial.job import Proof, Prove, Try
-from overture.trial.results import Result
 
 COMPUTING = 20  # seconds of computing that one job may take
 SECONDS = 25.0  # that it may take in all
@@ -30,8 +29,8 @@ class Scratch:
         self._line = asyncio.Semaphore(1)
         self._waiting = 0
 
-    async def run(self, job: Prove | Try) -> list[Result]:
-        """What came of the tests. Raises what the job refuses: RulesetInvalid, Refused ``ruleset.too_costly``, 404.
+    async def run(self, job: Prove | Try) -> Proof:
+        """What came of it. Raises what the job refuses: RulesetInvalid, Refused ``ruleset.too_costly``, 404.
 
         Raises Overloaded ``test.busy`` where too many jobs are waiting, or the machine has no time for this one.
         """
@@ -45,7 +44,7 @@ class Scratch:
             self._waiting -= 1
         if proof.refusal is not None:
             raise proof.refusal.error()
-        return proof.results
+        return proof
 
 
 async def _process(job: bytes, computing: int, seconds: float) -> Proof:

@@ -38,12 +38,17 @@ class Since(NamedTuple):
     wide: int
 
 
-def since(series: Mapping[str, SeriesDecl], before: Mapping[str, Sequence[int]], version: int) -> dict[str, Since]:
+def keeps(series: Mapping[str, SeriesDecl]) -> dict[str, int]:
+    """How long single facts of each are kept, in ms."""
+    return {id: decl.keep_ms for id, decl in series.items()}
+
+
+def since(keeps: Mapping[str, int], before: Mapping[str, Sequence[int]], version: int) -> dict[str, Since]:
     """Since when, as of ``version``; ``before``: the same as of the version before it."""
     found: dict[str, Since] = {}
-    for id, decl in series.items():
+    for id, keep_ms in keeps.items():
         known = Since(*before[id]) if id in before else Since(-1, version, version)
-        found[id] = Since(decl.keep_ms, known.version, known.wide if decl.keep_ms <= known.keep_ms else version)
+        found[id] = Since(keep_ms, known.version, known.wide if keep_ms <= known.keep_ms else version)
     return found
 
 

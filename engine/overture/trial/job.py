@@ -11,7 +11,9 @@ from overture.decide import Plan
 from overture.model import Diagnostic, Refused
 from overture.plugin.manager import PluginManager
 from overture.rules import Ruleset, RulesetInvalid, link, load, require_name
+from overture.rules.redeploy import finishing
 from overture.rules.report import Report
+from overture.rules.series import keeps
 from overture.rules.yamltext import Mapping, read
 from overture.trial.document import Trial
 from overture.trial.reading import inspect, inspect_tests
@@ -22,12 +24,14 @@ from overture.trial.suite import run
 class Prove(msgspec.Struct, frozen=True, tag=True):
     """Load, link and compile ``rulesets`` (name → document), and run the tests in those that ``tested`` names.
 
-    ``channels``: those installed; None leaves it unchecked whether those that are required are there.
+    ``channels``: those installed; None leaves it unchecked whether those that are required are there. ``older``:
+    documents of earlier revisions, oldest first, on which contacts may be to finish their journeys.
     """
 
     rulesets: dict[str, str]
     tested: list[str]
     channels: list[str] | None = None
+    older: list[str] = []
 
 
 class Try(msgspec.Struct, frozen=True, tag=True):
@@ -65,19 +69,25 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Proof(msgspec.Struct, frozen=True):
+    """``keeps``: the series that the set needs, with how long (ms) it keeps single facts. ``finishing``: (name,
+    revision) of the older ones that decide beside it.
+    """
+
     results: list[Result] = []
+    keeps: dict[str, int] = {}
+    finishing: list[tuple[str, str]] = []
     refusal: Refusal | None = None
 
 
 def work(job: Prove | Try) -> Proof:
     """Do what is asked; what is refused is part of the answer."""
     try:
-        return Proof(_prove(job) if isinstance(job, Prove) else [_try(job)])
+        return _prove(job) if isinstance(job, Prove) else Proof([_try(job)])
     except Refused as error:
         return Proof(refusal=Refusal.of(error))
 
 
-def _prove(job: Prove) -> list[Result]:
+def _prove(job: Prove) -> Proof:
     library: dict[str, Ruleset] = {}
     trials: dict[str, tuple[Trial, ...]] = {}
     for name, text in job.rulesets.items():
@@ -85,8 +95,12 @@ def _prove(job: Prove) -> list[Result]:
             library[name], trials[name] = _with_tests(text)
         else:
             library[name] = load(text)
-    Plan(link(list(library.values()), 1, job.channels))
-    return [_run(library[name], trials[name], library, job.channels) for name in job.tested if trials[name]]
+    known = [ruleset for text in job.older if (ruleset := inspect(text)[0]) is not None]  # else: taken no longer
+    older = finishing(known, library)
+    program = link(list(library.values()), 1, job.channels, older=older)
+    Plan(program)
+    results = [_run(library[name], trials[name], library, job.channels) for name in job.tested if trials[name]]
+    return Proof(results, keeps(program.series), [(ruleset.name, ruleset.revision) for ruleset in older])
 
 
 def _try(job: Try) -> Result:
