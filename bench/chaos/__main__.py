@@ -16,7 +16,6 @@ from pathlib import Path
 
 import aiohttp
 from rich.console import Console
-from rich.table import Table
 
 from bench.chaos import rules, verdict
 from bench.chaos.bed import Bed
@@ -133,15 +132,7 @@ def _print(console: Console, findings: list[Finding], bed: Bed) -> list[Finding]
         Finding("starts given up because the store was down", bed.refusals(), None),
         Finding("processes that ended by themselves", len(crashes), example=", ".join(crashes)),
     ]
-    table = Table("what", "found", "allowed")
-    short = [finding for finding in findings if finding.short]
-    for finding in findings:
-        limit = "" if finding.limit is None else str(finding.limit)
-        table.add_row(finding.name, f"{finding.value:,}", limit, style="bold red" if finding.short else "")
-    console.print(table)
-    for finding in short:
-        console.print(f"SHORT: {finding.name}: {finding.value:,} {f'({finding.example})' if finding.example else ''}")
-    return short
+    return verdict.show(console, findings)
 
 
 def _options() -> argparse.Namespace:

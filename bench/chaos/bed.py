@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.chaos.store import Store
@@ -111,14 +112,16 @@ class Bed:
         """``seconds``: what a start takes here. Killed faster than it can start, a server is never tested at all."""
         self.pace = max(1.0, seconds / START_SECONDS)
 
-    async def torment(self, seconds: float, seed: int) -> None:
-        """Faults in turn at random pauses for so long; afterwards everything is up and thawed."""
+    async def torment(
+        self, seconds: float, seed: int, faults: Sequence[str] = TURN, pause: tuple[float, float] = (0.2, 1.0)
+    ) -> None:
+        """Faults in turn for so long, at random pauses (s); afterwards everything is up and thawed."""
         dice = random.Random(seed)
         web, first, second, delivery = self._roles
         until = time.monotonic() + seconds
-        turn = itertools.cycle(TURN)
+        turn = itertools.cycle(faults)
         while time.monotonic() < until:
-            await asyncio.sleep(dice.uniform(0.2, 1.0) * self.pace)
+            await asyncio.sleep(dice.uniform(*pause) * self.pace)
             await self._revive()
             fault = next(turn)
             # While one worker is frozen the other must live, or nobody takes over and the fence is not tested.

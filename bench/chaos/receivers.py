@@ -20,10 +20,14 @@ SLOW = 0.2  # share of hand-offs that are answered late, so that kills meet hand
 
 
 class Receivers:
-    """``arrivals``: idempotency key (``webhook-id``, ``Message-ID``) -> (fact id, arrival in ms UTC) each."""
+    """``arrivals``: idempotency key (``webhook-id``, ``Message-ID``) -> (fact id, arrival in ms UTC) each.
+
+    ``refused``: ids of the facts whose messages are never taken; here none.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.arrivals: defaultdict[str, list[tuple[str, float]]] = defaultdict(list)
+        self.refused: set[str] = set()
         self.smtp_port = 0
         self.hook_port = 0
         self._log = (folder / "arrivals.ndjson").open("a")
@@ -52,13 +56,7 @@ class Receivers:
         self._log.close()
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        content = envelope.content if isinstance(envelope.content, bytes) else b""
-        message = message_from_bytes(content)
-        text: Any = message.get_payload(decode=True)
-        for part in message.walk():
-            if part.get_content_type() == "text/plain":
-                text = part.get_payload(decode=True)
-        await self._arrived(message["Message-ID"], text or b"")
+        await self._arrived(*opened(envelope))
         return "250 OK"
 
     async def _hook(self, request: web.Request) -> web.Response:
@@ -66,11 +64,29 @@ class Receivers:
         return web.Response()
 
     async def _arrived(self, key: str, body: bytes) -> None:
-        at = time.time() * 1000
-        found = _FACT.search(body)
-        fact = found[1].decode() if found else f"no fact in {body[:200]!r}"
+        self.take(key, body)
+        if self._dice.random() < SLOW:
+            await asyncio.sleep(self._dice.uniform(0.02, 0.3))
+
+    def take(self, key: str, body: bytes) -> None:
+        """Note a hand-off; not confirmed yet."""
+        at, fact = time.time() * 1000, fact_of(body)
         self.arrivals[key].append((fact, at))
         self._log.write(json.dumps([key, fact, at]) + "\n")
         self._log.flush()
-        if self._dice.random() < SLOW:
-            await asyncio.sleep(self._dice.uniform(0.02, 0.3))
+
+
+def fact_of(body: bytes) -> str:
+    """The id of the fact that a message is about."""
+    found = _FACT.search(body)
+    return found[1].decode() if found else f"no fact in {body[:200]!r}"
+
+
+def opened(envelope: Envelope) -> tuple[str, bytes]:
+    """A mail's id and its text."""
+    message = message_from_bytes(envelope.content if isinstance(envelope.content, bytes) else b"")
+    text: Any = message.get_payload(decode=True)
+    for part in message.walk():
+        if part.get_content_type() == "text/plain":
+            text = part.get_payload(decode=True)
+    return message["Message-ID"], text or b""

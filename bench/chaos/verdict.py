@@ -9,6 +9,9 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+
 from bench.chaos.ledger import Ledger
 from bench.chaos.receivers import Receivers
 from bench.chaos.server import Server
@@ -114,6 +117,7 @@ async def messages(server: Server, ledger: Ledger, receivers: Receivers, confirm
     """Unsent, sent twice, sent again after the confirmation, sent for nothing."""
     outbox = [message for state in STATES for message in await server.messages(state)]
     sent = {m["fact"]: m for m in outbox if m["state"] == "sent"}
+    dead = {m["fact"] for m in outbox if m["state"] == "dead"}
     per_fact = Counter(m["fact"] for m in outbox)
     expected = [id for id in ledger.messages if ledger.is_acknowledged(id)]
     arrivals: dict[str, list[float]] = {}
@@ -133,7 +137,9 @@ async def messages(server: Server, ledger: Ledger, receivers: Receivers, confirm
     return [
         Finding("messages that rules decided to send", len(expected), None),
         _finding("… without exactly one record in the outbox", [f for f in expected if per_fact[f] != 1], "doubled"),
-        _finding("… not sent", [f for f in expected if f not in sent], "lost"),
+        _finding("… not sent", [f for f in expected if f not in sent and f not in receivers.refused], "lost"),
+        Finding("… refused for good", len(receivers.refused), None),
+        _finding("… … but not given up", [f for f in expected if f in receivers.refused and f not in dead]),
         _finding("… said to be sent, but never received", [f for f in sent if f not in arrivals], "lost"),
         _finding("… confirmed more than once", [m for m, at in confirmations.items() if len(at) > 1], "resent"),
         _finding("… handed over again after the confirmation", again, "resent"),
@@ -144,6 +150,19 @@ async def messages(server: Server, ledger: Ledger, receivers: Receivers, confirm
         Finding("… of them repeats (may: before the confirmation)", sum(len(at) - 1 for at in arrivals.values()), None),
         Finding("hand-offs that the server counts as ambiguous", sum(m["ambiguous"] for m in outbox), None),
     ]
+
+
+def show(console: Console, findings: list[Finding]) -> list[Finding]:
+    """Print them as a table; answers those that fall short."""
+    table = Table("what", "found", "allowed")
+    short = [finding for finding in findings if finding.short]
+    for finding in findings:
+        limit = "" if finding.limit is None else str(finding.limit)
+        table.add_row(finding.name, f"{finding.value:,}", limit, style="bold red" if finding.short else "")
+    console.print(table)
+    for finding in short:
+        console.print(f"SHORT: {finding.name}: {finding.value:,} {f'({finding.example})' if finding.example else ''}")
+    return short
 
 
 def _known(fact_id: str, ledger: Ledger) -> bool:

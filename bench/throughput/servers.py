@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,9 +57,9 @@ class Target:
             raise SystemExit(f"Not every request was answered 200: {result.failures[0]}")
         return result, decided - result.began
 
-    async def until_decided(self) -> None:
-        """Wait until ``/readyz`` answers 200 with ``lag`` 0."""
-        deadline = time.monotonic() + 60
+    async def until_decided(self, seconds: float = 60) -> None:
+        """Wait until ``/readyz`` answers 200 with ``lag`` 0, at most so long."""
+        deadline = time.monotonic() + seconds
         said = "nothing"
         async with aiohttp.ClientSession() as http:
             while time.monotonic() < deadline:
@@ -75,9 +75,9 @@ class Target:
 
 
 @asynccontextmanager
-async def overture(**settings: str) -> AsyncIterator[Target]:
-    """`overture serve` with the shipped rulesets, on a store like its embedded one; ``settings`` by lower-case name."""
-    async with _store() as store:
+async def overture(store: Store | None = None, **settings: str) -> AsyncIterator[Target]:
+    """`overture serve` with the shipped rulesets, on ``store`` or a fresh one; ``settings`` by lower-case name."""
+    async with nullcontext(store) if store else fresh_store() as store:
         port = free_port()
         env = {
             **without_settings(),
@@ -98,7 +98,7 @@ async def overture(**settings: str) -> AsyncIterator[Target]:
 @asynccontextmanager
 async def floor(*, append: bool) -> AsyncIterator[Target]:
     """aiohttp alone, or with one durable append a request."""
-    async with _store() as store:
+    async with fresh_store() as store:
         port = free_port()
         command = [sys.executable, "-m", "bench.throughput.floor", str(port), *([store.url] if append else [])]
         async with _running(command, dict(os.environ), ROOT, Target(port, store.url)) as target:
@@ -106,7 +106,8 @@ async def floor(*, append: bool) -> AsyncIterator[Target]:
 
 
 @asynccontextmanager
-async def _store() -> AsyncIterator[Store]:
+async def fresh_store() -> AsyncIterator[Store]:
+    """A store of its own in a folder of its own; both are gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="overture-bench-"))
     store = Store(folder)
     try:
