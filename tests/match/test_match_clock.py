@@ -31,7 +31,7 @@ def ada(now: int = NOW, **parts: Any) -> Contact:
 
 
 def next_change(node: Node, contact: Contact) -> int | None:
-    return compile_next_change(node)(contact)
+    return compile_next_change(node)(NOTHING, contact)
 
 
 def holds(node: Node, contact: Contact, at: int) -> bool:
@@ -186,7 +186,7 @@ def test_who_asked_before_makes_no_difference() -> None:
         for now in (NOW, NOW + 5 * HOUR, NOW - 9 * DAY, NOW + 17 * HOUR, NOW + 300 * DAY, NOW + 5 * HOUR):
             for zone in ("Europe/Berlin", "America/New_York"):
                 contact = ada(now, traits={"timezone": zone})
-                assert shared(contact) == next_change(node, contact)
+                assert shared(NOTHING, contact) == next_change(node, contact)
 
 
 # --- generated -------------------------------------------------------------------------------------------------

@@ -11,17 +11,21 @@ from typing import Any
 from overture.decide.actions import Act, compile_action
 from overture.match import compile_condition, compile_value
 from overture.match.calendar import add_days, next_local
+from overture.match.clock import NextChange, compile_next_change
 from overture.match.values import is_number
 from overture.match.zone import LATEST, zone_of
 from overture.model import Contact, Fact
 from overture.model.ids import digest
-from overture.rules.journey import Branch, Do, Journey, JourneyStep, Split, Wait, Way
+from overture.rules.clocked import comes_by_time, unsolvable
+from overture.rules.journey import Branch, Do, Journey, JourneyStep, Split, Wait, Way, awaits
 from overture.rules.program import Program
-from overture.rules.reach import walk
+from overture.rules.reach import reads, walk
 from overture.rules.tree import Field, Node
 
 Test = Callable[[Fact, Contact], bool]
 Get = Callable[[Fact, Contact], Any]
+NOTHING = Fact("", "$tick", "", 0, 0)
+"""What conditions are shown that are asked what time alone will change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class Staying:
     at: Get | None
     until: Test | None
     at_once: bool
+    change: NextChange | None  # when time alone may change what it waits for
 
     def due(self, fact: Fact, contact: Contact, since: int) -> int | None:
         """When it goes on by itself (ms), having come to the step at ``since``; 0: never, None: nobody can tell."""
@@ -85,7 +90,9 @@ class Parting:
 
 
 class Course:
-    """One revision of a journey. ``zoned``: the steps whose end depends on where the contact lives."""
+    """One revision of a journey. ``zoned``: the steps whose end depends on where the contact lives; ``changes``: when
+    time alone may end it; ``reads``: the paths that this and what its waits wait for depend on.
+    """
 
     def __init__(self, journey: Journey, program: Program) -> None:
         self.journey = journey
@@ -97,6 +104,9 @@ class Course:
         self.reaches = _test(journey.goal)
         self.exits = _test(journey.exit_when)
         self.steps = {id: _compiled(step, program) for id, step in journey.steps.items()}
+        changes = map(_change, (journey.goal, journey.exit_when))
+        self.changes = tuple(change for change in changes if change is not None)
+        self.reads = frozenset[str]().union(*(reads(when) for when in awaits(journey) if comes_by_time(when)))
         waits = {id: step for id, step in journey.steps.items() if isinstance(step, Wait)}
         self.zoned = frozenset(id for id, wait in waits.items() if wait.days or wait.local)
 
@@ -108,11 +118,20 @@ def _compiled(step: JourneyStep, program: Program) -> Acting | Staying | Choosin
         case Wait(at=at, until=until):
             reads_fact = until is not None and any(isinstance(n, Field) and n.root == "fact" for n in walk(until))
             instant = None if at is None else compile_value(at)
-            return Staying(step, instant, _test(until), until is not None and not reads_fact)
+            return Staying(step, instant, _test(until), until is not None and not reads_fact, _change(until))
         case Branch(cases=cases, otherwise=otherwise):
             return Choosing(tuple((compile_condition(when), to) for when, to in cases), otherwise)
         case Split(ways=ways):
             return Parting(ways, sum(way.weight for way in ways))
+
+
+def _change(node: Node | None) -> NextChange | None:
+    """None where time alone does not change it; or where nobody can tell when, as in a revision that was active before
+    a score began to decay: then it is asked on facts.
+    """
+    if node is None or not comes_by_time(node) or unsolvable(node) is not None:
+        return None
+    return compile_next_change(node)
 
 
 def _test(node: Node | None) -> Test | None:

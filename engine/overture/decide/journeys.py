@@ -12,7 +12,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from overture.decide import limits, room
-from overture.decide.course import Acting, Choosing, Course, Parting, Staying
+from overture.decide.course import NOTHING, Acting, Choosing, Course, Parting, Staying
 from overture.decide.gatekeeping import held_out
 from overture.decide.positions import JOURNEYS, gone, leave
 from overture.decide.work import Work
@@ -33,6 +33,7 @@ class Journeys:
         self.active = {id: Course(journey, program) for id, journey in program.journeys.items()}
         self.older = {key: Course(journey, program) for key, journey in program.older.items()}
         self.holdouts = {r.name: r.holdout for r in program.rulesets.values() if r.holdout}
+        self.reads = frozenset[str]().union(*(c.reads for c in (*self.active.values(), *self.older.values())))
         self.entered: dict[str, list[Course]] = {}
         for course in self.active.values():
             for type in course.journey.enter_types if course.enters is not None else ():
@@ -49,6 +50,19 @@ class Journeys:
         if course is not None and course.revision == position.revision:
             return course
         return self.older.get((position.journey, position.revision))
+
+    def next_change(self, contact: Contact) -> int | None:
+        """When time alone may next change whether somebody's wait or journey is over."""
+        soonest: int | None = None
+        for position in contact.journeys:
+            if (course := self.course(position)) is None:
+                continue
+            step = course.steps[position.step]
+            waited = (step.change,) if isinstance(step, Staying) and step.change is not None else ()
+            for change in (*course.changes, *waited):
+                at = change(shown_to(NOTHING, position), contact)
+                soonest = at if soonest is None or (at is not None and at < soonest) else soonest
+        return soonest
 
     def go_on(self, work: Work, fact: Fact, follow: Follow, firings: list[Firing]) -> None:
         """Show the fact to everybody under way, then let enter who may."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from overture.decide.actions import Act, compile_action
+from overture.decide.course import NOTHING
 from overture.decide.gatekeeping import WAITING, Gate, next_release
 from overture.decide.history import recorders
 from overture.decide.holds import Holding
@@ -73,7 +75,7 @@ class Plan:
         followed += [(w.when, program.while_reads[w.id]) for w in program.whiles]
         for when, reads in followed:
             if "clock" in reads:
-                self.changes.append((reads, compile_next_change(when)))
+                self.changes.append((reads, partial(compile_next_change(when), NOTHING)))
                 self.timed |= reads
         if (sessions := program.sessions) is not None:
             reads = frozenset({"clock", "sessions"})
@@ -88,6 +90,10 @@ class Plan:
             reads = frozenset({JOURNEYS, ZONE})
             self.changes.append((reads, next_due))
             self.timed |= reads
+            if self.journeys.reads:
+                reads = self.journeys.reads | {JOURNEYS}
+                self.changes.append((reads, self.journeys.next_change))
+                self.timed |= reads
 
     def remember_firing(self, rule: Rule, fact: Fact, work: Work) -> str:
         """Remember that the rule fires, where ``once_per`` asks for it; empty, else the reason why it must not fire."""

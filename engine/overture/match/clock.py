@@ -22,17 +22,19 @@ from overture.rules.clocked import ORDERS, STEPS, STILL, line_of, motion, unsolv
 from overture.rules.reach import walk
 from overture.rules.tree import FLIPPED, And, Call, Compare, Decaying, Field, History, Literal, Node, Not, Or
 
-Next = Callable[[Contact], int]
+NextChange = Callable[[Fact, Contact], int | None]
+Next = Callable[[Fact, Contact], int]
+Step = Callable[[Contact], int]
 NEVER = 1 << 62
 TRIES = 48  # steps looked ahead; beyond them the condition is looked at again although it may not have changed
 TRIES_OF_HISTORY = 8  # where each look may add up a thousand facts
-_NOTHING = Fact("", "", "", 0, 0)  # such conditions read no fact
 _SMALLEST = 4e-7  # a score below it is shown as 0
 
 
-def compile_next_change(node: Node) -> Callable[[Contact], int | None]:
+def compile_next_change(node: Node) -> NextChange:
     """The first instant (ms) after the contact's clock at which the condition may change if no fact comes; None: never.
-    As a function of the contact. Up to that instant it does not change.
+    As a function of the contact, and of a fact that stands for none (what a journey knows of itself is in its context).
+    Up to that instant it does not change.
 
     Raises:
         Refused: it cannot be told (the checker refuses such a condition where it matters).
@@ -40,12 +42,12 @@ def compile_next_change(node: Node) -> Callable[[Contact], int | None]:
     if unsolvable(node) is not None:
         raise Refused("condition.clock", "It cannot be told when this condition changes.")
     following = _next(node)
-    return lambda c: t if (t := following(c)) <= LATEST else None
+    return lambda f, c: t if (t := following(f, c)) <= LATEST else None
 
 
 def _next(node: Node) -> Next:
     if motion(node) == STILL:
-        return lambda c: NEVER
+        return lambda _f, _c: NEVER
     match node:
         case And(terms):
             return _joint(terms, True)
@@ -64,15 +66,15 @@ def _joint(terms: Sequence[Node], wanted: bool) -> Next:
     ordered = sorted(terms, key=motion)
     tested = [(compile_condition(term), _next(term)) for term in ordered]
 
-    def following(c: Contact) -> int:
+    def following(f: Fact, c: Contact) -> int:
         soonest, latest, decided = NEVER, 0, False
         for test, following in tested:
-            if test(_NOTHING, c) is wanted:
+            if test(f, c) is wanted:
                 if not decided:
-                    soonest = min(soonest, following(c))
+                    soonest = min(soonest, following(f, c))
             else:
                 decided = True
-                latest = max(latest, following(c))
+                latest = max(latest, following(f, c))
                 if latest >= NEVER:
                     return NEVER
         return latest if decided else soonest
@@ -90,19 +92,19 @@ def _stepping(node: Node) -> Next:
     # What depends on nothing but the zone everybody there has from the first one asked.
     shared: dict[tzinfo, tuple[int, int]] | None = None if kinds & {Field, History} else {}
 
-    def following(c: Contact) -> int:
+    def following(f: Fact, c: Contact) -> int:
         zone = zone_of(c)
         if shared is not None:
             since, until = shared.get(zone, (0, 0))
             if since <= c.clock < until:
                 return until
-        before, probe = test(_NOTHING, c), copy(c)
+        before, probe = test(f, c), copy(c)
         for _ in range(tries):
             at = step(probe)
             if at > LATEST:
                 return NEVER
             probe.clock = at
-            if test(_NOTHING, probe) is not before:
+            if test(f, probe) is not before:
                 if shared is not None:
                     shared[zone] = c.clock, at
                 break
@@ -111,9 +113,9 @@ def _stepping(node: Node) -> Next:
     return following
 
 
-def _step(node: Node) -> Next:
+def _step(node: Node) -> Step:
     """The next instant at which something in the expression steps."""
-    steps: list[Next] = []
+    steps: list[Step] = []
     for part in walk(node):
         match part:
             case History(_, series, window) if window is not None:
@@ -127,7 +129,7 @@ def _step(node: Node) -> Next:
     return lambda c: min((step(c) for step in steps), default=NEVER)
 
 
-def _leaving(id: str, ms: int, calendar: str) -> Next:
+def _leaving(id: str, ms: int, calendar: str) -> Step:
     def duration(c: Contact) -> int:
         kept = c.history.get(id)
         if kept is None:
@@ -145,7 +147,7 @@ def _leaving(id: str, ms: int, calendar: str) -> Next:
     return period if calendar else duration
 
 
-def _showing(name: str) -> Next:
+def _showing(name: str) -> Step:
     return lambda c: next_field_step(c.clock, name, zone_of(c))
 
 
@@ -169,15 +171,15 @@ def _compared(node: Compare) -> Next:
     else:
         solve = _meeting(op, left, right, compile_condition(node))
     step = _step(node)
-    return lambda c: min(solve(c), step(c))
+    return lambda f, c: min(solve(f, c), step(c))
 
 
 def _counted(op: str, id: str, ms: int, limit: Get) -> Next:
     """Of a count one can tell at once with how many facts the comparison changes."""
     compare = COMPARISONS[op]
 
-    def following(c: Contact) -> int:
-        kept, v = c.history.get(id), limit(_NOTHING, c)
+    def following(f: Fact, c: Contact) -> int:
+        kept, v = c.history.get(id), limit(f, c)
         if kept is None or not is_number(v) or not isfinite(v):
             return NEVER
         at = kept.at
@@ -202,21 +204,21 @@ def _meeting(op: str, left: Node, right: Node, test: Test) -> Next:
     line = a.plus(b, -1)
     terms = [(factor, compile_value(term)) for factor, term in line.terms]
 
-    def following(c: Contact) -> int:
+    def following(f: Fact, c: Contact) -> int:
         height = 0.0
         for factor, get in terms:
-            value = get(_NOTHING, c)
+            value = get(f, c)
             if not is_number(value):
                 return NEVER
             height += factor * value
         meets = -height / line.slope if line.slope else NEVER
         if not c.clock - 10 < meets <= LATEST:
             return NEVER
-        probe, before, middle = copy(c), test(_NOTHING, c), floor(meets)
+        probe, before, middle = copy(c), test(f, c), floor(meets)
 
         def changed(at: int) -> bool:
             probe.clock = at
-            return test(_NOTHING, probe) is not before
+            return test(f, probe) is not before
 
         if op in ("==", "!="):
             return next((at for at in range(max(c.clock + 1, middle - 9), middle + 10) if changed(at)), NEVER)
@@ -233,16 +235,16 @@ def _fading(op: str, score: Decaying, limit: Get) -> Next:
     get, half_life = compile_value(score), score.half_life
     name, key = score.field.path[1], "".join(score.field.path[2:3])
 
-    def following(c: Contact) -> int:
-        value, v = raw(c, name, key, c.clock, half_life), limit(_NOTHING, c)
+    def following(f: Fact, c: Contact) -> int:
+        value, v = raw(c, name, key, c.clock, half_life), limit(f, c)
         if abs(value) < _SMALLEST or not is_number(v):
             return NEVER
         sign = 1 if value > 0 else -1
-        now, v, probe = sign * get(_NOTHING, c), sign * v, copy(c)
+        now, v, probe = sign * get(f, c), sign * v, copy(c)
 
         def shown(at: int) -> float:
             probe.clock = at
-            return sign * get(_NOTHING, probe)
+            return sign * get(f, probe)
 
         equality = op in ("==", "!=")
         below = now == v if equality else (op if sign > 0 else FLIPPED[op]) in (">=", "<")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from overture.rules.journey import Branch, Do, Journey, JourneyStep, Split, Wait
-from overture.rules.reach import children, walk
+from overture.rules.reach import children, fact_types, walk
 from overture.rules.report import Report
 from overture.rules.rewrite import rewrite
 from overture.rules.ruleset import (
@@ -96,6 +96,11 @@ def unsolvable(node: Node) -> Node | None:
             if motion(node) != FLOWS:
                 return None
             return next(n for n in walk(node) if isinstance(n, Decaying | Call) and motion(n) == FLOWS)
+
+
+def comes_by_time(node: Node) -> bool:
+    """Whether a condition of a journey may come true by time alone: the others are about certain facts, or still."""
+    return motion(node) != STILL and fact_types(node) is None
 
 
 def check_clock(node: Node, report: Report, pointer: str) -> None:

@@ -133,7 +133,8 @@ CODES: dict[str, Code] = {
     # --- history and time -----------------------------------------------------------------------------------
     "condition.clock": Code(
         "It cannot be told when this changes",
-        "The condition of a segment or a `while` is followed without any fact, so it must be known when to look again. `now()` and `age(x)` are "
+        "The condition of a segment or a `while` is followed without any fact, and so are `until`, `goal` and `exit_when` of a journey where they "
+        "may come true without one, so it must be known when to look again. `now()` and `age(x)` are "
         "compared as sums or differences, a decaying score by itself; of `local(now())` all but the minute can be asked.",
     ),
     "history.where": Code(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from overture.rules.clocked import Decay, check_clock
+from overture.rules.clocked import Decay, check_clock, comes_by_time
 from overture.rules.infer import Checker, Types
 from overture.rules.presence import Present
 from overture.rules.reach import fact_types, walk
@@ -80,9 +80,13 @@ def check_followed(node: Node, what: str, scope: Scope, report: Report, pointer:
         report.at("rule.never_fires", "This holds for nobody, ever", node.place, pointer)
 
 
-def check_inside(node: Node, scope: Scope, report: Report, pointer: str) -> None:
-    """Check a condition of a journey, asked on whatever fact comes: it need not say on which."""
+def check_inside(node: Node, scope: Scope, report: Report, pointer: str, *, followed: bool = False) -> None:
+    """Check a condition of a journey, asked on whatever fact comes: it need not say on which. ``followed``: it is asked
+    when time alone changes it, too.
+    """
     Checker(scope, report, pointer).condition(node, fact_types(node))
+    if followed and comes_by_time(when := Decay(scope.half_lives).node(node)):
+        check_clock(when, report, pointer)
     if not satisfiable(node):
         report.at("rule.never_fires", "This never holds", node.place, pointer)
 

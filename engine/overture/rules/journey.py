@@ -137,6 +137,12 @@ def conditions_of(journey: Journey) -> Iterator[Node]:
                 pass
 
 
+def awaits(journey: Journey) -> Iterator[Node]:
+    """The conditions that end it or a wait, and may come true by time alone."""
+    waits = (step.until for step in journey.steps.values() if isinstance(step, Wait))
+    yield from (node for node in (journey.goal, journey.exit_when, *waits) if node is not None)
+
+
 def expressions_of(journey: Journey) -> Iterator[Node]:
     """Every expression that is evaluated for it: conditions, its key, instants, and the values of its actions."""
     yield from conditions_of(journey)

@@ -140,7 +140,7 @@ class Journeys(Reading):
         scalar = self.text(node, "A condition")
         when = expression(scalar, 0, scope, self.report) if scalar else None
         if scalar is not None and when is not None:
-            check_inside(when, scope, self.report, scalar.pointer)
+            check_inside(when, scope, self.report, scalar.pointer, followed=True)
         return when
 
     def reentry(self, node: YamlNode | None) -> Reentry:

@@ -9,11 +9,11 @@ from types import MappingProxyType
 from typing import Any
 
 from overture.rules.choice import check_choice
-from overture.rules.clocked import Decay, check_clock
+from overture.rules.clocked import Decay, check_clock, comes_by_time
 from overture.rules.conflicts import check_derived, check_traits, segment_order
 from overture.rules.feedback import check_feedback
 from overture.rules.form import Form
-from overture.rules.journey import Do, Journey, acting, conditions_of, expressions_of
+from overture.rules.journey import Do, Journey, acting, awaits, conditions_of, expressions_of
 from overture.rules.reach import named_types, reads, required_literals
 from overture.rules.report import Report, RulesetInvalid
 from overture.rules.ruleset import (
@@ -100,6 +100,7 @@ def link(
     segments: dict[str, Segment] = {}
     sessions: dict[str, Sessions] = {}
     forms: dict[str, Form] = {}
+    journeys: dict[str, Journey] = {}
     in_order: list[Segment] = []
     rules = sorted((r for s in ordered for r in s.rules), key=_firing_order)
     whiles = sorted((w for s in ordered for w in s.whiles), key=_firing_order)
@@ -130,11 +131,14 @@ def link(
             for item in followed:
                 if item.when is not None:
                     check_clock(item.when, report, f"{item.ruleset}#/{section}/{item.name}")
+        journeys = {j.id: decay.journey(j) for ruleset in ordered for j in ruleset.journeys.values()}
+        for journey in journeys.values():
+            for when in filter(comes_by_time, awaits(journey)):
+                check_clock(when, report, f"{journey.ruleset}#/journeys/{journey.name}")
         _held(report, whiles, decay)
         _bounded_series(report, ordered)
     if report.failed:
         raise RulesetInvalid(report.diagnostics)
-    journeys = {j.id: decay.journey(j) for ruleset in ordered for j in ruleset.journeys.values()}
     finishing = {
         (j.id, j.revision): decay.journey(j)
         for ruleset in older

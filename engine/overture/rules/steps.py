@@ -109,11 +109,11 @@ class Steps(Reading):
             return END
         return to.text
 
-    def condition(self, node: YamlNode | None) -> Node | None:
+    def condition(self, node: YamlNode | None, *, followed: bool = False) -> Node | None:
         scalar = self.text(node, "A condition")
         when = expression(scalar, 0, self.scope, self.report) if scalar else None
         if scalar is not None and when is not None:
-            check_inside(when, self.scope, self.report, scalar.pointer)
+            check_inside(when, self.scope, self.report, scalar.pointer, followed=followed)
         return when
 
     # --- waiting --------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ class Steps(Reading):
             self.report.add("condition.duration", "A wait of more than ten years", text, "At most 3660d.")
         days = calendar_days(text.text) if text else 0
         at = self.actions.value(items["at"], NUMBER, None) if "at" in items else None
-        until = self.condition(items.get("until"))
+        until = self.condition(items.get("until"), followed=True)
         return Wait(id, then, 0 if days else ms, days, at, self.local(items), until, self.ids[id].place)
 
     def local(self, items: Mapping[str, YamlNode]) -> LocalTime | None:
