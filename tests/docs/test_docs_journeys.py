@@ -11,9 +11,12 @@ from dockit import CODE, blocks, code, page, part, table
 from ruamel.yaml import YAML
 from test_docs_rulesets import BASE, merged
 
+from overture.decide.positions import OUTCOMES
 from overture.match.calendar import add_days, next_local
+from overture.model.intervals import CONFIDENCE, FEW
 from overture.rules import inspect, link
 from overture.rules.keys import JOURNEY, ON_REDEPLOY, SENDING, STEP, WAIT
+from overture.web.funnels import Comparison, Difference, Funnel, RevisionFunnel, StepFunnel, VariantFunnel
 
 PAGE = page("journeys.md")
 BLOCKS = blocks(PAGE, "yaml")
@@ -40,6 +43,23 @@ def test_the_keys_are_the_codes() -> None:
     assert {code(row[0]) for row in table(part(PAGE, "### Waiting"), "key")} == WAIT.keys.keys()
     assert {code(row[0]) for row in table(part(PAGE, "## A new revision"), "value")} == set(ON_REDEPLOY)
     assert {code(row[0]) for row in table(part(PAGE, "## Sending"), "key of `sending`")} == SENDING.keys.keys()
+
+
+def test_the_fields_of_a_funnel_are_the_codes() -> None:
+    told = part(PAGE, "## What became of them")
+    whole = {code(row[0]) for row in table(told, "field")}
+    assert whole == set(Funnel.__struct_fields__) - {"journey", "revisions"}
+    assert whole <= set(RevisionFunnel.__struct_fields__)
+    steps = [code(row[0]) for row in table(told, "field of a step")]
+    assert ["step", *steps] == list(StepFunnel.__struct_fields__)
+    named = set(CODE.findall(told))
+    others = set(RevisionFunnel.__struct_fields__) - whole - {"revision", "active"}
+    assert others | {*Comparison.__struct_fields__} | {"way", "split", "passed", "low", "high"} <= named
+    assert {"way", "split", "passed"} <= set(VariantFunnel.__struct_fields__)
+    assert {"low", "high"} <= set(Difference.__struct_fields__)
+    assert {"done", "exit", "stopped", "goal"} <= set(OUTCOMES)
+    assert f"with {CONFIDENCE * 100:g} % confidence" in told
+    assert f"fewer than {FEW}" in told
 
 
 def berlin(text: str) -> int:

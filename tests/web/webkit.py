@@ -13,6 +13,7 @@ from overture.trial.results import Coverage, Result
 from overture.web import Page, Receipt, RulesetState, Services, StoredRevision
 from overture.web.backtested import Backtest, BacktestProgress, BacktestQuery
 from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery, SampleView
+from overture.web.funnels import Comparison, Funnel, Group, JourneyState
 from overture.web.subscribed import ConsentEntry, LedgerCheck, Subscription
 
 KEYS = {
@@ -51,7 +52,17 @@ class Memory:
 
     def services(self) -> Services:
         return Services(
-            self, self, self, MemoryMessages(self), MemoryRulesets(self), self, self, self, MemoryBacktests(self), self
+            self,
+            self,
+            self,
+            MemoryMessages(self),
+            MemoryRulesets(self),
+            self,
+            self,
+            self,
+            MemoryBacktests(self),
+            self,
+            journeys=MemoryJourneys(self),
         )
 
     def _may_fail(self) -> None:
@@ -140,6 +151,20 @@ class MemoryMessages:
 
     async def reject(self, id: str, key: str) -> bool:
         return id == "m1" and key != ""
+
+
+@dataclass
+class MemoryJourneys:
+    memory: Memory
+
+    async def list(self) -> list[JourneyState]:
+        return [JourneyState("carts/cart", "r1", 3, 2, 1)]
+
+    async def funnel(self, name: str) -> Funnel:
+        if name not in ("cart", "carts/cart"):
+            raise Refused("journey.unknown", "No active ruleset has it.", status=404)
+        both = Comparison(Group(3, 1, 1 / 3), Group(0, 0, None), None)
+        return Funnel("carts/cart", 3, 2, 1, {"goal": 1}, both, [])
 
 
 @dataclass

@@ -171,5 +171,7 @@ def _outcome(delivery: Delivery, type: str, now: int, more: dict[str, Any]) -> F
         "attempts": delivery.attempts,
         **more,
     }
+    if message.journey:
+        properties |= {"journey": message.journey, "step": message.step, "revision": message.revision}
     id = f"{type}:{message.id}:{delivery.attempts}"
     return Fact(id, type, message.contact, now, now, properties, source="delivery", cause=message.fact)

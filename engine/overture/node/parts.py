@@ -17,6 +17,7 @@ from overture.node.backtesting import BacktestService
 from overture.node.channels import tell_failures
 from overture.node.explaining import ExplainService
 from overture.node.facts import FactService
+from overture.node.funnels import FunnelService
 from overture.node.gauges import Gauges
 from overture.node.health import Health
 from overture.node.meta import Keys
@@ -27,6 +28,7 @@ from overture.plugin.manager import PluginManager
 from overture.records import Past
 from overture.settings import Settings
 from overture.state.contacts import Contacts
+from overture.state.funnel import Funnels
 from overture.state.identity import Identity
 from overture.state.lease import Leases
 from overture.state.ledgers import Ledgers
@@ -130,6 +132,7 @@ async def assemble(
         explanations=ExplainService(contacts, outbox, registry, asked, past, RuleSamples(wire, n)),
         backtests=BacktestService(backtests),
         subscriptions=SubscriptionService(links, ledgers, facts, contacts, identity, registry, asked),
+        journeys=FunnelService(Funnels(wire, n), registry, asked),
         health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels),
     )
     return Parts(

@@ -94,6 +94,11 @@ def positions(p: int) -> str:
     return f"ov:{{{p}}}:at"
 
 
+def funnel(p: int, journey: str) -> str:
+    """hash: a cell (see `overture.state.funnel`) → how often."""
+    return f"ov:{{{p}}}:fn:{journey}"
+
+
 def forwards(p: int) -> str:
     """list: msgpack facts on their way to another contact's partition."""
     return f"ov:{{{p}}}:fwd"

@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from overture.web import backtests, consents, contacts, facts, health, messages, problem, rulesets, schemas
+from overture.web import backtests, consents, contacts, facts, health, journeys, messages, problem, rulesets, schemas
 from overture.web.body import Bodies
 from overture.web.openapi import document
 from overture.web.protocol import Runner
@@ -36,6 +36,8 @@ ROUTES: tuple[Route, ...] = (
     messages.retry,
     messages.approve,
     messages.reject,
+    journeys.every,
+    journeys.funnel,
     rulesets.every,
     rulesets.one,
     rulesets.put,

@@ -15,11 +15,13 @@ from overture.model import Contact, Fact, Step, clock
 from overture.model.errors import describe
 from overture.state.checkpoint import Checkpoint
 from overture.state.contacts import TIMELINE, encode
+from overture.state.funnel import Cell, Counts
 from overture.state.ledger import Chain
 from overture.state.positions import Stand, moved
 from overture.state.samples import Near, Sample
 from overture.worker.decisions import decision
 from overture.worker.partition import RECOVERED, Partition
+from overture.worker.passages import passed
 from overture.worker.plans import Plans
 
 log = logging.getLogger("overture.worker")
@@ -43,6 +45,7 @@ class Batch:
     steps: list[Step] = field(default_factory=list[Step])
     dead: list[tuple[Fact, str]] = field(default_factory=list[tuple[Fact, str]])
     positions: Counter[Stand] = field(default_factory=Counter[Stand])  # how many more stand at steps of journeys
+    funnels: Counts = field(default_factory=Counter[Cell])  # what became of contacts on journeys
     near: list[Near] = field(default_factory=list[Near])  # near misses, of a sample of the facts
     answers: list[tuple[str, dict[str, Any]]] = field(default_factory=list[tuple[str, dict[str, Any]]])  # by token
     chain: Chain = field(default_factory=Chain)  # where the consent ledger ends once this is committed
@@ -91,6 +94,8 @@ async def decide_batch(part: Partition, facts: list[Fact], plans: Plans) -> Batc
             batch.near = _near_misses(contact, outcome, part.plan)
         if contact.journeys or outcome.contact.journeys:
             moved(batch.positions, contact, outcome.contact)
+        if part.plan.journeys is not None or _journeyed(contact, fact, outcome.contact):
+            passed(batch.funnels, contact, fact, outcome, part.plan)
         part.cache[fact.contact] = outcome.contact
         batch.decided(outcome, part.plan.half_lives)  # of now: a later fact of the batch may bring another plan
         if held > COMMIT_BYTES:
@@ -101,6 +106,11 @@ async def decide_batch(part: Partition, facts: list[Fact], plans: Plans) -> Batc
     part.limit = taken if taken < len(facts) else min(2 * part.limit, RECOVERED)
     batch.after = part.advance(taken, version)
     return batch
+
+
+def _journeyed(before: Contact, fact: Fact, after: Contact) -> bool:
+    """Whether a fact may be about journeys although none is active any more."""
+    return bool(before.journeys or after.journeys or before.waiting or after.waiting or "journey" in fact.properties)
 
 
 def _near_misses(before: Contact, step: Step, plan: Plan) -> list[Near]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from overture.model import Fact, clock
-from overture.state import contacts, keys, ledger, outbox, samples
+from overture.state import contacts, funnel, keys, ledger, outbox, samples
 from overture.state.identity import forward_entries, namesake_entries
 from overture.state.lease import Command, Lease, Leases
 from overture.state.log import Log, Taken
@@ -40,6 +40,7 @@ class Committer:
         commands += consents
         commands += samples.write(p, batch.steps, batch.near)
         commands += counted(p, batch.positions)
+        commands += funnel.counted(p, batch.funnels)
         commands += (_dead_letter(p, fact, reason) for fact, reason in batch.dead)
         if part.recovering:
             commands.append(("DEL", keys.tries(p)))

@@ -77,5 +77,6 @@ class Recovery:
             batch.part.cache.pop(fact.contact, None)
             batch.steps, batch.answers, batch.near = [], [], []
             batch.positions.clear()
+            batch.funnels.clear()
             batch.set_aside(fact, describe(error))
             return await self._committer.send(batch)

@@ -1,0 +1,172 @@
+"""The counts of journeys put together for a person who looks at them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from overture.model import Refused
+from overture.model.intervals import CONFIDENCE, difference
+from overture.rules.program import Program
+from overture.rules.report import did_you_mean
+from overture.state.funnel import HELD_OUT, Cell, Counts, Funnels
+from overture.state.positions import Stand
+from overture.state.registry import Registry
+from overture.web.funnels import (
+    Comparison,
+    Difference,
+    Funnel,
+    Group,
+    JourneyState,
+    RevisionFunnel,
+    StepFunnel,
+    VariantFunnel,
+)
+from overture.worker.plans import Plans
+
+Rows = Sequence[tuple[Cell, int]]
+
+
+class FunnelService:
+    """Implements `overture.web.funnels.Journeys`."""
+
+    def __init__(self, funnels: Funnels, registry: Registry, plans: Plans) -> None:
+        self._funnels = funnels
+        self._registry = registry
+        self._plans = plans
+
+    async def list(self) -> list[JourneyState]:
+        """Those of the active revisions, by id."""
+        program = await self._program()
+        standing = await self._registry.positions()
+        return [
+            _state(id, journey.revision, await self._funnels.of(id), standing)
+            for id, journey in sorted(program.journeys.items())
+        ]
+
+    async def funnel(self, name: str) -> Funnel:
+        """Raises Refused 404 ``journey.unknown``, 400 ``journey.ambiguous``. One that is no longer active has a funnel
+        as long as it was entered ever; it is asked for as ``ruleset/journey``.
+        """
+        program = await self._program()
+        id = _id(name, program)
+        counts = await self._funnels.of(id)
+        active = program.journeys.get(id)
+        if active is None and not counts:
+            raise _unknown(name, program)
+        standing = await self._registry.positions()
+        steps: dict[str, list[str]] = {r: [*journey.steps] for (j, r), journey in program.older.items() if j == id}
+        if active is not None:
+            steps = {active.revision: [*active.steps], **steps}
+        revisions = dict.fromkeys((*steps, *sorted({cell.revision for cell in counts if cell.revision})))
+        rows = {r: [(cell, n) for cell, n in counts.items() if cell.revision == r] for r in revisions}
+        here = {r: Counter({s.step: n for s, n in standing.items() if s[:2] == (id, r)}) for r in revisions}
+        every = list(counts.items())
+        return Funnel(
+            journey=id,
+            entered=_sum(every, "entered"),
+            under_way=sum(sum(stands.values()) for stands in here.values()),
+            goal=_sum(every, "ended", detail="goal"),
+            ended=_by_detail(every, "ended"),
+            comparison=_comparison(every),
+            revisions=[
+                _revision(r, active is not None and r == active.revision, rows[r], here[r], steps.get(r, []))
+                for r in revisions
+            ],
+        )
+
+    async def _program(self) -> Program:
+        return await self._plans.program(await self._registry.version())
+
+
+def _id(name: str, program: Program) -> str:
+    if "/" in name:
+        return name
+    ids = [id for id, journey in program.journeys.items() if journey.name == name]
+    if len(ids) > 1:
+        message = f"Several journeys are called {name}: {', '.join(ids)}."
+        raise Refused("journey.ambiguous", message, "Write ruleset/journey.")
+    if not ids:
+        raise _unknown(name, program)
+    return ids[0]
+
+
+def _unknown(name: str, program: Program) -> Refused:
+    hint = did_you_mean(name, sorted(program.journeys)) or "GET /v1/journeys lists them."
+    return Refused("journey.unknown", f"No active ruleset has the journey {name[:200]}.", hint, status=404)
+
+
+def _state(id: str, revision: str, counts: Counts, standing: Counter[Stand]) -> JourneyState:
+    rows = list(counts.items())
+    under_way = sum(n for stand, n in standing.items() if stand.journey == id)
+    return JourneyState(id, revision, _sum(rows, "entered"), under_way, _sum(rows, "ended", detail="goal"))
+
+
+def _revision(revision: str, active: bool, rows: Rows, here: Counter[str], order: list[str]) -> RevisionFunnel:
+    steps = dict.fromkeys((*order, *sorted({cell.step for cell, _ in rows if cell.step} | here.keys())))
+    return RevisionFunnel(
+        revision=revision,
+        active=active,
+        entered=_sum(rows, "entered"),
+        moved_in=_sum(rows, "moved_in"),
+        moved_out=_sum(rows, "moved_out"),
+        under_way=sum(here.values()),
+        goal=_sum(rows, "ended", detail="goal"),
+        ended=_by_detail(rows, "ended"),
+        steps=[_step(step, [row for row in rows if row[0].step == step], here[step]) for step in steps],
+        variants=[_variant(name, rows) for name in sorted({cell.variant for cell, _ in rows if cell.variant})],
+        comparison=_comparison(rows),
+    )
+
+
+def _step(step: str, rows: Rows, here: int) -> StepFunnel:
+    return StepFunnel(
+        step=step,
+        here=here,
+        came=_sum(rows, "came"),
+        passed=_sum(rows, "passed"),
+        restarted=_sum(rows, "restarted"),
+        left=_by_detail(rows, "ended"),
+        messages=_sum(rows, "messages"),
+        sent=_sum(rows, "sent"),
+        held=_sum(rows, "held"),
+        waiting=_sum(rows, "waiting"),
+        suppressed=_by_detail(rows, "suppressed"),
+        failed=_by_detail(rows, "failed"),
+    )
+
+
+def _variant(name: str, rows: Rows) -> VariantFunnel:
+    split, _, way = name.partition("=")
+    own = [(cell._replace(variant=""), n) for cell, n in rows if cell.variant == name]
+    passed = _grouped((cell.step, n) for cell, n in own if cell.what == "passed")
+    ended = _by_detail(own, "ended")
+    return VariantFunnel(split, way, _sum(own, "entered"), ended.get("goal", 0), ended, passed)
+
+
+def _comparison(rows: Rows) -> Comparison:
+    treated, held_out = _group(rows, ""), _group(rows, HELD_OUT)
+    found = difference(treated.goal, treated.entered, held_out.goal, held_out.entered)
+    return Comparison(treated, held_out, None if found is None else Difference(*found, CONFIDENCE))
+
+
+def _group(rows: Rows, group: str) -> Group:
+    own = [row for row in rows if row[0].group == group]
+    entered, goal = _sum(own, "entered"), _sum(own, "ended", detail="goal")
+    return Group(entered, goal, goal / entered if entered else None)
+
+
+def _sum(rows: Rows, what: str, detail: str | None = None) -> int:
+    """Of all, whichever ways of splits they went."""
+    return sum(n for cell, n in rows if cell.what == what and not cell.variant and detail in (None, cell.detail))
+
+
+def _by_detail(rows: Rows, what: str) -> dict[str, int]:
+    return _grouped((cell.detail, n) for cell, n in rows if cell.what == what and not cell.variant)
+
+
+def _grouped(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for name, n in pairs:
+        found[name] += n
+    return {name: n for name, n in sorted(found.items()) if n}
