@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import UNSET
+
 from overture.model import Contact, Diagnostic, Draft, Fact, Refused, Trace
 from overture.rules import RulesetInvalid
 from overture.rules.difference import Change
@@ -13,6 +15,7 @@ from overture.trial.results import Coverage, Result
 from overture.web import Page, Receipt, RulesetState, Services, StoredRevision
 from overture.web.backtested import Backtest, BacktestProgress, BacktestQuery
 from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery, SampleView
+from overture.web.formed import FieldView, FormInvalid, FormView, Submission, Submitted, Visitor
 from overture.web.funnels import Comparison, Funnel, Group, JourneyState
 from overture.web.subscribed import ConsentEntry, LedgerCheck, Subscription
 
@@ -62,6 +65,7 @@ class Memory:
             self,
             MemoryBacktests(self),
             self,
+            forms=MemoryForms(self),
             journeys=MemoryJourneys(self),
         )
 
@@ -134,6 +138,25 @@ class Memory:
 
     async def members(self, segment: str, cursor: str | None, limit: int) -> Page:
         return Page([{"contact": "ada"}][:limit], cursor)
+
+
+@dataclass
+class MemoryForms:
+    memory: Memory
+
+    async def show(self, name: str, visitor: Visitor) -> FormView:
+        if name != "webinar":
+            raise Refused("form.unknown", "No active ruleset has a form of this name.", status=404)
+        self.memory.calls.append({"visitor": visitor})
+        value = "ada@example.org" if visitor.contact else UNSET
+        return FormView(name, bool(visitor.contact), [FieldView("email", "E-mail", "string", True, UNSET, value)])
+
+    async def submit(self, name: str, visitor: Visitor, said: Submission, source: str) -> Submitted:
+        if "email" not in said.answers:
+            wrong = Diagnostic(code="answer.missing", message="E-mail: an answer is needed", pointer="/answers/email")
+            raise FormInvalid([wrong])
+        self.memory.calls.append({"visitor": visitor, "said": said, "source": source})
+        return Submitted(name)
 
 
 @dataclass

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Mapping
-from typing import Any, Literal, Protocol, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Protocol, TypeVar, cast
 
 import msgspec
 
@@ -17,9 +17,11 @@ from overture.model.ids import digest
 PATH = "/subscription/"
 CONFIRM_DAYS = 30  # a link to confirm with holds so long; the others hold as long as the key that signed them
 HEADER = 900  # characters of a URL in a mail's header, at most: a line of it has at most 998
+VISITOR_DAYS = 30  # so long somebody is known by the message that led to a page
 _DAY = 86_400_000
 _MAC = 16  # bytes
 
+T = TypeVar("T")
 Kind = Literal["confirm", "unsubscribe", "preferences"]
 
 
@@ -38,6 +40,15 @@ class Claim(msgspec.Struct, frozen=True, array_like=True):
     address: bytes
 
 
+class Visitor(msgspec.Struct, frozen=True, array_like=True):
+    """Who follows a message to a page of the app's: whom it went to on which channel, as of ``at`` (ms)."""
+
+    contact: str
+    channel: str
+    at: int
+    address: bytes  # as in `Claim`
+
+
 class Signing(Protocol):
     """The keys: `overture.state.linkkeys.LinkKeys`."""
 
@@ -46,7 +57,9 @@ class Signing(Protocol):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(tuple[int, Claim]).decode
+_claim = msgspec.msgpack.Decoder(tuple[int, Claim]).decode
+_visitor = msgspec.msgpack.Decoder(tuple[int, Visitor]).decode
+_LINK, _VISITOR = b"overture.link\n", b"overture.visitor\n"  # what is signed for the one is nothing to the other
 
 
 class Links:
@@ -58,25 +71,41 @@ class Links:
 
     def url(self, claim: Claim) -> str:
         """The same for the same claim, until another key signs."""
-        number, key = self._keys.newest()
-        body = _encode((number, claim))
-        token = base64.urlsafe_b64encode(body + _mac(key, body)).decode().rstrip("=")
-        return f"{self.base}{PATH}{token}"
+        return f"{self.base}{PATH}{self._signed(claim, _LINK)}"
+
+    def token(self, visitor: Visitor) -> str:
+        """What a page hands back, so that it is known who came; as long-lived as `url`."""
+        return self._signed(visitor, _VISITOR)
 
     def read(self, token: str, now: int) -> Claim:
         """Raises Refused: 404 ``link.invalid`` for what we did not sign, 410 ``link.expired``."""
+        claim = self._read(token, _claim, _LINK)
+        if claim.kind == "confirm" and now > claim.at + CONFIRM_DAYS * _DAY:
+            raise _expired(CONFIRM_DAYS, "Sign up once more to get a new one.")
+        return claim
+
+    def visitor(self, token: str, now: int) -> Visitor:
+        """As `read`, of a `token`."""
+        visitor = self._read(token, _visitor, _VISITOR)
+        if now > visitor.at + VISITOR_DAYS * _DAY:
+            raise _expired(VISITOR_DAYS, "Ask without it, as of a visitor who is not known.")
+        return visitor
+
+    def _signed(self, value: Claim | Visitor, matter: bytes) -> str:
+        number, key = self._keys.newest()
+        body = _encode((number, value))
+        return base64.urlsafe_b64encode(body + _mac(key, matter, body)).decode().rstrip("=")
+
+    def _read(self, token: str, decode: Callable[[bytes], tuple[int, T]], matter: bytes) -> T:
         try:
             raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-            number, claim = _decode(raw[:-_MAC])
+            number, value = decode(raw[:-_MAC])
         except (binascii.Error, ValueError, msgspec.DecodeError):
             raise _invalid() from None
         key = self._keys.get(number)
-        if key is None or not hmac.compare_digest(_mac(key, raw[:-_MAC]), raw[-_MAC:]):
+        if key is None or not hmac.compare_digest(_mac(key, matter, raw[:-_MAC]), raw[-_MAC:]):
             raise _invalid()
-        if claim.kind == "confirm" and now > claim.at + CONFIRM_DAYS * _DAY:
-            hint = "Sign up once more to get a new one."
-            raise Refused("link.expired", f"This link was good for {CONFIRM_DAYS} days.", hint, status=410)
-        return claim
+        return value
 
     def of(self, message: Message, contact: str, address: str) -> dict[str, str]:
         """What a template reads as ``links``. A message to somebody else than the contact has none; ``confirm`` is
@@ -91,7 +120,8 @@ class Links:
             return self.url(Claim(kind, contact, message.channel, purpose, message.id, at, where))
 
         preferences = link("preferences", message.purpose)
-        found = {"preferences": preferences, "unsubscribe": preferences}
+        visitor = self.token(Visitor(contact, message.channel, at, where))
+        found = {"preferences": preferences, "unsubscribe": preferences, "visitor": visitor}
         if message.purpose != NEEDS_NO_CONSENT:
             found["unsubscribe"] = link("unsubscribe", message.purpose)
         if asked := _asked(message):
@@ -107,7 +137,8 @@ def one_click(message: Message, links: Mapping[str, str]) -> str:
 
 def examples() -> dict[str, str]:
     """Links as they look, for tests of rulesets; they lead nowhere."""
-    return {kind: f"https://overture.invalid{PATH}{kind}" for kind in ("confirm", "unsubscribe", "preferences")}
+    pages = {kind: f"https://overture.invalid{PATH}{kind}" for kind in ("confirm", "unsubscribe", "preferences")}
+    return {**pages, "visitor": "visitor"}
 
 
 def address_digest(address: str) -> bytes:
@@ -127,8 +158,12 @@ def _asked(message: Message) -> str:
     return ""
 
 
-def _mac(key: bytes, body: bytes) -> bytes:
-    return hmac.digest(key, b"overture.link\n" + body, "sha256")[:_MAC]
+def _mac(key: bytes, matter: bytes, body: bytes) -> bytes:
+    return hmac.digest(key, matter + body, "sha256")[:_MAC]
+
+
+def _expired(days: int, hint: str) -> Refused:
+    return Refused("link.expired", f"This link was good for {days} days.", hint, status=410)
 
 
 def _invalid() -> Refused:

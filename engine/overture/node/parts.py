@@ -17,6 +17,7 @@ from overture.node.backtesting import BacktestService
 from overture.node.channels import tell_failures
 from overture.node.explaining import ExplainService
 from overture.node.facts import FactService
+from overture.node.forms import FormService
 from overture.node.funnels import FunnelService
 from overture.node.gauges import Gauges
 from overture.node.health import Health
@@ -131,6 +132,7 @@ async def assemble(
         keys=keys,
         explanations=ExplainService(contacts, outbox, registry, asked, past, RuleSamples(wire, n)),
         backtests=BacktestService(backtests),
+        forms=FormService(links, facts, contacts, identity, registry, asked),
         subscriptions=SubscriptionService(links, ledgers, facts, contacts, identity, registry, asked),
         journeys=FunnelService(Funnels(wire, n), registry, asked),
         health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels),

@@ -23,7 +23,7 @@ TAG_LIMIT = 1000
 CONDITIONS_LIMIT = 200
 DEPTH_LIMIT = 20
 ROOTS = frozenset({"contact", "fact", "issued", "journey", "links"})
-LINKS = frozenset({"confirm", "preferences", "unsubscribe"})
+LINKS = frozenset({"confirm", "preferences", "unsubscribe", "visitor"})
 FILTERS = frozenset({
     "abs", "capitalize", "d", "default", "e", "escape", "first", "float", "int", "last", "length", "lower", "round",
     "title", "trim", "upper", "urlencode",

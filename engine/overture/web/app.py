@@ -9,7 +9,19 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from overture.web import backtests, consents, contacts, facts, health, journeys, messages, problem, rulesets, schemas
+from overture.web import (
+    backtests,
+    consents,
+    contacts,
+    facts,
+    forms,
+    health,
+    journeys,
+    messages,
+    problem,
+    rulesets,
+    schemas,
+)
 from overture.web.body import Bodies
 from overture.web.openapi import document
 from overture.web.protocol import Runner
@@ -26,6 +38,8 @@ async def openapi(call: Call) -> web.Response:
 ROUTES: tuple[Route, ...] = (
     facts.post,
     facts.decide,
+    forms.show,
+    forms.submit,
     contacts.one,
     contacts.timeline,
     contacts.explain,

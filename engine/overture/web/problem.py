@@ -12,6 +12,7 @@ from aiohttp import web
 from overture.model import Diagnostic, Overloaded, Refused, StoreUnavailable
 from overture.rules import RulesetInvalid
 from overture.trial.results import TrialsFailed
+from overture.web.formed import FormInvalid
 
 log = logging.getLogger("overture.web")
 
@@ -36,7 +37,7 @@ def respond(status: int, code: str, detail: str, hint: str = "", **more: Any) ->
 
 def of(error: Exception) -> web.Response:
     """The response for whatever a handler raised. Only what is our own fault is logged, with its traceback."""
-    if isinstance(error, RulesetInvalid | TrialsFailed):
+    if isinstance(error, RulesetInvalid | TrialsFailed | FormInvalid):
         return respond(error.status, error.code, error.message, error.hint, errors=error.diagnostics)
     if isinstance(error, Refused):
         response = respond(error.status, error.code, error.message, error.hint, pointer=error.pointer)

@@ -13,6 +13,7 @@ from overture.rules.difference import Change
 from overture.trial.results import Result
 from overture.web.backtested import Backtests
 from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery
+from overture.web.formed import Forms
 from overture.web.funnels import Journeys
 from overture.web.subscribed import Subscriptions
 
@@ -169,4 +170,5 @@ class Services:
     explanations: Explanations
     backtests: Backtests
     subscriptions: Subscriptions
+    forms: Forms
     journeys: Journeys
