@@ -133,6 +133,27 @@ def test_each_step_way_and_reason_has_its_number(alone: Server) -> None:
     assert {name: moved[name] for name in whole} == whole
 
 
+def test_two_who_become_one_are_on_a_journey_once(alone: Server) -> None:
+    server, name, ada = alone, fresh("merging"), fresh("ada")
+    facts = f'"{name}.began"', f'"{name}.reached"'
+    text = (
+        HOLDOUT.replace("name: compared", f"name: {name}").replace('"began"', facts[0]).replace('"reached"', facts[1])
+    )
+    server.deploy(name, text.replace("  began:", f"  {name}.began:").replace("  reached:", f"  {name}.reached:"))
+    visitors = [{"anonymous_id": fresh("cookie")} for _ in range(2)]
+    server.facts(fact(f"{name}.began", ada))
+    for visitor in visitors:
+        server.facts(fact(f"{name}.began", visitor))
+        server.facts(fact("identify", {"user_id": ada, **visitor}))
+    server.drained()
+    between = server.get(f"/v1/journeys/{name}%2Fpair/funnel")
+    assert (between["entered"], between["under_way"], between["ended"]) == (3, 1, {"merged": 2})
+    server.facts(fact(f"{name}.reached", visitors[0]))
+    server.drained()
+    after = server.get(f"/v1/journeys/{name}%2Fpair/funnel")
+    assert (after["entered"], after["under_way"], after["ended"]) == (3, 0, {"goal": 1, "merged": 2})
+
+
 def test_goals_are_compared_with_those_of_the_holdout(alone: Server) -> None:
     server = alone
     server.deploy("compared", HOLDOUT)
@@ -143,7 +164,7 @@ def test_goals_are_compared_with_those_of_the_holdout(alone: Server) -> None:
     assert min(len(held), len(treated)) >= 30
     server.facts(*(fact("reached", c) for c in (*treated[:20], *held[:5])))
     server.settled()
-    funnel = server.get("/v1/journeys/pair/funnel")
+    funnel = server.get("/v1/journeys/compared%2Fpair/funnel")
     found = funnel["comparison"]
     assert found["treated"] == {"entered": len(treated), "goal": 20, "rate": 20 / len(treated)}
     assert found["held_out"] == {"entered": len(held), "goal": 5, "rate": 5 / len(held)}
