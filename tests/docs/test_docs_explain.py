@@ -42,4 +42,8 @@ def test_the_commands_run(running: Running):
         )  # fmt: skip
         assert run.returncode == 0, run.stderr
         said.append(run.stdout.splitlines()[0])
-    assert said == ["seo_guide/downloaded, explained: fired"] * 2 + ["segment loyal, explained: out"]
+    assert said == [
+        *["seo_guide/downloaded, explained: fired"] * 2,
+        "segment loyal, explained: out",
+        "journey abandoned_cart/cart, explained: no fact",
+    ]

@@ -14,7 +14,7 @@ _HEADS = {"and": "all of", "or": "any of", "not": "not"}
 def show(explanation: dict[str, Any], console: Console) -> None:
     """Print what ``GET /v1/contacts/{id}/explain`` answered."""
     e = explanation
-    subject = e["rule"] or f"segment {e['segment']}"
+    subject = e["rule"] or (f"journey {e['journey']}" if e["journey"] else f"segment {e['segment']}")
     contact = e["contact"] if e["contact"] == e["decided_for"] else f"{e['decided_for']} (now {e['contact']})"
     _line(console, f"{subject}, {contact}: {e['outcome'].replace('_', ' ')}", style="bold")
     _line(console, e["sentence"])
@@ -26,6 +26,8 @@ def show(explanation: dict[str, Any], console: Console) -> None:
         console.print()
         for line in _tree(e["condition"], 0):
             console.print(line)
+    for position in e["positions"][1:]:  # the first one is what the sentence tells of
+        _line(console, position["sentence"])
     if e["effects"]:
         console.print()
         for effect in e["effects"]:

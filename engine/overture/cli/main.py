@@ -246,6 +246,7 @@ def explain(
     *,
     fact: str = "",
     segment: str = "",
+    journey: str = "",
     url: Url = None,
     as_json: Json = False,
 ) -> None:
@@ -261,9 +262,12 @@ def explain(
         The id of the fact in question; by default the newest of a type that the rule is about.
     segment
         Instead of a rule: a segment.
+    journey
+        Instead of a rule: a journey, as name or ruleset/name: where the contact stands in it, how it ended, why it did
+        not begin.
     """
     with connect(url) as client:
-        explanation = client.explain(contact, rule=rule, segment=segment, fact=fact)
+        explanation = client.explain(contact, rule=rule, segment=segment, journey=journey, fact=fact)
     if as_json:
         print(json.dumps(explanation))
     else:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from overture.model import Contact, Refused, Trace, clock
 from overture.model.clock import to_text
-from overture.node import account
+from overture.node import account, underway
 from overture.node.account import Lasting, Scene
 from overture.node.reading import shown
 from overture.records import Found, Moment, Past, Sight
@@ -42,14 +42,19 @@ class ExplainService:
         self._samples = samples
 
     async def explain(self, contact: Contact, query: ExplainQuery) -> Explanation:
-        """Raises Refused ``explain.question``; 404 ``rule.unknown``, ``segment.unknown``, ``fact.unknown``."""
-        if bool(query.rule) == bool(query.segment):
-            raise Refused("explain.question", "The question is about one rule or one segment.", "Pass rule or segment.")
+        """Raises Refused ``explain.question``; 404 ``rule.unknown``, ``segment.unknown``, ``journey.unknown``,
+        ``fact.unknown``.
+        """
+        if [bool(query.rule), bool(query.segment), bool(query.journey)].count(True) != 1:
+            message = "The question is about one rule, one segment or one journey."
+            raise Refused("explain.question", message, "Pass rule, segment or journey.")
         active = await self._plans.program(await self._registry.version())
         contact = contact.copy()
         contact.clock = max(contact.clock, clock.now())  # what decays and what a window holds, as of this moment
         if query.segment:
             explanation = await self._lasting(contact, query, active, _segment_in(query))
+        elif query.journey:
+            explanation = await self._journey(contact, query, active)
         else:
             explanation = await self._rule(contact, query, active)
         ids = [e.key for e in explanation.effects if e.kind == "send" and not e.reason]
@@ -117,6 +122,40 @@ class ExplainService:
         program = await self._plans.program(trace.program)
         return Scene(trace.fact, contact, contact, trace, program, found.contact, note)
 
+    # --- journeys --------------------------------------------------------------------------------------------------
+
+    async def _journey(self, contact: Contact, query: ExplainQuery, active: Program) -> Explanation:
+        """With ``fact``: what became of it there. Otherwise where it stands, how it ended, why it never began."""
+        id = _journey_id(query, active, contact)
+        timeline = await self._contacts.timeline(contact.id, None, TIMELINE)
+        if not query.fact and any(position.journey == id for position in contact.journeys):
+            return underway.of_standing(contact, id, active, timeline)
+        end = None if query.fact else underway.last_end(id, timeline)
+        now = underway.journey_of(active, id)
+
+        def types(program: Program) -> frozenset[str]:
+            journey = underway.journey_of(program, id) or now
+            return journey.enter_types if journey is not None else frozenset()
+
+        if end is not None:
+            found = await self._past.of_fact(contact.id, end[1])
+            return underway.of_end(contact, id, active, end, await self._scene(contact, end[1], found, _none))
+        if not query.fact and contact.ended.get(id):
+            return underway.of_end(contact, id, active, None, None)
+        if query.fact:
+            found = await self._past.of_fact(contact.id, query.fact)
+        else:
+            found = await self._past.newest(contact.id, types)
+        scene = await self._scene(contact, query.fact, found, types)
+        if scene is None and query.fact:
+            raise _unknown_fact(query.fact, found)
+        journey = now if scene is None else underway.journey_of(scene.program, id) or now
+        if journey is None:
+            raise _unknown_journey(id, active)
+        if scene is None:
+            return underway.nothing(contact, id, journey, active)
+        return underway.of_entry(contact, id, journey, scene, active)
+
     # --- segments, and rules with `while` --------------------------------------------------------------------------
 
     async def _lasting(self, contact: Contact, query: ExplainQuery, active: Program, find: Find) -> Explanation:
@@ -156,6 +195,27 @@ def _while_in(id: str) -> Find:
         return Lasting.of(found[0]) if found else None
 
     return find
+
+
+def _journey_id(query: ExplainQuery, active: Program, contact: Contact) -> str:
+    """``ruleset/name``, of a journey that is active or that the contact is or was on.
+
+    Raises Refused ``journey.unknown``, ``journey.ambiguous``.
+    """
+    known = {*active.journeys, *contact.ended, *(position.journey for position in contact.journeys)}
+    asked = f"{query.ruleset}/{query.journey}" if query.ruleset else query.journey
+    ids = [asked] if asked in known else sorted(id for id in known if id.partition("/")[2] == asked)
+    if not ids:
+        raise _unknown_journey(asked, active)
+    if len(ids) > 1:
+        message = f"Several journeys are called {asked}: {', '.join(ids)}."
+        raise Refused("journey.ambiguous", message, "Write ruleset/journey.")
+    return ids[0]
+
+
+def _unknown_journey(name: str, active: Program) -> Refused:
+    hint = did_you_mean(name, sorted(active.journeys))
+    return Refused("journey.unknown", f"No active ruleset has the journey {name[:200]}.", hint, status=404)
 
 
 def _none(_: Program) -> frozenset[str]:

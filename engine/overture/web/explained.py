@@ -15,7 +15,7 @@ from overture.web.shapes import EffectView, FactView
 
 Outcome = Literal[
     "fired", "held_back", "repeated", "rolled_back", "no_match", "wrong_type", "not_active", "set_aside", "no_fact",
-    "in", "out", "held", "not_held",
+    "in", "out", "held", "not_held", "under_way", "ended", "entered", "not_entered", "moved",
 ]  # fmt: skip
 
 
@@ -23,6 +23,7 @@ class ExplainQuery(msgspec.Struct, forbid_unknown_fields=True):
     rule: Annotated[str, Meta(description="The rule: `name`, or `ruleset/name`.")] = ""
     ruleset: Annotated[str, Meta(description="Its ruleset, where several have a rule of that name.")] = ""
     segment: Annotated[str, Meta(description="Instead of a rule: a segment.")] = ""
+    journey: Annotated[str, Meta(description="Instead of a rule: a journey, `name` or `ruleset/name`.")] = ""
     fact: Annotated[str, Meta(description="The id of a fact of the contact; without it, the newest that counts.")] = ""
 
 
@@ -123,8 +124,26 @@ class OnceView(msgspec.Struct, frozen=True):
     key: Any = None
 
 
+class PositionView(msgspec.Struct, frozen=True):
+    """Where the contact stands in a journey. ``due``: when it goes on by time alone, ``due_local`` on the contact's
+    clock; ``until``: what it waits for, with the values at the last fact that counts.
+    """
+
+    key: str
+    step: str
+    entered_at: str
+    since: str
+    due: str | None
+    due_local: str | None
+    revision: str
+    holdout: bool
+    sentence: str
+    until: NodeView | None
+
+
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a rule fired or did not, or why a contact is in a segment or is not. ``sentence`` says it in one.
+    """Why a rule fired or did not, why a contact is in a segment or is not, where it stands in a journey and why.
+    ``sentence`` says it in one.
 
     ``state``: ``then`` is exactly what the rule saw, ``now`` the contact at present (``note`` says why).
     ``decided_for`` differs from ``contact`` where the fact was decided for a contact that was merged into it.
@@ -150,3 +169,5 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     effects: list[EffectView] = []
     messages: list[dict[str, Any]] = []
     error: str = ""
+    journey: str = ""
+    positions: list[PositionView] = []
