@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from overture.match.closures import Test, compile_condition
-from overture.match.folding import fold
+from overture.match.folding import fold, is_constant
 from overture.model import Contact, Fact
 from overture.rules.reach import conjuncts, walk
 from overture.rules.ruleset import Rule
@@ -43,7 +43,10 @@ def _parts(when: Node, type: str) -> Iterator[tuple[str, Node]]:
     """What has to hold of facts of a type, each with its text as the author wrote it, or that of what it is a part of."""
     for written in conjuncts(when):
         folded = fold(written, type)
-        if folded == Literal(True):
+        if is_constant(folded, True):
+            continue
+        if folded == written:
+            yield spell(written), written
             continue
         texts = {spell(part) for part in walk(written)}
         for part in conjuncts(folded):
