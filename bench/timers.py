@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -99,11 +100,12 @@ class Bench:
 
         async def writer() -> None:
             nonlocal done
-            while batch := [fact for fact, _ in zip(left, range(BATCH), strict=False)]:
+            while batch := list(itertools.islice(left, BATCH)):
                 body = b"\n".join(map(encode, batch))
                 async with http.post(url, data=body, headers=headers) as response:
-                    if response.status != 200:
-                        raise SystemExit(f"POST /v1/facts answered {response.status}: {await response.text()}")
+                    answer = await response.text()
+                    if response.status != 200 or msgspec.json.decode(answer)["accepted"] != len(batch):
+                        raise SystemExit(f"POST /v1/facts answered {response.status}: {answer[:300]}")
                 if (done := done + len(batch)) % 100_000 == 0 and total > 100_000:
                     self.console.print(f"  {done:,} of {total:,} accepted, {time.monotonic() - began:.0f} s")
 
