@@ -36,7 +36,7 @@ class Forms(Reading):
         whole = self.keys(body, FORM)
         self.text(body.items.get("description"), "description")
         fields = self.fields(body.items.get("fields"))
-        ask = self.ask(body.items.get("ask"))
+        ask = self.whole(body.items["ask"], "ask", 1, ASK_LIMIT) if "ask" in body.items else None
         fact, about = self.fact(body.items.get("fact"))
         return Form(name, fields, ask or max(len(fields), 1), fact, about) if whole else None
 
@@ -94,14 +94,6 @@ class Forms(Reading):
         if wrong := [item for item in found if type(item) not in _FITS[kind]]:
             self.report.add("value.type", f"The option {wrong[0]!r} is not {Type(kind)}", node)
         return tuple(found)
-
-    def ask(self, node: YamlNode | None) -> int:
-        if node is None:
-            return 0
-        if isinstance(node, Scalar) and type(node.value) is int and 1 <= node.value <= ASK_LIMIT:
-            return node.value
-        self.report.add("ruleset.shape", f"ask is a whole number from 1 to {ASK_LIMIT}", node)
-        return 0
 
     def fact(self, node: YamlNode | None) -> tuple[str, dict[str, Type]]:
         text = self.text(node, "fact")

@@ -99,6 +99,12 @@ class Reading:
         self.report.add("ruleset.shape", f"{what} is a number within ±2^53", node)
         return None
 
+    def whole(self, node: YamlNode, what: str, least: int, most: int) -> int | None:
+        if isinstance(node, Scalar) and type(node.value) is int and least <= node.value <= most:
+            return node.value
+        self.report.add("ruleset.shape", f"{what} is a whole number from {least} to {most}", node)
+        return None
+
     def priority(self, node: YamlNode | None) -> int:
         if node is None:
             return 0

@@ -7,7 +7,7 @@ from overture.rules.historic import LONGEST_WINDOW
 from overture.rules.keys import CAP, QUIET, SENDING
 from overture.rules.reading import NAME, Reading
 from overture.rules.sending import Cap, Quiet, Sending
-from overture.rules.yamltext import Mapping, Scalar, Sequence, YamlNode
+from overture.rules.yamltext import Mapping, Sequence, YamlNode
 
 CAP_LIMIT = 1000
 
@@ -70,12 +70,6 @@ class SendingReader(Reading):
 
     def purposes(self, node: Mapping) -> frozenset[str]:
         return frozenset(text.text for text in self.texts(node.items.get("purposes"), "Each of purposes", NAME))
-
-    def whole(self, node: YamlNode, what: str, least: int, most: int) -> int | None:
-        if isinstance(node, Scalar) and type(node.value) is int and least <= node.value <= most:
-            return node.value
-        self.report.add("ruleset.shape", f"{what} is a whole number from {least} to {most}", node)
-        return None
 
     def items(self, body: Mapping, name: str) -> list[Mapping]:
         node = body.items.get(name)
