@@ -18,7 +18,8 @@ from overture.decide import Plan, step
 from overture.decide.rebuilding import Rebuilding
 from overture.model import Contact, Fact, Message, Step
 from overture.model.ids import partition_of
-from overture.rules import link, load
+from overture.rules import Ruleset, link, load
+from overture.rules.redeploy import finishing
 from overture.rules.series import keeps, since
 from overture.state import keys
 from overture.state.archive import ArchiveWriter
@@ -186,8 +187,12 @@ class Past:
         wire = await Wire.connect(self.url)
         try:
             registry = Registry(wire, PARTITIONS)
+            before: list[Ruleset] = []
             for version, texts in enumerate(sets):
                 revisions = {}
+                active = {ruleset.name: ruleset for ruleset in map(load, texts)}
+                older = [(each.name, each.revision) for each in finishing(before, active)]
+                before += active.values()
                 for text in texts:
                     ruleset = load(text)
                     await registry.put(ruleset.name, ruleset.revision, text, START)
@@ -195,7 +200,7 @@ class Past:
                 if await registry.version() == version:
                     series = link([load(text) for text in texts], version + 1).series
                     rows = since(keeps(series), await registry.series(version), version + 1)
-                    await registry.activate(version, revisions, START, rows)
+                    await registry.activate(version, revisions, START, rows, older)
             for p in range(PARTITIONS):
                 await wire.call("DEL", keys.log(p))
                 entries = [(f"{n}-0", pack_entry(facts)) for n, (q, facts) in enumerate(live.order, 1) if q == p]
