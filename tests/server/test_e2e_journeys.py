@@ -73,3 +73,25 @@ def test_a_deploy_leaves_who_is_under_way_on_the_old_revision_or_says_who_is_str
     answer = server.activate(name, server.put(name, text))
     assert answer.json["stranded"] == {"cart.pause": 1}
     eventually(lambda: standing(server, ada) == [], "its journey has ended")
+
+
+def test_a_rollback_leaves_everybody_on_the_revision_that_they_entered_and_explains_it(server: Server) -> None:
+    name = fresh("journey").replace("-", "_")
+    ada, bob, carl = fresh("ada"), fresh("bob"), fresh("carl")
+    deployed(server, name, "40d", 1)
+    server.facts(fact(f"{name}.begun", ada, cart="c1"))
+    deployed(server, name, "3s", 10)
+    server.facts(fact(f"{name}.begun", bob, cart="c1"))
+    revisions = {standing(server, contact)[0]["revision"] for contact in (ada, bob)}
+    assert len(revisions) == 2
+    assert server.call("POST", f"/v1/rulesets/{name}/rollback").status == 200
+    server.facts(fact(f"{name}.begun", carl, cart="c1"))
+    assert standing(server, carl)[0]["revision"] == standing(server, ada)[0]["revision"] != ""
+    has(server, bob, name, 10)  # who began on what was rolled back comes to its end there
+
+    deployed(server, name, "3s", 100)
+    server.facts(fact(f"{name}.over", ada, cart="c1"))
+    why = server.get(f"/v1/contacts/{ada}/explain?journey={name}/cart")
+    assert (why["outcome"], why["sentence"]) == ("ended", "It ended for c1 at step pause: exit_when held.")
+    assert why["condition"]["holds"], "decided again from the record, by the revision of then"
+    assert (standing(server, carl)[0]["step"], server.contact(carl)["scores"]) == ("pause", {})
