@@ -15,6 +15,7 @@ from overture.state.wire import Arg, Wire
 log = logging.getLogger("overture.lease")
 
 Command = tuple[Arg, ...]
+LONGEST = 300_000  # ms: no lease is longer; what is further ahead was written before the store's clock was put back
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Leases:
         await asyncio.gather(*(self._release.call([keys.owner(p, self.role)], [self.name]) for p in given))
         wanted = sorted(mine)
         replies = await asyncio.gather(
-            *(self._lease.call([keys.owner(p, self.role)], [self.name, self._ttl]) for p in wanted)
+            *(self._lease.call([keys.owner(p, self.role)], [self.name, self._ttl, LONGEST]) for p in wanted)
         )
         new: list[Lease] = []
         lost = [p for p in given if self.held.pop(p, None)]
@@ -98,7 +99,7 @@ class Leases:
         _, _, alive = await asyncio.gather(
             self._wire.call("ZADD", key, now, self.name),
             self._wire.call("ZREMRANGEBYSCORE", key, "-inf", now - 10 * self._ttl),
-            self._wire.call("ZRANGEBYSCORE", key, now - self._ttl, "+inf"),
+            self._wire.call("ZRANGEBYSCORE", key, now - self._ttl, now + LONGEST),
         )
         return sorted({name.decode() for name in alive} | {self.name})
 

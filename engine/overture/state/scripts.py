@@ -54,7 +54,9 @@ return {ARGV[1], 1}
 """
 
 LEASE = """
--- KEYS: owner.  ARGV: worker, milliseconds.  Takes the lease if it is free, expired or mine; the store's clock decides.
+-- KEYS: owner.  ARGV: worker, milliseconds, those of the longest lease there is.
+-- Takes the lease if it is free, expired or mine; the store's clock decides. One that ends later than any can was taken
+-- before that clock was put back: who still works renews it soon, and nobody else must wait until then.
 -- Answers {epoch, 1 if taken from an owner that vanished}, epoch 0 = held by another.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -64,7 +66,8 @@ if o[1] == ARGV[1] then
   return {tonumber(o[3]), 0}
 end
 local held = o[1] and o[1] ~= ''
-if held and tonumber(o[2]) > now then return {0, 0} end
+local left = tonumber(o[2] or 0) - now
+if held and left > 0 and left <= tonumber(ARGV[3]) then return {0, 0} end
 local epoch = redis.call('HINCRBY', KEYS[1], 'epoch', 1)
 redis.call('HSET', KEYS[1], 'worker', ARGV[1], 'until', now + ARGV[2])
 return {epoch, held and 1 or 0}
@@ -112,11 +115,13 @@ local i = 2
 
 TAKE = """
 -- KEYS: when the last one would have left at an even pace, ms.  ARGV: ms between two, how many may leave at once.
--- Answers 0 and counts one more, or how many ms to wait.
+-- Answers 0 and counts one more, or how many ms to wait. What is further ahead than all at once can bring it was
+-- counted before the clock was put back.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + t[2] / 1000
 local gap = tonumber(ARGV[1])
 local last = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now)
+if last - now > gap * tonumber(ARGV[2]) + 1 then last = now end
 local early = last - now - gap * (tonumber(ARGV[2]) - 1)
 if early > 0 then return math.ceil(early) end
 redis.call('SET', KEYS[1], string.format('%.3f', last + gap), 'PX', math.ceil(last + gap - now))
