@@ -204,7 +204,10 @@ class Jumps:
         return _contact.decode(blob).clock / 1000 if blob else 0.0
 
     async def _state(self, id: str) -> Contact:
-        return _contact.decode(await self.redis.get(keys.contact(partition_of(id, PARTITIONS), id)))
+        blob = await self.redis.get(keys.contact(partition_of(id, PARTITIONS), id))
+        if blob is None:
+            raise SystemExit(f"SHORT: {id}: nobody decides what was accepted; so far: {self.lines}")
+        return _contact.decode(blob)
 
     def _note(self, what: str, wrong: bool, example: str) -> None:
         self.wrong[what] += wrong
