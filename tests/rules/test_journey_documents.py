@@ -237,3 +237,31 @@ def test_what_only_looks_different_means_the_same() -> None:
 
 def test_the_document_can_be_loaded_and_linked() -> None:
     assert link([load(SHOP)], 1).journeys.keys() == {"shop/cart", "shop/other"}
+
+
+WEEKLY = """\
+apiVersion: overture/v1
+kind: Ruleset
+name: a
+requires: {channels: [email]}
+facts: {begin: {}, paid: {}}
+traits: {plan: "string?"}
+templates: {t: {subject: s, text: t}}
+journeys:
+  weekly:
+    enter_when: fact.type == "begin"
+    exit_when: fact.type == "paid"
+    steps:
+      - {id: week, wait: {for: 1w, until: contact.plan == "pro"}}
+      - {id: left, branch: [{if: WHEN, go: end}]}
+      - {id: mail, send: {channel: email, template: t, purpose: news}, then: week}
+"""
+
+
+@pytest.mark.parametrize(
+    ("condition", "spins"),
+    [("wait.matched", False), ('contact.plan == "pro"', False), ('contact.plan == "free"', True)],
+)
+def test_a_circle_with_a_wait_that_may_be_over_at_once_has_a_way_out_for_those(condition: str, spins: bool) -> None:
+    _, findings = inspect(WEEKLY.replace("WHEN", condition))
+    assert [finding.code for finding in findings] == ["journey.spins"] * spins

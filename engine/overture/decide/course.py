@@ -19,8 +19,9 @@ from overture.model.ids import digest
 from overture.rules.clocked import comes_by_time, unsolvable
 from overture.rules.journey import Branch, Do, Journey, JourneyStep, Split, Wait, Way, awaits
 from overture.rules.program import Program
-from overture.rules.reach import reads, walk
-from overture.rules.tree import Field, Node
+from overture.rules.reach import reads
+from overture.rules.routes import asked_at_once
+from overture.rules.tree import Node
 
 Test = Callable[[Fact, Contact], bool]
 Get = Callable[[Fact, Contact], Any]
@@ -116,9 +117,8 @@ def _compiled(step: JourneyStep, program: Program) -> Acting | Staying | Choosin
         case Do(then=then, next=next_):
             return Acting(tuple(compile_action(action, program) for action in then), next_)
         case Wait(at=at, until=until):
-            reads_fact = until is not None and any(isinstance(n, Field) and n.root == "fact" for n in walk(until))
             instant = None if at is None else compile_value(at)
-            return Staying(step, instant, _test(until), until is not None and not reads_fact, _change(until))
+            return Staying(step, instant, _test(until), asked_at_once(step), _change(until))
         case Branch(cases=cases, otherwise=otherwise):
             return Choosing(tuple((compile_condition(when), to) for when, to in cases), otherwise)
         case Split(ways=ways):

@@ -222,7 +222,7 @@ CODES: dict[str, Code] = {
     "journey.spins": Code(
         "A circle without a wait",
         "Steps that lead back to themselves need a wait between them, and so do journeys that start each other. A wait `at` an instant does not count: "
-        "the second time it has passed.",
+        "the second time it has passed. Nor does one until what holds already, unless a branch on it leads out.",
     ),
     "journey.endless": Code(
         "It could mail for ever",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from overture.rules.conflicts import cycle_of
 from overture.rules.journey import END, Branch, Do, Journey, JourneyStep, Split, Wait
+from overture.rules.reach import walk
 from overture.rules.report import Report
 from overture.rules.ruleset import SendAction, StartAction
+from overture.rules.spelling import spell
+from overture.rules.tree import Field, Node
 
 Edges = Mapping[str, frozenset[str]]
 
@@ -54,17 +57,51 @@ def _reached(start: str, edges: Edges) -> set[str]:
 
 def _spinning(journey: Journey, edges: Edges, report: Report) -> bool:
     """Whether a circle of steps takes no time."""
-    cycle = cycle_of({id: targets for id, targets in edges.items() if not _takes_time(journey.steps[id])})
+    cycle = cycle_of({id: targets for id, targets in edges.items() if not _waits(journey.steps[id])})
+    hint = "Put a wait between them. To wait `at` an instant is no wait once it has passed."
+    if not cycle and (cycle := cycle_of(_over_at_once(journey, edges))):
+        hint = "A wait `until` what holds already is none: lead out with a branch on wait.matched, or wait before it."
     if cycle:
         message = f"These steps go round without a wait: {' → '.join(cycle)}"
         place = journey.steps[cycle[0]].place
-        hint = "Put a wait between them. To wait `at` an instant is no wait once it has passed."
         report.at("journey.spins", message, place, f"/journeys/{journey.name}", hint)
     return bool(cycle)
 
 
-def _takes_time(step: JourneyStep) -> bool:
+def _waits(step: JourneyStep) -> bool:
     return isinstance(step, Wait) and step.at is None
+
+
+def _takes_time(step: JourneyStep) -> bool:
+    """Whether nobody passes it at the instant of coming there."""
+    return _waits(step) and not asked_at_once(step)
+
+
+def asked_at_once(step: JourneyStep) -> bool:
+    """Whether what it waits for reads no fact, so that it may hold already when the contact comes to the step."""
+    until = step.until if isinstance(step, Wait) else None
+    return until is not None and not any(isinstance(node, Field) and node.root == "fact" for node in walk(until))
+
+
+def _over_at_once(journey: Journey, edges: Edges) -> Edges:
+    """Where those go for whom all holds already that waits are for: of a branch that asks for it, only that way."""
+    steps = journey.steps
+    held = {"wait.matched"} if all(step.at is None for step in steps.values() if isinstance(step, Wait)) else set[str]()
+    held |= {spell(step.until) for step in steps.values() if isinstance(step, Wait) and step.until is not None}
+    found = {id: targets for id, targets in edges.items() if not _takes_time(steps[id])}
+    for id in found:
+        step = steps[id]
+        if isinstance(step, Branch):
+            found[id] = frozenset(_ways(step.cases, step.otherwise, held))
+    return found
+
+
+def _ways(cases: Iterable[tuple[Node, str]], otherwise: str, held: Collection[str]) -> Iterable[str]:
+    for when, to in cases:
+        yield to
+        if spell(when) in held:
+            return
+    yield otherwise
 
 
 def _endless(journey: Journey, edges: Edges, report: Report) -> None:
