@@ -116,6 +116,25 @@ def test_the_trace_names_the_fact_that_prevented_a_message() -> None:
     assert on.messages == []
 
 
+@pytest.mark.parametrize("type", ["cart_updated", "checkout"])
+def test_history_from_before_somebody_entered_moves_nobody(type: str) -> None:
+    on = On(plan(CART))
+    on.fact(0, "cart_updated", cart="c1")
+    before = on.contact.journeys
+    on.take(Fact("old", type, "ada", START - 30 * DAY, START + MINUTE, {"cart": "c1"}, backfill=True))
+    assert on.contact.journeys == before
+    on.look(3 * DAY)
+    assert [at for at, _ in on.messages] == [HOUR, 25 * HOUR]
+
+
+def test_history_from_after_somebody_entered_ends_the_journey() -> None:
+    on = On(plan(CART))
+    on.fact(0, "cart_updated", cart="c1")
+    on.fact(10 * MINUTE, "other")
+    on.take(Fact("missed", "checkout", "ada", START + MINUTE, START + 20 * MINUTE, {"cart": "c1"}, backfill=True))
+    assert on.at == {}
+
+
 LATER = """
 facts: {begin: {at: "number?", on: "datetime?"}, opened: {}, go: {}}
 scores: {points: {}}

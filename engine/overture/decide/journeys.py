@@ -71,6 +71,8 @@ class Journeys:
             if ZONE in work.touched or "*" in work.touched:
                 self._moved_house(work, fact)
             for position in contact.journeys.copy():
+                if work.root.backfill and fact.occurred_at < position.entered_at:
+                    continue  # history posted later: it was over before this began
                 if position.step != END and (course := self.course(position)) is not None:
                     _Going(work, course, position, follow, firings).see(fact)
         for course in self.entered.get(fact.type, ()):
