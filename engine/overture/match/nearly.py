@@ -40,7 +40,7 @@ class NearMisses:
 
 
 def _parts(when: Node, type: str) -> Iterator[tuple[str, Node]]:
-    """What has to hold of facts of a type, each with its text as the author wrote it, or that of what it is a part of."""
+    """What has to hold of facts of a type, each in the author's words, or in those of what it is a part of."""
     for written in conjuncts(when):
         folded = fold(written, type)
         if is_constant(folded, True):

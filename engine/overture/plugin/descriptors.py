@@ -102,8 +102,8 @@ class ChannelPlugin(Generic[C]):
 
     ``name`` is what rules write in ``send: {channel: name}``; ``config`` is the pydantic model of its settings;
     ``open`` makes the channel from them, without I/O (connect at the first send); ``address_of`` finds a contact's own
-    address on this channel, None where there is none. Where rules leave the channel to the send gate, that asks no plugin:
-    it goes by `overture.plugin.own_address`, so best use that too.
+    address on this channel, None where there is none. Where rules leave the channel to the send gate, that asks no
+    plugin: it goes by `overture.plugin.own_address`, so best use that too.
     """
 
     name: str
