@@ -314,3 +314,17 @@ def test_what_waits_leaves_the_states_before_as_they_were():
     ada.until(at("2026-03-21T08:00"))
     assert "contact" in ada.sent[0].context
     assert encode(before) == kept
+
+
+def test_where_two_contacts_become_one_the_least_important_of_what_waits_for_both_is_given_up() -> None:
+    plan = gated({"a": send("low"), "b": send("high", priority=9)}, quiet=(NIGHT,))
+    night = at("2026-03-20T23:00")
+    known, visitor = Gated(plan, night), Gated(plan, night, contact="anonymous_id:x")
+    for _ in range(limits.WAITING):
+        known.post("a")
+    for _ in range(3):
+        visitor.post("b")
+    (merge,) = visitor.take(Fact("link", "$link", visitor.contact.id, night, night, {"into": "ada"})).forwards
+    known.take(merge)
+    assert [each.priority for each in known.contact.waiting] == [0] * (limits.WAITING - 3) + [9] * 3
+    assert known.verdicts()[-3:] == [("low", "gate.full")] * 3

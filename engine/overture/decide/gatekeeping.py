@@ -187,11 +187,7 @@ class _Judging:
         effects = [Effect("gate", message.template, message.id, because, self.local(until), reason)]
         if (waiting.due, waiting.reason) == (until, reason):
             effects = []
-        if len(contact.waiting) > limits.WAITING:
-            # Of the same priority the one that would go last.
-            last = min(contact.waiting, key=lambda w: (w.priority, -w.due, -w.message.created_at))
-            contact.waiting.remove(last)
-            room.drop_message(contact, last)
+        if (last := _one_too_many(contact)) is not None:
             effects = [] if last is held else effects
             effects.append(self.refused(last.message, "gate.full", str(limits.WAITING)))
         return effects
@@ -220,6 +216,16 @@ def held_out(contact: Contact, ruleset: str, percent: int) -> bool:
     return share % 100 < percent
 
 
+def _one_too_many(contact: Contact) -> Waiting | None:
+    """Gives up the least important of those that wait, of equal ones the one that goes last, if they are too many."""
+    if len(contact.waiting) <= limits.WAITING:
+        return None
+    last = min(contact.waiting, key=lambda w: (w.priority, -w.due, -w.message.created_at))
+    contact.waiting.remove(last)
+    room.drop_message(contact, last)
+    return last
+
+
 def take_over(work: Work, theirs: Contact) -> list[Effect]:
     """A weaker contact's messages that wait, what it got, and its habits become this one's."""
     mine = work.contact
@@ -227,10 +233,11 @@ def take_over(work: Work, theirs: Contact) -> list[Effect]:
     for each in theirs.waiting:
         message = msgspec.structs.replace(each.message, contact=mine.id)
         waiting = Waiting(message, each.due, each.reason, each.expires, each.priority)
-        if len(mine.waiting) >= limits.WAITING:
-            effects.append(Effect("gate", message.template, message.id, str(limits.WAITING), None, "gate.full"))
-        elif reason := room.keep_message(mine, waiting):
+        if reason := room.keep_message(mine, waiting):
             effects.append(Effect("gate", message.template, message.id, "", None, reason))
+        elif (last := _one_too_many(mine)) is not None:
+            lost = last.message
+            effects.append(Effect("gate", lost.template, lost.id, str(limits.WAITING), None, "gate.full"))
         work.touched.add(WAITING)
     mine.sent = sorted([*mine.sent, *theirs.sent], key=lambda sent: sent.at)[-limits.SENT :]
     for channel, n in theirs.habits.items():
