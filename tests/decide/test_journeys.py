@@ -135,6 +135,36 @@ def test_history_from_after_somebody_entered_ends_the_journey() -> None:
     assert on.at == {}
 
 
+CIRCLE = """
+facts: {begin: {}, x: {}}
+traits: {plan: "string?"}
+scores: {lead: {}, y: {}}
+rules:
+  counted: {when: fact.type == "x", then: [{score: {name: y, add: 1}}]}
+segments:
+  s: {when: contact.scores.lead > 5, on_enter: [{start: j}]}
+journeys:
+  j:
+    enter_when: fact.type == "begin"
+    reentry: always
+    steps:
+      - {id: pro, wait: {until: contact.plan == "pro"}}
+      - {id: up, score: {name: lead, add: 10}}
+      - {id: down, score: {name: lead, add: -10}}
+"""
+
+
+def test_a_journey_that_is_rolled_back_where_its_wait_is_over_does_not_stop_all_facts_after_it() -> None:
+    made, contact = plan(CIRCLE), Contact("ada")
+    errors: list[str] = []
+    for n, (type, said) in enumerate((("begin", {}), ("identify", {"plan": "pro"}), ("x", {}), ("x", {}))):
+        outcome = step(contact, Fact(f"f{n}", type, "ada", START + n, START + n, said), made, START + n)
+        contact = outcome.contact
+        errors.append(outcome.trace.error.partition(":")[0])
+    assert errors == ["", "chain.too_deep", "", ""]
+    assert (contact.scores, contact.journeys) == ({"y": 2}, [])
+
+
 LATER = """
 facts: {begin: {at: "number?", on: "datetime?"}, opened: {}, go: {}}
 scores: {points: {}}

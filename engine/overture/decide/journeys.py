@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from overture.decide import limits, room
 from overture.decide.course import NOTHING, Acting, Choosing, Course, Parting, Staying
 from overture.decide.gatekeeping import held_out
-from overture.decide.positions import JOURNEYS, gone, leave
+from overture.decide.positions import JOURNEYS, ended, gone, leave
 from overture.decide.work import Work
 from overture.model import ChainTooDeep, Contact, Effect, Fact, Firing, Position
 from overture.model.ids import digest
@@ -87,6 +87,21 @@ class Journeys:
                 raise ChainTooDeep("Journeys do not come to rest: each one starts another.")
             if (course := self.active.get(journey)) is not None:  # an earlier revision may start what is gone
                 self._enter(work, course, by, follow, firings)
+
+    def give_up(self, work: Work) -> list[Effect]:
+        """End what would go on now: the step in which it did was rolled back, and would be again at every fact."""
+        going = [p for p in work.contact.journeys if self._goes_on(work, p)]
+        return [ended(work, p, "rolled_back", "journey.rolled_back") for p in going]
+
+    def _goes_on(self, work: Work, position: Position) -> bool:
+        """Whether it would at whatever fact comes."""
+        if 0 < position.due <= work.contact.clock:
+            return True
+        course = self.course(position)
+        step = None if course is None else course.steps[position.step]
+        if not isinstance(step, Staying) or not step.at_once or step.until is None:
+            return False
+        return step.until(shown_to(work.root, position), work.contact)
 
     def _moved_house(self, work: Work, fact: Fact) -> None:
         """Another zone has other clocks: what waits for a time on the wall waits for the one there."""

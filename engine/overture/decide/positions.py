@@ -47,13 +47,6 @@ def stop(work: Work, journey: str) -> list[Effect]:
     return [ended(work, p, "stopped") for p in work.contact.journeys.copy() if p.journey == journey]
 
 
-def give_up(work: Work) -> list[Effect]:
-    """End what would go on now: the step in which it did was rolled back, and would be again and again."""
-    contact = work.contact
-    due = [p for p in contact.journeys if 0 < p.due <= contact.clock]
-    return [ended(work, p, "rolled_back", "journey.rolled_back") for p in due]
-
-
 def next_due(contact: Contact) -> int | None:
     """When the first of the positions goes on by itself."""
     return min((position.due for position in contact.journeys if position.due), default=None)

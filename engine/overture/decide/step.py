@@ -25,7 +25,6 @@ from overture.decide.intrinsic import apply_fact
 from overture.decide.limits import MESSAGE_BYTES, TICK_WORK, TICKS
 from overture.decide.merge import forward, link, told
 from overture.decide.plan import Plan
-from overture.decide.positions import give_up
 from overture.decide.visits import observe, remember_effects
 from overture.decide.work import Work
 from overture.model import ChainTooDeep, Contact, Effect, Fact, Step, Trace
@@ -136,7 +135,8 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
             remember_effects(contact, work.telling.earned)
     else:
         witness(work, plan, fact)
-        trace.effects += give_up(work) + settle(work, plan, "rolled_back")
+        given_up = [] if plan.journeys is None else plan.journeys.give_up(work)
+        trace.effects += given_up + settle(work, plan, "rolled_back")
     if contact.waiting or (work.messages and plan.gate is not None):
         gate = plan.gate or OPEN
         trace.effects += gate.judge(work, every=gate is OPEN or before.program != plan.version)
