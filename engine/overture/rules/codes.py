@@ -168,6 +168,12 @@ CODES: dict[str, Code] = {
         "It may swing to and fro until the step is rolled back; in a `while` it is refused.",
         "warning",
     ),
+    "send.echoes": Code(
+        "A message that sends itself once more",
+        "Each message ends in a fact `message.sent`, `message.dropped` or `message.failed`. What sends on such a fact, whichever message it is about, "
+        "sends again for its own message, for ever.",
+        "warning",
+    ),
     "while.cycle": Code(
         "A `while` reads what it does",
         "Its effects hold as long as its condition does, so the condition must not depend on them, also not by way of segments or derived facts.",

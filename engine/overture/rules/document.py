@@ -9,6 +9,7 @@ from overture.model.errors import Diagnostic, Refused
 from overture.rules.actions import Actions, Declared
 from overture.rules.behaviour import Behaviour
 from overture.rules.conflicts import check_derived, check_traits, segment_order
+from overture.rules.echoes import check_echoes
 from overture.rules.feedback import check_feedback
 from overture.rules.forms import Forms
 from overture.rules.journeys import Journeys
@@ -100,6 +101,7 @@ def _ruleset(root: YamlNode, text: str, report: Report) -> Ruleset | None:
         check_feedback(rules, segments.values(), whiles, report)
     check_traits(rules, whiles, report)
     check_shadowed(rules, report)
+    check_echoes(rules, journeys, report)
     if extra := beyond(expressions(rules, whiles, segments.values(), journeys.values()), RULESET_SERIES):
         message = f"The ruleset asks for more than {RULESET_SERIES} series"
         hint = "Ask for fewer fact types, fields and `where`; the window makes no difference. Or split the ruleset."
