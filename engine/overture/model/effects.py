@@ -23,9 +23,9 @@ class Effect(msgspec.Struct, frozen=True, array_like=True):
     ``reason`` says why the effect was suppressed: then nothing has changed, and there is no ``before`` and ``after``.
     Or it is ``corrected``, with both: a late fact has undone it.
 
-    Of a ``journey`` (``name``: its id, ``key``: that of the position) ``before`` and ``after`` are steps, ``after`` also
-    ``end:`` with the outcome, and ``reason`` says what moved it. A verdict of the send gate (``gate``) has what stood
-    in the way in ``before``, and the channel that the message takes or until when it waits in ``after``.
+    Of a ``journey`` (``name``: its id, ``key``: that of the position) ``before`` and ``after`` are steps, ``after``
+    also ``end:`` with the outcome, and ``reason`` says what moved it. A verdict of the send gate (``gate``) has what
+    stood in the way in ``before``, and the channel that the message takes or until when it waits in ``after``.
     """
 
     kind: str
