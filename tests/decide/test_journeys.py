@@ -165,6 +165,31 @@ def test_a_journey_that_is_rolled_back_where_its_wait_is_over_does_not_stop_all_
     assert (contact.scores, contact.journeys) == ({"y": 2}, [])
 
 
+ROUND = """
+facts: {begin: {}, paid: {}}
+journeys:
+  j:
+    enter_when: fact.type == "begin"
+    steps:
+      - {id: ways, split: [{name: p, weight: 1, go: one}, {name: q, weight: 1, go: two}]}
+      - {id: one, wait: {for: 1d}, then: ways}
+      - {id: two, wait: {for: 1d}, then: ways}
+"""
+
+
+@pytest.mark.parametrize("visitor", [f"anonymous_id:{n}" for n in range(8)])
+def test_who_becomes_known_goes_on_the_way_of_a_split_that_it_went_before(visitor: str) -> None:
+    made = plan(ROUND)
+    weak, known = On(made, visitor), On(made)
+    weak.fact(0, "begin")
+    (before,) = weak.contact.journeys
+    (merge,) = weak.take(Fact("l", "$link", visitor, START + 1, START + 1, {"into": "ada"})).forwards
+    known.take(merge)
+    known.look(3 * DAY)
+    (after,) = known.contact.journeys
+    assert (after.variants, after.step) == (before.variants, before.step)
+
+
 LATER = """
 facts: {begin: {at: "number?", on: "datetime?"}, opened: {}, go: {}}
 scores: {points: {}}

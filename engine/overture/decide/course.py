@@ -80,8 +80,10 @@ class Parting:
     ways: tuple[Way, ...]
     total: int
 
-    def way(self, journey: str, step: str, contact: str) -> Way:
-        """The same one for the same contact every time."""
+    def way(self, journey: str, step: str, contact: str, before: str = "") -> Way:
+        """The same one for the same contact every time; ``before``: the one that it went as the contact it was then."""
+        if (known := next((way for way in self.ways if way.name == before), None)) is not None:
+            return known
         at = int.from_bytes(digest("split", contact, journey, step)[:8], "big") % self.total
         for way in self.ways:
             at -= way.weight

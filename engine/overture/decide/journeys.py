@@ -216,7 +216,8 @@ class _Going:
                 case Choosing() as step:
                     effects, to = self._firing(fact, to), step.way(shown_to(fact, position), contact)
                 case Parting() as step:
-                    effects, way = self._firing(fact, to), step.way(self.course.id, to, contact.id)
+                    before = position.variants.get(to, "")
+                    effects, way = self._firing(fact, to), step.way(self.course.id, to, contact.id, before)
                     position.variants = {**position.variants, to: way.name}
                     reason, to = way.name, way.next
         return self.leave(fact, "end:too_many_steps", "journey.too_many_steps")
