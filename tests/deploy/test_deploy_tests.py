@@ -121,7 +121,7 @@ async def test_a_document_with_unreadable_tests_is_not_kept(rulesets: Rulesets) 
     with pytest.raises(RulesetInvalid) as caught:
         await rulesets.put("hot", HOT + TESTS.replace("expect", "exepct"))
     assert [d.code for d in caught.value.diagnostics] == ["ruleset.unknown_key"]
-    assert rulesets.check(HOT + TESTS.replace("steps", "stesp"))[0] is None
+    assert (await rulesets.check(HOT + TESTS.replace("steps", "stesp")))[0] is None
 
 
 # --- the scratch process ------------------------------------------------------------------------------------------

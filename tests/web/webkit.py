@@ -215,11 +215,11 @@ class MemoryBacktests:
 class MemoryRulesets:
     memory: Memory
 
-    def check(self, text: str) -> tuple[object | None, list[Diagnostic]]:
+    async def check(self, text: str) -> tuple[object | None, list[Diagnostic]]:
         return (None, [FINDING]) if "totl" in text else (text, [])
 
     async def put(self, name: str, text: str) -> MemoryRevision:
-        if self.check(text)[0] is None:
+        if (await self.check(text))[0] is None:
             raise RulesetInvalid([FINDING])
         revision = f"r{len(text)}"
         new = (name, revision) not in self.memory.documents

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -37,14 +38,17 @@ class Rulesets:
         self._channels = channels
         self._scratch = Scratch()
 
-    def check(self, text: str) -> tuple[Ruleset | None, list[Diagnostic]]:
-        """All findings about a document and the tests in it; nothing is kept."""
-        ruleset, _, findings = inspect(text)
+    async def check(self, text: str) -> tuple[Ruleset | None, list[Diagnostic]]:
+        """All findings about a document and the tests in it; nothing is kept.
+
+        A large document takes a second: in a thread, so that others are answered meanwhile.
+        """
+        ruleset, _, findings = await asyncio.to_thread(inspect, text)
         return ruleset, findings
 
     async def put(self, name: str, text: str) -> Revision:
         """Keep a revision without activating it. Raises RulesetInvalid with every error."""
-        ruleset, findings = self.check(text)
+        ruleset, findings = await self.check(text)
         if ruleset is None:
             raise RulesetInvalid(findings)
         require_name(ruleset, name)
@@ -128,7 +132,8 @@ class Rulesets:
         before = before or (await self.active())[1].get(name)
         if before is None:
             raise Refused("ruleset.unknown", f"No revision of {name} is active.", "Say which: ?from=…", status=404)
-        return difference(load(await self.text(name, before)), load(await self.text(name, to)))
+        earlier, later = await self.text(name, before), await self.text(name, to)
+        return await asyncio.to_thread(lambda: difference(load(earlier), load(later)))
 
     async def active(self) -> tuple[int, ActiveSet]:
         """(version, {name: revision}) of what is active."""

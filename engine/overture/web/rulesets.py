@@ -44,7 +44,7 @@ async def put(call: Call) -> web.Response:
 )
 async def check(call: Call) -> web.Response:
     """All findings about a document; nothing is kept. 422 where it has errors."""
-    ruleset, diagnostics = call.services.rulesets.check(await document_of(call))
+    ruleset, diagnostics = await call.services.rulesets.check(await document_of(call))
     if ruleset is None:
         raise RulesetInvalid(diagnostics)
     return answer(shapes.CheckAnswer(diagnostics))
