@@ -190,6 +190,19 @@ def test_who_becomes_known_goes_on_the_way_of_a_split_that_it_went_before(visito
     assert (after.variants, after.step) == (before.variants, before.step)
 
 
+@pytest.mark.parametrize("n", range(8))
+def test_who_becomes_known_on_a_journey_stays_in_its_group_of_the_holdout(n: int) -> None:
+    made = plan("holdout: 50\n" + CART)
+    weak, known = On(made, f"anonymous_id:{n}"), On(made, f"u{n}")
+    weak.fact(0, "cart_updated", cart="c1")
+    (position,) = weak.contact.journeys
+    link_to = Fact("l", "$link", weak.contact.id, START + 1, START + 1, {"into": f"u{n}"})
+    (merge,) = weak.take(link_to).forwards
+    known.take(merge)
+    known.look(2 * HOUR)
+    assert len(known.messages) == (0 if position.holdout else 1)
+
+
 LATER = """
 facts: {begin: {at: "number?", on: "datetime?"}, opened: {}, go: {}}
 scores: {points: {}}

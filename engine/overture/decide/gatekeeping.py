@@ -124,7 +124,10 @@ class _Judging:
         percent = self.holdouts.get(message.ruleset, 0)
         if not percent or message.to or message.purpose == NEEDS_NO_CONSENT:
             return ""
-        return f"{percent} % of {message.ruleset}" if held_out(self.contact, message.ruleset, percent) else ""
+        out = self.work.held_out.get(message.position)  # what was drawn for a journey stays so when contacts become one
+        if out is None:
+            out = held_out(self.contact, message.ruleset, percent)
+        return f"{percent} % of {message.ruleset}" if out else ""
 
     def lacking(self, message: Message) -> str:
         carried = self.sending.channels[message.channel]

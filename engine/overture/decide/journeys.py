@@ -231,6 +231,7 @@ class _Going:
         work, position = self.work, self.position
         shown, rule = shown_to(fact, position), f"{self.course.id}.{position.step}"
         outer, work.position = work.position, position
+        work.held_out[position.id] = position.holdout
         for act in acts:
             effects += act(work, shown, rule, self.course.revision)
         work.position = outer

@@ -64,6 +64,7 @@ class Work:
         "edges",
         "effects",
         "half_lives",
+        "held_out",
         "left",
         "links",
         "messages",
@@ -95,6 +96,7 @@ class Work:
         self.starts: list[tuple[str, Fact]] = []  # journeys that actions want begun, each with the fact they acted on
         self.position: Position | None = None  # of the journey whose step acts
         self.left: dict[str, str] = {}  # positions that ended before their last step, or began anew: id → how
+        self.held_out: dict[str, bool] = {}  # of positions that acted, by id: whether their messages are left out
         self.telling: Telling | None = None  # where the end of a visit is told
         self.derived = 0  # bytes of what rules derived
         self.effects = 0  # that rules had in this step, firings among them
