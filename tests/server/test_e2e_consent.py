@@ -227,6 +227,19 @@ def test_preferences_are_shown_and_saved(letters: Server, mailbox: Mailbox) -> N
     }
 
 
+def test_two_boxes_are_never_one(letters: Server, mailbox: Mailbox) -> None:
+    name, _ = reader(letters, "granted")
+    for channel, purpose in (("sms", "a b"), ("sms a", "b")):
+        letters.facts(fact("consent", name, channel=channel, purpose=purpose, state="granted"))
+    html = letter(letters, mailbox, name).get_body(("html",)).get_content()
+    url = unescape(re.findall(r"href='([^']+)'", html)[0])
+    boxes = re.findall(r'name="([^"]+)" value="on" checked', visit(letters, url).body.decode())
+    assert sorted(boxes) == ["consent email news", "consent sms a%20b", "consent sms%20a b"]
+    visit(letters, url, urlencode({"consent sms a%20b": "on", "save": "1"}).encode())
+    consent = letters.contact(name)["consent"]
+    assert (consent["sms"], consent["sms a"]) == ({"a b": "granted"}, {"b": "denied"})
+
+
 def test_a_contact_that_became_known_is_unsubscribed_where_it_went(letters: Server, mailbox: Mailbox) -> None:
     name = fresh("late")
     mail_address = f"{name}@example.com"

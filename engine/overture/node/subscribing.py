@@ -114,12 +114,17 @@ def _choices(claim: Claim, contact: Contact, program: Program) -> tuple[Choice, 
     for channel, purpose in sorted(pairs):
         state = asked.get((channel, purpose), "")
         if purpose != NEEDS_NO_CONSENT and (channel == claim.channel or state == "granted"):
-            name = f"consent {channel} {purpose}"
+            name = f"consent {_word(channel)} {_word(purpose)}"
             found.append(Choice(name, channel, purpose, on=state == "granted", pending=state == "pending"))
     for each in sorted(lists, key=lambda each: each.name):
         on = each.name in contact.lists
         found.append(Choice(f"list {each.name}", each.channel, each.purpose, each.name, on))
     return tuple(found)
+
+
+def _word(text: str) -> str:
+    """Without blanks: those of a name are not the ones between names."""
+    return text.replace("%", "%25").replace(" ", "%20")
 
 
 def _change(claim: Claim, contact: Contact, choice: Choice) -> Draft:
