@@ -45,7 +45,7 @@ class Steps(Reading):
         bodies = [body for item in node.items if (body := self.body(item, "A step"))]
         own = [self.identify(body) for body in bodies]
         ids = [id for id in own if id]
-        following = dict(zip(ids, [*ids[1:], END], strict=True))
+        following = dict(zip(ids, [*ids, END][1:], strict=True))
         identified = [(id, body) for id, body in zip(own, bodies, strict=True) if id]
         return {id: step for id, body in identified if (step := self.step(id, body, following[id]))}
 
