@@ -159,6 +159,22 @@ def test_what_does_not_fit_a_line_stands_on_several() -> None:
     assert laid_out(after) == after
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("# why\n{name: x}\n", "# why\nname: x\n"),
+        ("{}\n# why\n", "# why\n{}\n"),
+        ("# why\n{} # beside\n# below\n", None),
+        ('# why\n{"name": "x", "rules": {}}\n# below\n', None),
+    ],
+)
+def test_what_stands_above_a_document_in_brackets_stays(before: str, after: str | None) -> None:
+    laid = laid_out(before)
+    assert after is None or laid == after
+    assert laid_out(laid) == laid
+    assert [remark for remark in ("why", "beside", "below") if remark in before and f"# {remark}" not in laid] == []
+
+
 def test_what_is_no_ruleset_is_laid_out_and_what_cannot_be_read_is_not() -> None:
     assert laid_out("a:   3\n") == "a: 3\n"
     for text in ("a: [1", "a: &x 1", "a: 1\na: 2", "", "# nothing\n"):

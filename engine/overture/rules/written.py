@@ -76,11 +76,15 @@ class _Written:
         self.closed: list[Branch] = []  # blocks that ended since the last entry began, innermost first
 
     def document(self) -> Tree:
+        head = self.entry
         root = next(tree for event in self.events if (tree := self.tree(event)) is not None)
         rest: list[str] = []
         self.settle(self.gap(len(self.text)), _END, rest)
         if isinstance(root, Branch):
-            root.below += rest
+            # What stands around a bracket that is the whole document is no entry's.
+            root.below += [head.beside, *rest] if head.beside else rest
+            first = root.entries[0].above if root.entries else root.below
+            first[:0] = head.above
         return root
 
     def tree(self, event: Any) -> Tree | None:
