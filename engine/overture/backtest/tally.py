@@ -122,14 +122,13 @@ def given(step: Step, firings: Counts, side: int) -> list[Given]:
     verdicts = {e.key: (trace, e) for trace in moments for e in trace.effects if e.kind == "gate"}
     for trace in moments:
         for firing in trace.firings:
-            effects = firing.effects
-            if len(effects) == 1 and effects[0].kind == "once_per":
+            if firing.held_back:
                 continue
             counts = firings.get(firing.rule)
             if counts is None:
                 counts = firings[firing.rule] = [0, 0]
             counts[side] += 1
-            for effect in effects:
+            for effect in firing.effects:
                 if effect.kind == "send" or effect.kind == "issue":
                     judged = verdicts.pop(effect.key, None)
                     if judged is None:

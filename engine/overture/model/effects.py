@@ -47,6 +47,12 @@ class Firing(msgspec.Struct, frozen=True, array_like=True):
     fact: str  # id of the fact it matched: the posted one or one derived from it
     effects: list[Effect] = []
 
+    @property
+    def held_back(self) -> str:
+        """Why ``once_per`` held it back; empty where it did not."""
+        only = self.effects[0] if len(self.effects) == 1 else None
+        return only.reason if only is not None and only.kind == "once_per" else ""
+
 
 class Trace(msgspec.Struct, array_like=True):
     """Why the contact's state is what it is after one fact; kept in the contact's timeline."""

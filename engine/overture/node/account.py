@@ -14,7 +14,7 @@ from overture.decide.work import key_text
 from overture.match import compile_value
 from overture.match.change import Change, smallest_change
 from overture.match.explain import Verdict, explain, first_failing
-from overture.model import Contact, Effect, Fact, Trace
+from overture.model import Contact, Effect, Fact, Firing, Trace
 from overture.model.clock import to_text
 from overture.model.reasons import sentence
 from overture.node.together import explain_join
@@ -85,7 +85,7 @@ def of_rule(asked: str, id: str, rule: Rule, scene: Scene, active: Program) -> E
     account = Account.of_rule(rule, scene.fact, scene.contact)
     firing = next((f for f in scene.trace.firings if f.rule == id and f.fact == scene.fact.id), None)
     effects = firing.effects if firing is not None else []
-    outcome, sentence = _became_of(id, rule, scene, account, None if firing is None else effects)
+    outcome, sentence = _became_of(id, rule, scene, account, firing)
     once = None if scene.note else _once(rule, scene)
     if outcome == "held_back" and once is not None and once.last is not None:
         sentence += f" What counts happened at {once.last}."
@@ -109,10 +109,8 @@ def of_rule(asked: str, id: str, rule: Rule, scene: Scene, active: Program) -> E
     )
 
 
-def _became_of(
-    id: str, rule: Rule, scene: Scene, account: Account, effects: list[Effect] | None
-) -> tuple[Outcome, str]:
-    """The outcome, in a word and in a sentence; ``effects`` is None where the rule is not among those that fired."""
+def _became_of(id: str, rule: Rule, scene: Scene, account: Account, firing: Firing | None) -> tuple[Outcome, str]:
+    """The outcome, in a word and in a sentence; ``firing`` is None where the rule is not among those that fired."""
     fact, trace = scene.fact, scene.trace
     assert account.verdict is not None
     ruleset = id.partition("/")[0]
@@ -121,11 +119,10 @@ def _became_of(
         if then is None:
             return "not_active", f"The ruleset {ruleset} was not active when this fact was decided."
         return "not_active", f"Revision {then.revision} of {ruleset}, which decided this fact, had no such rule."
-    if effects is not None:
-        held = next((e.reason for e in effects if e.kind == "once_per"), "")
-        if held:
-            return "held_back", f"The condition held, but once_per held the rule back ({held})."
-        return "fired", f"It fired. {_did(effects)}"
+    if firing is not None:
+        if firing.held_back:
+            return "held_back", f"The condition held, but once_per held the rule back ({firing.held_back})."
+        return "fired", f"It fired. {_did(firing.effects)}"
     if fact.type not in rule.types:
         listens = ", ".join(sorted(rule.types))
         return "wrong_type", f"The fact is of type {fact.type}, and the rule is about {listens}."

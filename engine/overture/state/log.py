@@ -13,6 +13,7 @@ import msgspec
 from overture.model import Fact
 from overture.model.ids import partition_of
 from overture.state import keys, scripts
+from overture.state.lease import Command
 from overture.state.wire import Wire
 
 DEDUPE_MS = 7 * 86_400_000  # an id is remembered for at least this long, at most twice
@@ -141,3 +142,21 @@ def unpack(entry: list[bytes]) -> list[Fact]:
 def pack_entry(facts: Sequence[Fact]) -> bytes:
     """A log entry's value."""
     return _pack.encode(list(facts))
+
+
+def appended(p: int, facts: Sequence[Fact]) -> list[Command]:
+    """The commands of a commit that put facts into a partition's log, in as many entries as they need."""
+    commands: list[Command] = []
+    entry: list[Fact] = []
+    size = 0
+    for fact in facts:
+        length = len(_pack.encode(fact)) if len(facts) > 1 else 0
+        if entry and size + length > ENTRY_BYTES:
+            commands.append(("XADD", keys.log(p), "*", "f", pack_entry(entry)))
+            entry, size = [], 0
+        entry.append(fact)
+        size += length
+    if entry:
+        commands.append(("XADD", keys.log(p), "*", "f", pack_entry(entry)))
+        commands.append(("HINCRBY", keys.counters(p), "accepted", len(facts)))
+    return commands

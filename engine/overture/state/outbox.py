@@ -12,7 +12,7 @@ from overture.model.ids import partition_of
 from overture.model.reasons import REASONS
 from overture.state import keys, scripts
 from overture.state.lease import Command
-from overture.state.log import pack_entry
+from overture.state.log import appended
 from overture.state.wire import Arg, Wire
 
 STATES = ("queued", "held", "sending", "retrying", "sent", "dropped", "dead")
@@ -40,8 +40,7 @@ def move(p: int, delivery: Delivery, before: str, outcome: Fact | None = None) -
     due = delivery.due_at if delivery.state in OPEN else None
     commands = _store(p, delivery, before, due)
     if outcome is not None:
-        commands.append(("XADD", keys.log(p), "*", "f", pack_entry([outcome])))
-        commands.append(("HINCRBY", keys.counters(p), "accepted", 1))
+        commands += appended(p, [outcome])
     return commands
 
 

@@ -43,9 +43,7 @@ def write(p: int, steps: Iterable[Step], near: Iterable[Near]) -> list[Command]:
     for step in steps:
         for trace in step.moments:
             for firing in trace.firings:
-                effects = firing.effects
-                held = len(effects) == 1 and effects[0].kind == "once_per"
-                last[firing.rule, "held_back" if held else "fired"] = step, firing
+                last[firing.rule, "held_back" if firing.held_back else "fired"] = step, firing
     newest = {key: Sample(step.contact.id, firing.fact, step.contact.clock) for key, (step, firing) in last.items()}
     for rule, sample in near:
         newest[rule, "near_miss"] = sample

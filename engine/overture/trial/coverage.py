@@ -21,7 +21,7 @@ class Covered:
 
     def note(self, step: Step) -> None:
         for firing in (firing for trace in (*step.ticks, step.trace) for firing in trace.firings):
-            if any(effect.kind != "once_per" for effect in firing.effects) or not firing.effects:
+            if not firing.held_back:
                 self.rules.add(firing.rule)
             for effect in firing.effects:
                 if effect.kind == "segment" and not effect.reason:

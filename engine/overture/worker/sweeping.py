@@ -21,8 +21,8 @@ from overture.model import Contact, Fact, OvertureError, clock
 from overture.model.series import Series
 from overture.rules.program import Program
 from overture.state import contacts, keys, sweeps
-from overture.state.lease import Command, Leases
-from overture.state.log import ENTRY_BYTES, pack_entry
+from overture.state.lease import Leases
+from overture.state.log import appended
 from overture.state.sweeps import Sweep
 from overture.state.wire import Wire
 from overture.worker.partition import Partition
@@ -40,7 +40,6 @@ SHARE = 0.2  # of the time that a sweep takes, at most
 LAG = 1_000  # undecided facts of a partition above which its sweep waits
 
 Made = Mapping[str, Mapping[str, Series]]
-_pack = msgspec.msgpack.Encoder().encode
 
 
 class Sweeper:
@@ -107,7 +106,7 @@ class Sweeper:
             _fact(state, version, now, made.get(id, {})) for id, state in states.items() if _asks(state, version, made)
         ]
         moved = replace(sweep, done=sweep.done + len(ids), after=ids[-1])
-        await self._leases.commit(part.lease, [*_appended(p, facts), sweeps.save(p, moved)])
+        await self._leases.commit(part.lease, [*appended(p, facts), sweeps.save(p, moved)])
         part.programs += len(facts)
         while part.programs and parts.get(p) is part:
             await asyncio.sleep(LOOK)
@@ -151,21 +150,3 @@ def _fact(state: Contact, version: int, now: int, series: Mapping[str, Series]) 
     # Of several contacts that were merged into one, each hands on its own.
     id = f"program:{version}:{state.id}" if state.merged_into else f"program:{version}"
     return Fact(id, PROGRAM, state.id, now, now, told)
-
-
-def _appended(p: int, facts: list[Fact]) -> list[Command]:
-    """The facts in as many log entries as they need."""
-    commands: list[Command] = []
-    entry: list[Fact] = []
-    size = 0
-    for fact in facts:
-        length = len(_pack(fact))
-        if entry and size + length > ENTRY_BYTES:
-            commands.append(("XADD", keys.log(p), "*", "f", pack_entry(entry)))
-            entry, size = [], 0
-        entry.append(fact)
-        size += length
-    if entry:
-        commands.append(("XADD", keys.log(p), "*", "f", pack_entry(entry)))
-        commands.append(("HINCRBY", keys.counters(p), "accepted", len(facts)))
-    return commands

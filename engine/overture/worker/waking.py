@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from overture.model import Fact, clock
 from overture.state import keys
-from overture.state.lease import Command, Leases
-from overture.state.log import pack_entry
+from overture.state.lease import Leases
+from overture.state.log import appended
 from overture.state.wire import Wire
 from overture.worker.partition import Partition
 
@@ -42,10 +42,5 @@ class Waking:
             return
         dues = (int(float(due)) for due in flat[1::2])
         ticks = [Fact(f"tick:{due}", "$tick", id, due, now) for id, due in zip(ids, dues, strict=True)]
-        commands: list[Command] = [
-            ("ZREM", keys.due(p), *ids),
-            ("XADD", keys.log(p), "*", "f", pack_entry(ticks)),
-            ("HINCRBY", keys.counters(p), "accepted", len(ticks)),
-        ]
-        await self._leases.commit(part.lease, commands)
+        await self._leases.commit(part.lease, [("ZREM", keys.due(p), *ids), *appended(p, ticks)])
         part.ticks = len(ticks)
