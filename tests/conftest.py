@@ -34,3 +34,9 @@ def store_url(embedded_store: EmbeddedStore) -> str:
     with redis.Redis.from_url(embedded_store.url) as client:
         client.flushall()
     return embedded_store.url
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are named by their number: what a compressor writes holds the second it was written in,
+    and processes that share a run must collect tests of the same names."""
+    return f"{argname}-{len(val)}B" if isinstance(val, bytes) else None
