@@ -15,7 +15,7 @@ from overture.decide.positions import OUTCOMES
 from overture.match.calendar import add_days, next_local
 from overture.model.intervals import CONFIDENCE, FEW
 from overture.rules import inspect, link
-from overture.rules.keys import JOURNEY, ON_REDEPLOY, SENDING, STEP, WAIT
+from overture.rules.keys import JOURNEY, ON_REDEPLOY, STEP, WAIT
 from overture.web.funnels import Comparison, Difference, Funnel, RevisionFunnel, StepFunnel, VariantFunnel
 
 PAGE = page("journeys.md")
@@ -42,7 +42,6 @@ def test_the_keys_are_the_codes() -> None:
     assert steps == STEP.keys.keys() - {"id", "then"}
     assert {code(row[0]) for row in table(part(PAGE, "### Waiting"), "key")} == WAIT.keys.keys()
     assert {code(row[0]) for row in table(part(PAGE, "## A new revision"), "value")} == set(ON_REDEPLOY)
-    assert {code(row[0]) for row in table(part(PAGE, "## Sending"), "key of `sending`")} == SENDING.keys.keys()
 
 
 def test_the_fields_of_a_funnel_are_the_codes() -> None:

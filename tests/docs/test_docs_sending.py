@@ -11,9 +11,14 @@ from overture.decide import limits
 from overture.model.addresses import own_address
 from overture.model.contact import Contact
 from overture.model.reasons import REASONS, sentence
+from overture.rules.keys import SENDING
 from overture.trial.reading import inspect
 
 PAGE = page("sending.md")
+
+
+def test_the_keys_are_the_codes():
+    assert {code(row[0]) for row in table(PAGE, "key of `sending`")} == SENDING.keys.keys()
 
 
 def test_every_reason_has_its_sentence():
