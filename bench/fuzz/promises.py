@@ -41,8 +41,7 @@ def check(text: str, *, layout: bool = True) -> float:
     started = time.process_time()
     ruleset, _, findings = inspect(text)
     spent = time.process_time() - started
-    if layout:
-        laid(text)
+    after = laid(text) if layout else None
     lines = text.replace("\r\n", "\n").replace("\r", "\n").count("\n") + 1
     for finding in findings:
         assert finding.code in CODES, finding
@@ -55,25 +54,26 @@ def check(text: str, *, layout: bool = True) -> float:
     if ruleset is None:
         return spent
     assert load(text) == ruleset
-    if layout:
-        assert difference(ruleset, load(laid_out(text))) == []
+    if after is not None:
+        assert difference(ruleset, load(after)) == []
     assert SCHEMA.is_valid(said(text))
     with suppress(RulesetInvalid):
         link([ruleset], 1)
     return spent
 
 
-def laid(text: str) -> None:
+def laid(text: str) -> str | None:
     """Its layout, where it has one, means the same and is at rest."""
     try:
         after = laid_out(text)
     except RulesetInvalid:
-        return
+        return None
     except Refused:
         assert re.search(r"^\s*(- +)*\? ", text, re.MULTILINE), "only a key behind a question mark cannot be laid out"
-        return
+        return None
     assert said(after) == said(text)
     assert laid_out(after) == after
+    return after
 
 
 def said(text: str) -> Any:

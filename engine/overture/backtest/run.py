@@ -26,7 +26,7 @@ from overture.model.decay import all_scores, ranking
 from overture.records import Recorded, Recording
 from overture.rules import Program
 from overture.rules.ruleset import half_lives_of
-from overture.state.registry import ActiveSet, Pair, Registry, SeriesRows
+from overture.state.registry import ActiveSet, NamedRevision, Registry, SeriesRows
 from overture.state.wire import Wire
 
 TOLD_EVERY = 0.25  # seconds between two looks at whether to go on
@@ -58,8 +58,8 @@ class Record:
 
     recordings: list[Recording]
     sets: dict[int, ActiveSet]
-    older: dict[int, list[Pair]]
-    texts: dict[tuple[str, str], str]
+    older: dict[int, list[NamedRevision]]
+    texts: dict[NamedRevision, str]
     series: dict[int, SeriesRows]
     facts: int
     last: int

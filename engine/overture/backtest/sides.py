@@ -11,10 +11,9 @@ from overture.decide.history import recorders
 from overture.rules import Program, Ruleset, link, load
 from overture.rules.redeploy import finishing
 from overture.rules.series import keeps, since
-from overture.state.registry import ActiveSet, Pair, Registry, SeriesRows
+from overture.state.registry import ActiveSet, NamedRevision, Registry, SeriesRows
 
-Texts = Mapping[tuple[str, str], str]
-"""(ruleset, revision) → text."""
+Texts = Mapping[NamedRevision, str]
 
 KEPT = 8  # plans of the baseline at hand; a record may lead through many versions
 
@@ -31,7 +30,7 @@ class Sides:
         sets: Mapping[int, ActiveSet],
         texts: Texts,
         series: Mapping[int, SeriesRows],
-        older: Mapping[int, Sequence[Pair]],
+        older: Mapping[int, Sequence[NamedRevision]],
         version: int,
         candidates: Mapping[str, str],
         *,
@@ -95,7 +94,7 @@ def program(
 
 async def read_sets(
     registry: Registry, versions: set[int]
-) -> tuple[dict[int, ActiveSet], dict[int, list[Pair]], dict[Pair, str]]:
+) -> tuple[dict[int, ActiveSet], dict[int, list[NamedRevision]], dict[NamedRevision, str]]:
     """Active sets by version, the revisions on which contacts finish beside them, and the texts of all of these. Raises
     LookupError where one is gone.
     """

@@ -9,8 +9,8 @@ from overture.rules.redeploy import lacking
 from overture.state.registry import ActiveSet, Registry
 
 
-async def older_revisions(registry: Registry, version: int) -> list[str]:
-    """The documents of those that may have to decide beside the set that follows on ``version``; oldest first.
+async def older_revisions(registry: Registry, version: int, new: ActiveSet) -> list[str]:
+    """The documents of those that may have to decide beside ``new``, the set that follows on ``version``; oldest first.
 
     One that decided so before and on whose journeys nobody is any more is left out.
     """
@@ -20,7 +20,7 @@ async def older_revisions(registry: Registry, version: int) -> list[str]:
     occupied = {(stand.journey.partition("/")[0], stand.revision) for stand in counts}
     pairs = [pair for pair in await registry.older(version) if pair in occupied or not settled]
     pairs += [pair for pair in replaced.items() if pair not in pairs]
-    return [await registry.activated(*pair) for pair in pairs]
+    return [await registry.activated(*pair) for pair in pairs if new.get(pair[0]) != pair[1]]
 
 
 async def stranded(registry: Registry, ruleset: Ruleset) -> dict[str, int]:

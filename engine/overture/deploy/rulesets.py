@@ -94,7 +94,7 @@ class Rulesets:
         new = {**active, **wanted}
         if new == active:
             return version
-        texts, older = await self._texts(new), await older_revisions(self.registry, version)
+        texts, older = await self._texts(new), await older_revisions(self.registry, version, new)
         proof = await self._scratch.run(Prove(texts, sorted(wanted), self._installed(), older))
         if not all(result.passed for result in proof.results):
             raise TrialsFailed(proof.results)
@@ -106,7 +106,8 @@ class Rulesets:
 
         Raises Refused ``ruleset.unknown``.
         """
-        return await stranded(self.registry, load(await self.text(name, revision)))
+        ruleset = await asyncio.to_thread(load, await self.text(name, revision))
+        return await stranded(self.registry, ruleset)
 
     async def rollback(self, name: str, if_match: Collection[str] | None = None) -> tuple[str, int]:
         """Activate what was active of this ruleset before its present revision; answers (revision, version)."""

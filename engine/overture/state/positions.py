@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from overture.model import Contact, Position
 from overture.state import keys
-from overture.state.checkpoint import Checkpoint
 from overture.state.lease import Command
 from overture.state.wire import Wire
 
@@ -38,12 +37,6 @@ async def standing(wire: Wire, partitions: int) -> Counter[Stand]:
         for i in range(0, len(flat), 2):
             found[Stand(*flat[i].decode().split(" "))] += int(flat[i + 1])
     return +found
-
-
-async def decided_by(wire: Wire, partitions: int) -> int:
-    """The version of the active set that every partition has come to at least."""
-    blobs = await asyncio.gather(*(wire.call("GET", keys.checkpoint(p)) for p in range(partitions)))
-    return min(Checkpoint.parse((blob or b"").decode()).version for blob in blobs)
 
 
 def _stands(positions: Iterable[Position]) -> Iterable[Stand]:

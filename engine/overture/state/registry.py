@@ -14,8 +14,9 @@ import msgspec
 
 from overture.model import Fact, Refused
 from overture.state import keys, scripts
+from overture.state.checkpoint import Checkpoint
 from overture.state.log import pack_entry
-from overture.state.positions import Stand, decided_by, standing
+from overture.state.positions import Stand, standing
 from overture.state.wire import Wire
 
 ActiveSet = dict[str, str]
@@ -24,9 +25,9 @@ _set = msgspec.msgpack.Decoder(ActiveSet)
 
 SeriesRows = Mapping[str, tuple[int, int, int]]
 """`overture.rules.series.Since` of each series, by id."""
-Pair = tuple[str, str]
+NamedRevision = tuple[str, str]
 """Name and revision of a ruleset."""
-_pairs = msgspec.msgpack.Decoder(list[Pair])
+_pairs = msgspec.msgpack.Decoder(list[NamedRevision])
 _series = msgspec.msgpack.Decoder(dict[str, tuple[int, int, int]])
 
 
@@ -80,7 +81,7 @@ class Registry:
         blob = await self._wire.call("GET", keys.series(version)) if version else None
         return _series.decode(blob) if blob else {}
 
-    async def older(self, version: int) -> list[Pair]:
+    async def older(self, version: int) -> list[NamedRevision]:
         """Revisions that decide beside the active ones, for contacts that are to finish their journeys."""
         blob = await self._wire.call("GET", keys.older(version)) if version else None
         return _pairs.decode(blob) if blob else []
@@ -91,7 +92,8 @@ class Registry:
 
     async def decided_by(self) -> int:
         """The version of the active set that every partition has come to at least."""
-        return await decided_by(self._wire, self._partitions)
+        places = (self._wire.call("GET", keys.checkpoint(p)) for p in range(self._partitions))
+        return min(Checkpoint.parse((blob or b"").decode()).version for blob in await asyncio.gather(*places))
 
     async def activate(
         self,
@@ -99,7 +101,7 @@ class Registry:
         new: ActiveSet,
         now: int,
         series: SeriesRows | None = None,
-        older: Sequence[Pair] = (),
+        older: Sequence[NamedRevision] = (),
     ) -> int:
         """Make ``new`` the active set if the version is still ``expected``; answers the new version. ``older``: the
         revisions that go on deciding for who is on their journeys.

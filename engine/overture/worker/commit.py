@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Callable
 
 from overture.model import Fact, clock
-from overture.state import contacts, funnel, keys, ledger, outbox, samples
+from overture.state import contacts, funnel, keys, ledger, outbox, positions, samples
 from overture.state.identity import forward_entries, namesake_entries
 from overture.state.lease import Command, Lease, Leases
 from overture.state.log import Log, Taken
-from overture.state.positions import counted
 from overture.state.wire import Wire
 from overture.worker.batch import Batch
 from overture.worker.replies import Replies, publish
@@ -39,7 +38,7 @@ class Committer:
         consents, batch.chain = ledger.write(p, part.chain, batch.steps)
         commands += consents
         commands += samples.write(p, batch.steps, batch.near)
-        commands += counted(p, batch.positions)
+        commands += positions.counted(p, batch.positions)
         commands += funnel.counted(p, batch.funnels)
         commands += (_dead_letter(p, fact, reason) for fact, reason in batch.dead)
         if part.recovering:

@@ -55,28 +55,26 @@ class Recovery:
             part.cache.update(await contacts.load(self._wire, part.lease.partition, [fact.contact]))
         if begun > KILLS and not fact.type.startswith(NEEDED):
             log.error("Fact %s is set aside: %d workers vanished while deciding it", fact.id, KILLS)
-            after = part.advance(1, part.at.version)
-            batch = Batch(part, after)
+            batch = Batch(part, part.advance(1, part.at.version))
             batch.set_aside(fact, f"{KILLS} workers vanished while deciding it")
         else:
             batch = await decide_batch(part, [fact], self._plans)
         try:
-            answer = await self._send(batch, fact)
+            batch, answer = await self._send(batch, fact)
             await self._committer.settle(batch, answer)
         except OvertureError:  # still alive: whatever went wrong, this fact did not do it
             await self._wire.call("HDEL", tries, part.lease.epoch)
             raise
 
-    async def _send(self, batch: Batch, fact: Fact) -> bytes:
+    async def _send(self, batch: Batch, fact: Fact) -> tuple[Batch, bytes]:
+        """What was committed: the batch, or one that sets the fact aside."""
         try:
-            return await self._committer.send(batch)
+            return batch, await self._committer.send(batch)
         except OvertureError:
             raise
         except Exception as error:
             log.exception("What fact %s leads to cannot be stored", fact.id)
             batch.part.cache.pop(fact.contact, None)
-            batch.steps, batch.answers, batch.near = [], [], []
-            batch.positions.clear()
-            batch.funnels.clear()
-            batch.set_aside(fact, describe(error))
-            return await self._committer.send(batch)
+            aside = Batch(batch.part, batch.after)
+            aside.set_aside(fact, describe(error))
+            return aside, await self._committer.send(aside)
