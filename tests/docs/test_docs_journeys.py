@@ -15,7 +15,7 @@ from overture.decide.positions import OUTCOMES
 from overture.match.calendar import add_days, next_local
 from overture.model.intervals import CONFIDENCE, FEW
 from overture.rules import inspect, link
-from overture.rules.keys import JOURNEY, ON_REDEPLOY, STEP, WAIT
+from overture.rules.keys import JOURNEY, ON_REDEPLOY, STEP, WAIT, WINNER
 from overture.web.funnels import Comparison, Difference, Funnel, RevisionFunnel, StepFunnel, VariantFunnel
 
 PAGE = page("journeys.md")
@@ -39,7 +39,8 @@ def test_the_keys_are_the_codes() -> None:
     ]  # fmt: skip
     assert {code(row[0]) for row in table(part(PAGE, "## Entering and leaving"), "key")} == JOURNEY.keys.keys()
     steps = {name for row in table(part(PAGE, "## Steps"), "step") for name in CODE.findall(row[0])}
-    assert steps == STEP.keys.keys() - {"id", "then"}
+    assert steps == STEP.keys.keys() - {"id", "then", "winner"}
+    assert {code(row[0]) for row in table(part(PAGE, "### The best way"), "key")} == WINNER.keys.keys()
     assert {code(row[0]) for row in table(part(PAGE, "### Waiting"), "key")} == WAIT.keys.keys()
     assert {code(row[0]) for row in table(part(PAGE, "## A new revision"), "value")} == set(ON_REDEPLOY)
 

@@ -77,15 +77,20 @@ class Choosing:
 
 @dataclass(frozen=True, slots=True)
 class Parting:
-    ways: tuple[Way, ...]
+    """``winner``: the way that has won, which all go who come now."""
+
+    split: Split
     total: int
+    winner: Way | None = None
 
     def way(self, journey: str, step: str, contact: str, before: str = "") -> Way:
         """The same one for the same contact every time; ``before``: the one that it went as the contact it was then."""
-        if (known := next((way for way in self.ways if way.name == before), None)) is not None:
+        if (known := next((way for way in self.split.ways if way.name == before), None)) is not None:
             return known
+        if self.winner is not None:
+            return self.winner
         at = int.from_bytes(digest("split", contact, journey, step)[:8], "big") % self.total
-        for way in self.ways:
+        for way in self.split.ways:
             at -= way.weight
             if at < 0:
                 return way
@@ -106,7 +111,7 @@ class Course:
         self.restarts = _test(journey.restart_when)
         self.reaches = _test(journey.goal)
         self.exits = _test(journey.exit_when)
-        self.steps = {id: _compiled(step, program) for id, step in journey.steps.items()}
+        self.steps = {id: _compiled(step, program, journey) for id, step in journey.steps.items()}
         changes = map(_change, (journey.goal, journey.exit_when))
         self.changes = tuple(change for change in changes if change is not None)
         self.reads = frozenset[str]().union(*(reads(when) for when in awaits(journey) if comes_by_time(when)))
@@ -114,7 +119,7 @@ class Course:
         self.zoned = frozenset(id for id, wait in waits.items() if wait.days or wait.local)
 
 
-def _compiled(step: JourneyStep, program: Program) -> Acting | Staying | Choosing | Parting:
+def _compiled(step: JourneyStep, program: Program, journey: Journey) -> Acting | Staying | Choosing | Parting:
     match step:
         case Do(then=then, next=next_):
             return Acting(tuple(compile_action(action, program) for action in then), next_)
@@ -124,7 +129,7 @@ def _compiled(step: JourneyStep, program: Program) -> Acting | Staying | Choosin
         case Branch(cases=cases, otherwise=otherwise):
             return Choosing(tuple((compile_condition(when), to) for when, to in cases), otherwise)
         case Split(ways=ways):
-            return Parting(ways, sum(way.weight for way in ways))
+            return Parting(step, sum(way.weight for way in ways), program.winner(journey, step))
 
 
 def _change(node: Node | None) -> NextChange | None:

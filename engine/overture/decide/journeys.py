@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from overture.decide import limits, room
 from overture.decide.course import NOTHING, Acting, Choosing, Course, Parting, Staying
+from overture.decide.exposures import expose, reach
 from overture.decide.gatekeeping import held_out
 from overture.decide.positions import JOURNEYS, ended, gone, leave
 from overture.decide.work import Work
@@ -33,7 +34,9 @@ class Journeys:
         self.active = {id: Course(journey, program) for id, journey in program.journeys.items()}
         self.older = {key: Course(journey, program) for key, journey in program.older.items()}
         self.holdouts = {r.name: r.holdout for r in program.rulesets.values() if r.holdout}
-        self.reads = frozenset[str]().union(*(c.reads for c in (*self.active.values(), *self.older.values())))
+        every = (*self.active.values(), *self.older.values())
+        self.contested = any(isinstance(s, Parting) and s.split.contest for c in every for s in c.steps.values())
+        self.reads = frozenset[str]().union(*(c.reads for c in every))
         self.entered: dict[str, list[Course]] = {}
         for course in self.active.values():
             for type in course.journey.enter_types if course.enters is not None else ():
@@ -161,6 +164,7 @@ class _Going:
             return self.walk(fact, course.journey.first, "journey.restart")
         if course.reaches is not None and course.reaches(shown, contact):
             position.reached = True
+            reach(contact, course.journey, position)
             return self.leave(fact, "end:goal")
         if course.exits is not None and course.exits(shown, contact):
             return self.leave(fact, "end:exit")
@@ -219,6 +223,8 @@ class _Going:
                     before = position.variants.get(to, "")
                     effects, way = self._firing(fact, to), step.way(self.course.id, to, contact.id, before)
                     position.variants = {**position.variants, to: way.name}
+                    if not before and step.winner is None:
+                        expose(self.work, self.course.journey, step.split, position)
                     reason, to = way.name, way.next
         return self.leave(fact, "end:too_many_steps", "journey.too_many_steps")
 

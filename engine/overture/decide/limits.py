@@ -29,6 +29,7 @@ SENT = 1_000  # messages remembered for caps; the newest
 CHANNELS = 50  # on which messages were opened or clicked
 
 POSITIONS = 50  # journeys under way
+EXPOSURES = 50  # splits with a winner that a contact is counted by; the newest
 JOURNEY_STEPS = 100  # of one journey at one fact
 
 LATE = 7 * 86_400_000  # ms: how late a fact may come and still find the others of its join, or its visit

@@ -14,7 +14,7 @@ from overture.model.errors import (
     StoreUnavailable,
 )
 from overture.model.fact import Draft, Fact
-from overture.model.journey import Position, Sent, Waiting
+from overture.model.journey import Exposure, Position, Sent, Waiting
 from overture.model.message import Delivery, Message
 from overture.model.series import Candidate, Held, Series
 from overture.model.session import Session
@@ -27,6 +27,7 @@ __all__ = [
     "Diagnostic",
     "Draft",
     "Effect",
+    "Exposure",
     "Fact",
     "Fenced",
     "Firing",

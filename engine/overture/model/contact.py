@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from overture.model.journey import Position, Sent, Waiting
+from overture.model.journey import Exposure, Position, Sent, Waiting
 from overture.model.series import Candidate, Held, Series
 from overture.model.session import Session
 
@@ -64,6 +64,7 @@ class Contact(msgspec.Struct, array_like=True):
     waiting: list[Waiting] = []  # messages that the send gate keeps back
     sent: list[Sent] = []  # what counts towards frequency caps, oldest first
     habits: dict[str, int] = {}  # channel -> how often a message there was opened or clicked
+    exposures: dict[str, Exposure] = {}  # "ruleset/journey.split" -> which way it went, where one is to win
 
     @property
     def wake(self) -> int:
@@ -93,4 +94,5 @@ class Contact(msgspec.Struct, array_like=True):
         other.waiting = self.waiting.copy()
         other.sent = self.sent.copy()
         other.habits = self.habits.copy()
+        other.exposures = self.exposures.copy()
         return other

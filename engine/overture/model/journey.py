@@ -35,14 +35,30 @@ class Position(msgspec.Struct, array_like=True):
     holdout: bool = False  # its messages are left out, to compare with
 
 
+class Exposure(msgspec.Struct, frozen=True, array_like=True):
+    """That the contact went a ``way`` of a split that looks for the best one. It counts at ``due`` (0: it has), with
+    ``reached``: whether it came to the goal of the journey until then. ``edition`` is that of the journey
+    (`overture.rules.journey.Journey`).
+    """
+
+    edition: str
+    revision: str
+    way: str
+    due: int
+    reached: bool = False
+
+
 class Waiting(msgspec.Struct, array_like=True):
-    """A message that the send gate keeps back until ``due``; after ``expires`` (0: never) it is not sent any more."""
+    """A message that the send gate keeps back until ``due`` (0: until somebody agrees); after ``expires`` (0: never) it
+    is not sent any more.
+    """
 
     message: Message
     due: int
     reason: str
     expires: int = 0
     priority: int = 0
+    approved: bool = False  # somebody has agreed, where somebody has to
 
 
 class Sent(msgspec.Struct, frozen=True, array_like=True):

@@ -222,6 +222,11 @@ CODES: dict[str, Code] = {
     ),
     "journey.branch": Code("Not a branch", "Cases are `{if: condition, go: step}`; `{else: step}` stands last and by itself."),
     "journey.split": Code("Not a split", "At least two ways, each with a name of its own, a whole number from 1 to 10,000 as weight, and where it leads."),
+    "journey.winner": Code(
+        "No winner can be found",
+        "A split looks for the way on which most contacts reach the journey's `goal` `within` a time. It needs the goal, and on each way a wait, as who is not "
+        "on the journey any more cannot reach it. `certainty` is from 0.5 to 0.9999.",
+    ),
     "journey.key_missing": Code("The journey has no key", "`journey.key` is the value of the journey's `key`; this one declares none."),
     "journey.never_entered": Code("Nobody can enter", "The journey has no `enter_when`, and no action starts it.", "warning"),
     "journey.unreachable": Code("No way leads to this step", "It does nothing; most often a `then` or `go` before it leads past it.", "warning"),

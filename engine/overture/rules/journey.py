@@ -65,12 +65,23 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
+class Contest:
+    """Of each contact counts whether it reached the goal in ``within_ms`` after the split. Who comes later goes the way
+    that is better than all others, once that is ``certainty`` (below 1).
+    """
+
+    within_ms: int
+    certainty: float
+
+
+@dataclass(frozen=True, slots=True)
 class Split:
     """By weight, and the same way for the same contact every time."""
 
     id: str
     ways: tuple[Way, ...]
     place: Place = NOWHERE
+    contest: Contest | None = None  # which of the ways is best, where that is looked for
 
 
 JourneyStep = Do | Wait | Branch | Split
@@ -83,7 +94,8 @@ class Journey:
     In its conditions and values ``journey.key`` ``journey.entered_at`` and ``journey.fact.<field>`` (of the fact that
     began it) are known, and after a wait ``wait.matched``. ``keeps`` are the fields of that fact that it reads,
     perhaps its ``type``, ``id`` and ``occurred_at`` among them.
-    ``enter_types``: the types of fact on which ``enter_when`` can hold at all.
+    ``enter_types``: the types of fact on which ``enter_when`` can hold at all. ``edition`` is the same as long as the
+    journey says the same, whatever else changes in its ruleset: outcomes are counted by it.
     """
 
     name: str
@@ -101,6 +113,7 @@ class Journey:
     on_redeploy: Literal["finish_on_old", "migrate", "exit"] = "finish_on_old"
     keeps: frozenset[str] = frozenset()
     place: Place = NOWHERE
+    edition: str = ""
 
     @property
     def id(self) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
+from overture.model.ids import digest
 from overture.rules.actions import Actions
 from overture.rules.condition import check_inside, check_rule, check_value, expression
 from overture.rules.journey import Do, Journey, expressions_of
@@ -18,6 +20,7 @@ from overture.rules.ruleset import Rule, Segment, SendAction, StartAction
 from overture.rules.scope import Inside, Scope
 from overture.rules.steps import Steps
 from overture.rules.template import Use
+from overture.rules.told import journey_told
 from overture.rules.tree import Field, Node
 from overture.rules.types import Type
 from overture.rules.yamltext import Mapping as YamlMapping
@@ -99,7 +102,7 @@ class Journeys(Reading):
             cast(Redeploy, redeploy),
             place=key.place,
         )
-        return replace(journey, keeps=frozenset(self.kept(journey)))
+        return replace(journey, keeps=frozenset(self.kept(journey)), edition=_edition(journey))
 
     def enter(self, node: YamlNode | None) -> tuple[Node | None, frozenset[str]]:
         scalar = None if node is None or _null(node) else self.text(node, "A condition")
@@ -161,6 +164,10 @@ class Journeys(Reading):
                 for use in self.uses.get(action.template, ()) if isinstance(action, SendAction) else ():
                     if use.root == "journey" and use.name.startswith("fact."):
                         yield use.name.removeprefix("fact.")
+
+
+def _edition(journey: Journey) -> str:
+    return digest("journey", json.dumps(journey_told(journey), sort_keys=True, ensure_ascii=False))[:6].hex()
 
 
 def _begun_by(rules: Iterable[Rule], segments: Iterable[Segment], journeys: YamlNode | None) -> dict[str, _Begun]:

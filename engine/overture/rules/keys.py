@@ -190,6 +190,11 @@ WAY = Shape({
     "go": Key("Where it leads.", TEXT, required=True),
 })  # fmt: skip
 
+WINNER = Shape({
+    "within": Key("Whether a contact reached the goal in this time after the split is what counts of it.", SPAN, required=True),
+    "certainty": Key("How certain it must be that one way is better than all others (0.95).", {"type": "number", "minimum": 0.5, "maximum": 0.9999}),
+})  # fmt: skip
+
 _KINDS = {
     "wait": Key("Stay.", WAIT.schema()),
     "branch": Key(
@@ -209,6 +214,7 @@ STEP = Shape({
     "id": Key("What the step is called.", {**NAMED, "not": {"const": "end"}}, required=True),
     **_KINDS,
     "then": Key("The step after this one, in place of the following one; `end` is none.", TEXT),
+    "winner": Key("With `split`: look for the way on which most reach the goal; who comes later goes it.", WINNER.schema()),
 }, later=ACTION.later, beyond={"oneOf": [{"required": [kind]} for kind in _KINDS]})  # fmt: skip
 
 REENTRY = Shape({

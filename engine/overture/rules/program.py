@@ -13,7 +13,7 @@ from overture.rules.clocked import Decay, check_clock, comes_by_time
 from overture.rules.conflicts import check_derived, check_traits, segment_order
 from overture.rules.feedback import check_feedback
 from overture.rules.form import Form
-from overture.rules.journey import Do, Journey, acting, awaits, conditions_of, expressions_of
+from overture.rules.journey import Do, Journey, Split, Way, acting, awaits, conditions_of, expressions_of
 from overture.rules.reach import named_types, reads, required_literals
 from overture.rules.report import Report, RulesetInvalid
 from overture.rules.ruleset import (
@@ -34,6 +34,9 @@ from overture.rules.ruleset import (
 from overture.rules.series import PROGRAM_SERIES, SeriesDecl, Since, series_of
 from overture.rules.tree import NOWHERE, Node, Place
 from overture.rules.types import parse_type
+
+Winners = Mapping[str, tuple[str, str]]
+"""Of splits (``ruleset/journey.split``) that have a winner: the edition of the journey, and the name of the way."""
 
 __all__ = ["Program", "link", "reads", "required_literals"]
 
@@ -71,6 +74,13 @@ class Program:
     older: Mapping[tuple[str, str], Journey]
     older_rulesets: Mapping[tuple[str, str], Ruleset]
     forms: Mapping[str, Form]
+    winners: Winners
+
+    def winner(self, journey: Journey, split: Split) -> Way | None:
+        """The way of a split that has won: of this edition of the journey, otherwise it is another question."""
+        edition, name = self.winners.get(f"{journey.id}.{split.id}", ("", ""))
+        ways = split.ways if split.contest is not None and edition == journey.edition else ()
+        return next((way for way in ways if way.name == name), None)
 
     def template(self, ruleset: str, revision: str, name: str) -> TemplateDecl | None:
         """A template of a revision that decides; None where it no longer does or has no such template."""
@@ -86,10 +96,11 @@ def link(
     channels: Collection[str] | None = None,
     since: Mapping[str, Sequence[int]] = MappingProxyType({}),
     older: Sequence[Ruleset] = (),
+    winners: Winners = MappingProxyType({}),
 ) -> Program:
     """Link checked rulesets. ``channels``: the installed ones; None leaves required channels unchecked. ``since``: the
     rows of `Since` of this version, as they are stored. ``older``: earlier revisions on whose journeys contacts are to
-    finish; a journey that moves what nothing declares any more is left out.
+    finish; a journey that moves what nothing declares any more is left out. ``winners``: of splits, by this version.
 
     Raises `RulesetInvalid` for what is wrong between them; each pointer begins with the ruleset's name.
     """
@@ -173,6 +184,7 @@ def link(
         MappingProxyType(finishing),
         MappingProxyType({(r.name, r.revision): r for r in older}),
         MappingProxyType(forms),
+        winners,
     )
 
 

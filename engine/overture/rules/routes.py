@@ -22,6 +22,7 @@ def check_routes(journeys: Mapping[str, Journey], report: Report) -> None:
         _unreachable(journey, edges, report)
         if not _spinning(journey, edges, report):
             _endless(journey, edges, report)
+        _contested(journey, edges, report)
     _starting(journeys, report)
 
 
@@ -127,6 +128,25 @@ def _endless(journey: Journey, edges: Edges, report: Report) -> None:
             hint = "Add exit_when or goal, or a branch that leads out of it."
             report.at("journey.endless", message, step.place, f"/journeys/{journey.name}", hint)
             return
+
+
+def _contested(journey: Journey, edges: Edges, report: Report) -> None:
+    """Who looks for the best way needs something that can be reached, and time to do so on each."""
+    for step in journey.steps.values():
+        if not isinstance(step, Split) or step.contest is None:
+            continue
+        message = hint = ""
+        if journey.goal is None:
+            message, hint = "Without a goal there is no best way", "Say with `goal` what the journey is for."
+        elif at_once := next((way.name for way in step.ways if not _stays(journey, way.next, edges)), ""):
+            message = f"Nobody reaches the goal on the way {at_once!r}: the journey ends at once there"
+            hint = "Put a wait before its end."
+        if message:
+            report.at("journey.winner", message, step.place, f"/journeys/{journey.name}", hint)
+
+
+def _stays(journey: Journey, first: str, edges: Edges) -> bool:
+    return any(isinstance(journey.steps[id], Wait) for id in _reached(first, edges))
 
 
 def _starting(journeys: Mapping[str, Journey], report: Report) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from overture.rules.actions import Actions
 from overture.rules.condition import check_inside, expression
 from overture.rules.durations import DAY, calendar_days, minute_of_day
-from overture.rules.journey import END, Branch, Do, JourneyStep, LocalTime, Split, Wait, Way
-from overture.rules.keys import ACTION, CASE, STEP, WAIT, WAY, WEEKDAYS
+from overture.rules.journey import END, Branch, Contest, Do, JourneyStep, LocalTime, Split, Wait, Way
+from overture.rules.keys import ACTION, CASE, STEP, WAIT, WAY, WEEKDAYS, WINNER
 from overture.rules.reading import NAME, Reading
 from overture.rules.report import did_you_mean
 from overture.rules.scope import Scope
@@ -21,6 +21,9 @@ LAST = "end"
 """How a document writes that there is no further step."""
 
 LONGEST_WAIT = 3660 * DAY
+LONGEST_CONTEST = 366 * DAY
+CERTAINTY = 0.95  # of a winner
+SURE = 0.5, 0.9999
 WEIGHT_LIMIT = 10_000
 ACTING = ("do", *ACTION.keys)
 KINDS = ("wait", "branch", "split", "go", *ACTING)
@@ -83,13 +86,15 @@ class Steps(Reading):
         if "then" in body.items and kind in ("branch", "split", "go"):
             self.report.add("journey.step", f"A {kind} says itself where it leads", body.keys["then"], "Remove `then`.")
         then = self.target(body.items["then"], "then") if "then" in body.items else following
+        if "winner" in body.items and kind != "split":
+            self.report.add("journey.winner", f"A {kind} has no winner", body.keys["winner"], "Only a split has ways.")
         match kind:
             case "wait":
                 return self.wait(id, value, then)
             case "branch":
                 return self.branch(id, value, following)
             case "split":
-                return self.split(id, value)
+                return self.split(id, value, body.items.get("winner"))
             case "go":
                 return Do(id, (), self.target(value, "go"), place)
             case "do":
@@ -175,7 +180,7 @@ class Steps(Reading):
                     cases.append((when, to))
         return Branch(id, tuple(cases), otherwise, self.ids[id].place) if bodies else None
 
-    def split(self, id: str, node: YamlNode) -> Split | None:
+    def split(self, id: str, node: YamlNode, winner: YamlNode | None) -> Split | None:
         ways: list[Way] = []
         for body in self.listed(node, "split"):
             if not self.keys(body, WAY):
@@ -191,7 +196,24 @@ class Steps(Reading):
                 ways.append(Way(name.text, weight.value, to))
         if isinstance(node, Sequence) and len(node.items) < 2:
             self.report.add("journey.split", "A split has at least two ways", node)
-        return Split(id, tuple(ways), self.ids[id].place) if ways else None
+        contest = self.contest(winner)
+        return Split(id, tuple(ways), self.ids[id].place, contest) if ways else None
+
+    def contest(self, node: YamlNode | None) -> Contest | None:
+        body = None if node is None else self.body(node, "winner")
+        if body is None or not self.keys(body, WINNER):
+            return None
+        text = self.text(body.items["within"], "within")
+        ms = self.duration(text, "condition.duration") if text else 0
+        if text and ms > LONGEST_CONTEST:
+            self.report.add("journey.winner", "A contact would count after more than a year", text, "At most 366d.")
+        certainty = body.items.get("certainty")
+        if certainty is None:
+            return Contest(ms, CERTAINTY)
+        sure = self.number(certainty, "certainty")
+        if sure is not None and not SURE[0] <= sure <= SURE[1]:
+            self.report.add("journey.winner", f"certainty is from {SURE[0]} to {SURE[1]}", certainty, "Write 0.95.")
+        return Contest(ms, float(sure or CERTAINTY))
 
     def listed(self, node: YamlNode, what: str) -> list[YamlMapping]:
         if isinstance(node, Sequence) and node.items:

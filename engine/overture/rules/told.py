@@ -7,7 +7,7 @@ from typing import Any
 
 from overture.rules.durations import UNITS, duration_text, minute_text, window_text
 from overture.rules.form import Form
-from overture.rules.journey import END, Branch, Do, Journey, JourneyStep, Split, Wait
+from overture.rules.journey import END, Branch, Contest, Do, Journey, JourneyStep, Split, Wait
 from overture.rules.keys import WEEKDAYS
 from overture.rules.ruleset import (
     Action,
@@ -125,7 +125,12 @@ def _step(step: JourneyStep) -> Facets:
             told = [{"if": spell(when), "go": _to(to)} for when, to in cases]
             return {"id": id, "branch": [*told, {"else": _to(otherwise)}]}
         case Split(id, ways):
-            return {"id": id, "split": [{"name": w.name, "weight": w.weight, "go": _to(w.next)} for w in ways]}
+            told = [{"name": w.name, "weight": w.weight, "go": _to(w.next)} for w in ways]
+            return {"id": id, "split": told, **said(winner=_contest(step.contest))}
+
+
+def _contest(contest: Contest | None) -> Facets | None:
+    return None if contest is None else {"within": duration_text(contest.within_ms), "certainty": contest.certainty}
 
 
 def _to(step: str) -> str:
