@@ -131,7 +131,7 @@ def moves(outcome: Step) -> list[int]:
     """The instants at which somebody's wait was over."""
     return [
         trace.fact.instant
-        for trace in (*outcome.ticks, outcome.trace)
+        for trace in outcome.traces
         for firing in trace.firings
         for effect in firing.effects
         if effect.kind == "score"

@@ -145,7 +145,7 @@ class Walk:
             found.counts[message.step] += 1
             self._messages.add(message.id)
             self.sent.append((message.step, message.created_at))
-        effects = [e for t in (*outcome.ticks, outcome.trace) for f in t.firings for e in f.effects]
+        effects = [e for t in outcome.traces for f in t.firings for e in f.effects]
         for effect in effects:
             if effect.kind == "journey" and str(effect.after).startswith("end:"):
                 found.counts[str(effect.after)] += 1

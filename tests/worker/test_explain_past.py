@@ -46,7 +46,7 @@ class Asking:
         past = Past(bed.wire, bed.archive, PARTITIONS, plans.program)
         self._bed = bed
         self._service = ExplainService(
-            bed.contacts, Outbox(bed.wire, PARTITIONS), bed.registry, plans, past, RuleSamples(bed.wire, PARTITIONS)
+            bed.contacts, Outbox(bed.wire, PARTITIONS), plans, past, RuleSamples(bed.wire, PARTITIONS)
         )
 
     async def __call__(self, contact: str, **query: str) -> Explanation:

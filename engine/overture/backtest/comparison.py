@@ -193,7 +193,7 @@ class Comparison:
                 self.failures.append(told)
             return None
         if done.trace.error or done.ticks:
-            self.rolled_back[side] += sum(bool(trace.error) for trace in (*done.ticks, done.trace))
+            self.rolled_back[side] += sum(bool(trace.error) for trace in done.traces)
         return done
 
     def _plan(self) -> Plan:

@@ -118,9 +118,9 @@ def compare(tally: Tally, baseline: list[Given], candidate: list[Given]) -> None
 def given(step: Step, firings: Counts, side: int) -> list[Given]:
     """What one side gave, when time passed and at the fact itself; counts in ``firings`` which rules fired."""
     found: list[Given] = []
-    moments = (*step.ticks, step.trace) if step.ticks else (step.trace,)
-    verdicts = {e.key: (trace, e) for trace in moments for e in trace.effects if e.kind == "gate"}
-    for trace in moments:
+    traces = step.traces
+    verdicts = {e.key: (trace, e) for trace in traces for e in trace.effects if e.kind == "gate"}
+    for trace in traces:
         for firing in trace.firings:
             if firing.held_back:
                 continue

@@ -70,6 +70,11 @@ class Trace(msgspec.Struct, array_like=True):
         """Whether anything came of it."""
         return bool(self.firings or self.effects or self.error)
 
+    @property
+    def all_effects(self) -> list[Effect]:
+        """Those that no rule did, then those of the rules."""
+        return [*self.effects, *(effect for firing in self.firings for effect in firing.effects)]
+
 
 class Step(msgspec.Struct):
     """The whole outcome of deciding one fact for one contact. All of it is committed together, or none.
@@ -89,9 +94,14 @@ class Step(msgspec.Struct):
     made: bool = False  # whether this is the contact's first fact
 
     @property
+    def traces(self) -> list[Trace]:
+        """All that was decided, oldest first."""
+        return [*self.ticks, self.trace]
+
+    @property
     def moments(self) -> list[Trace]:
         """What the contact's timeline gets, oldest first. That time has passed is nothing to tell by itself, nor is a
         deploy that changed nothing.
         """
         silent = ("$tick", "$program")
-        return self.ticks if self.trace.fact.type in silent and not self.trace.tells else [*self.ticks, self.trace]
+        return self.ticks if self.trace.fact.type in silent and not self.trace.tells else self.traces

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from overture.intake import fields
+from overture.intake.plain import escape
 from overture.model import Diagnostic
 from overture.model.numbers import NUMBER_LIMIT
 from overture.rules.form import IDENTIFIER, Form, FormField
@@ -126,5 +127,4 @@ def _unknown(where: str, name: str, known: Mapping[str, Any], says: str) -> Diag
 
 
 def _wrong(code: str, message: str, where: str, name: str, hint: str = "") -> Diagnostic:
-    token = name[:80].replace("~", "~0").replace("/", "~1")
-    return Diagnostic(code=code, message=message, pointer=f"/{where}/{token}", hint=hint)
+    return Diagnostic(code=code, message=message, pointer=f"/{where}/{escape(name[:80])}", hint=hint)

@@ -15,7 +15,6 @@ from overture.rules.report import did_you_mean
 from overture.rules.ruleset import Rule
 from overture.state.contacts import TIMELINE, Contacts
 from overture.state.outbox import Outbox
-from overture.state.registry import Registry
 from overture.state.samples import RuleSamples
 from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery, SampleView
 from overture.web.shapes import FactView
@@ -31,12 +30,9 @@ DIFFERS = "What is recorded does not lead to what was decided then; shown is the
 class ExplainService:
     """Implements `overture.web.services.Explanations`."""
 
-    def __init__(
-        self, contacts: Contacts, outbox: Outbox, registry: Registry, plans: Plans, past: Past, samples: RuleSamples
-    ) -> None:
+    def __init__(self, contacts: Contacts, outbox: Outbox, plans: Plans, past: Past, samples: RuleSamples) -> None:
         self._contacts = contacts
         self._outbox = outbox
-        self._registry = registry
         self._plans = plans
         self._past = past
         self._samples = samples
@@ -48,7 +44,7 @@ class ExplainService:
         if [bool(query.rule), bool(query.segment), bool(query.journey)].count(True) != 1:
             message = "The question is about one rule, one segment or one journey."
             raise Refused("explain.question", message, "Pass rule, segment or journey.")
-        active = await self._plans.program(await self._registry.version())
+        active = await self._plans.active()
         contact = contact.copy()
         contact.clock = max(contact.clock, clock.now())  # what decays and what a window holds, as of this moment
         if query.segment:
@@ -68,7 +64,7 @@ class ExplainService:
 
     async def samples(self, rule: str, query: SamplesQuery) -> Samples:
         """Some of the last decisions of a rule. Raises Refused 404 ``rule.unknown``."""
-        active = await self._plans.program(await self._registry.version())
+        active = await self._plans.active()
         if all(known.id != rule for known in (*active.rules, *active.whiles)):
             raise _unknown_rule(rule, active)
         found = await self._samples.newest(rule, query.outcome, query.limit)
@@ -126,7 +122,9 @@ class ExplainService:
 
     async def _journey(self, contact: Contact, query: ExplainQuery, active: Program) -> Explanation:
         """With ``fact``: what became of it there. Otherwise where it stands, how it ended, why it never began."""
-        id = _journey_id(query, active, contact)
+        asked = f"{query.ruleset}/{query.journey}" if query.ruleset else query.journey
+        known = {*active.journeys, *contact.ended, *(position.journey for position in contact.journeys)}
+        id = underway.journey_id(asked, known, active)
         timeline = await self._contacts.timeline(contact.id, None, TIMELINE)
         if not query.fact and any(position.journey == id for position in contact.journeys):
             return underway.of_standing(contact, id, active, timeline)
@@ -151,7 +149,7 @@ class ExplainService:
             raise _unknown_fact(query.fact, found)
         journey = now if scene is None else underway.journey_of(scene.program, id) or now
         if journey is None:
-            raise _unknown_journey(id, active)
+            raise underway.unknown_journey(id, active)
         if scene is None:
             return underway.nothing(contact, id, journey, active)
         return underway.of_entry(contact, id, journey, scene, active)
@@ -195,27 +193,6 @@ def _while_in(id: str) -> Find:
         return Lasting.of(found[0]) if found else None
 
     return find
-
-
-def _journey_id(query: ExplainQuery, active: Program, contact: Contact) -> str:
-    """``ruleset/name``, of a journey that is active or that the contact is or was on.
-
-    Raises Refused ``journey.unknown``, ``journey.ambiguous``.
-    """
-    known = {*active.journeys, *contact.ended, *(position.journey for position in contact.journeys)}
-    asked = f"{query.ruleset}/{query.journey}" if query.ruleset else query.journey
-    ids = [asked] if asked in known else sorted(id for id in known if id.partition("/")[2] == asked)
-    if not ids:
-        raise _unknown_journey(asked, active)
-    if len(ids) > 1:
-        message = f"Several journeys are called {asked}: {', '.join(ids)}."
-        raise Refused("journey.ambiguous", message, "Write ruleset/journey.")
-    return ids[0]
-
-
-def _unknown_journey(name: str, active: Program) -> Refused:
-    hint = did_you_mean(name, sorted(active.journeys))
-    return Refused("journey.unknown", f"No active ruleset has the journey {name[:200]}.", hint, status=404)
 
 
 def _none(_: Program) -> frozenset[str]:
@@ -297,7 +274,7 @@ def _sight(moment: Moment, id: str, types: frozenset[str]) -> Sight:
 def _after(sight: Sight, trace: Trace) -> Contact:
     """In which segments a contact was when a moment on the way to another fact was over."""
     after = sight.contact.copy()
-    for effect in (*trace.effects, *(e for firing in trace.firings for e in firing.effects)):
+    for effect in trace.all_effects:
         if effect.kind == "segment" and effect.after:
             after.segments[effect.name] = after.clock
         elif effect.kind == "segment":

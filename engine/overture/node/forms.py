@@ -21,7 +21,6 @@ from overture.node.answers import read_answers
 from overture.rules.form import IDENTIFIER, Form, shown
 from overture.state.contacts import TIMELINE, Contacts
 from overture.state.identity import Identity, derived_ids, ids_of
-from overture.state.registry import Registry
 from overture.web.formed import FieldView, FormView, Submission, Submitted, Visitor
 from overture.web.services import Facts
 from overture.worker.plans import Plans
@@ -44,14 +43,11 @@ class _Who:
 class FormService:
     """Implements `overture.web.formed.Forms`."""
 
-    def __init__(
-        self, links: Links, facts: Facts, contacts: Contacts, identity: Identity, registry: Registry, plans: Plans
-    ) -> None:
+    def __init__(self, links: Links, facts: Facts, contacts: Contacts, identity: Identity, plans: Plans) -> None:
         self._links = links
         self._facts = facts
         self._contacts = contacts
         self._identity = identity
-        self._registry = registry
         self._plans = plans
 
     async def show(self, name: str, visitor: Visitor) -> FormView:
@@ -87,8 +83,7 @@ class FormService:
         return Submitted(name)
 
     async def _form(self, name: str) -> Form:
-        program = await self._plans.program(await self._registry.version())
-        form = program.forms.get(name)
+        form = (await self._plans.active()).forms.get(name)
         if form is None:
             raise Refused("form.unknown", "No active ruleset has a form of this name.", status=404)
         return form

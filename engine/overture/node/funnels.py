@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from overture.model import Refused
 from overture.model.intervals import CONFIDENCE, difference
-from overture.rules.program import Program
-from overture.rules.report import did_you_mean
+from overture.node.underway import journey_id, unknown_journey
 from overture.state.funnel import HELD_OUT, Cell, Counts, Funnels
 from overture.state.positions import Stand
 from overture.state.registry import Registry
@@ -37,23 +36,24 @@ class FunnelService:
 
     async def list(self) -> list[JourneyState]:
         """Those of the active revisions, by id."""
-        program = await self._program()
+        journeys = sorted((await self._plans.active()).journeys.items())
         standing = await self._registry.positions()
+        counts = await asyncio.gather(*(self._funnels.of(id) for id, _ in journeys))
         return [
-            _state(id, journey.revision, await self._funnels.of(id), standing)
-            for id, journey in sorted(program.journeys.items())
+            _state(id, journey.revision, counted, standing)
+            for (id, journey), counted in zip(journeys, counts, strict=True)
         ]
 
     async def funnel(self, name: str) -> Funnel:
         """Raises Refused 404 ``journey.unknown``, 400 ``journey.ambiguous``. One that is no longer active has a funnel
         as long as it was entered ever; it is asked for as ``ruleset/journey``.
         """
-        program = await self._program()
-        id = _id(name, program)
+        program = await self._plans.active()
+        id = name if "/" in name else journey_id(name, program.journeys, program)
         counts = await self._funnels.of(id)
         active = program.journeys.get(id)
         if active is None and not counts:
-            raise _unknown(name, program)
+            raise unknown_journey(name, program)
         standing = await self._registry.positions()
         steps: dict[str, list[str]] = {r: [*journey.steps] for (j, r), journey in program.older.items() if j == id}
         if active is not None:
@@ -74,26 +74,6 @@ class FunnelService:
                 for r in revisions
             ],
         )
-
-    async def _program(self) -> Program:
-        return await self._plans.program(await self._registry.version())
-
-
-def _id(name: str, program: Program) -> str:
-    if "/" in name:
-        return name
-    ids = [id for id, journey in program.journeys.items() if journey.name == name]
-    if len(ids) > 1:
-        message = f"Several journeys are called {name}: {', '.join(ids)}."
-        raise Refused("journey.ambiguous", message, "Write ruleset/journey.")
-    if not ids:
-        raise _unknown(name, program)
-    return ids[0]
-
-
-def _unknown(name: str, program: Program) -> Refused:
-    hint = did_you_mean(name, sorted(program.journeys)) or "GET /v1/journeys lists them."
-    return Refused("journey.unknown", f"No active ruleset has the journey {name[:200]}.", hint, status=404)
 
 
 def _state(id: str, revision: str, counts: Counts, standing: Counter[Stand]) -> JourneyState:

@@ -119,21 +119,21 @@ async def assemble(
         if worker is not None:
             worker.tell_of_messages(deliverer.wake)
     tell_failures(plugins)
-    asked = Plans(registry, "reference")  # of the past: versions that the worker has long left behind
+    asked = Plans(registry, "reference")  # whatever the API asks: what is active, and versions of the past
     past = Past(wire, settings.data_dir / "archive", n, asked.program)
     backtests = Jobs(settings.data_dir, registry, url, n, plugins.channels)
     facts = FactService(log, identity, replies, gauges, settings.max_lag)
     services = Services(
         facts=facts,
-        contacts=ContactService(contacts, identity, registry, asked),
-        rankings=RankingService(pages, registry, asked),
+        contacts=ContactService(contacts, identity, asked),
+        rankings=RankingService(pages, asked),
         messages=MessageService(pages, outbox),
         rulesets=rulesets,
         keys=keys,
-        explanations=ExplainService(contacts, outbox, registry, asked, past, RuleSamples(wire, n)),
+        explanations=ExplainService(contacts, outbox, asked, past, RuleSamples(wire, n)),
         backtests=BacktestService(backtests),
-        forms=FormService(links, facts, contacts, identity, registry, asked),
-        subscriptions=SubscriptionService(links, ledgers, facts, contacts, identity, registry, asked),
+        forms=FormService(links, facts, contacts, identity, asked),
+        subscriptions=SubscriptionService(links, ledgers, facts, contacts, identity, asked),
         journeys=FunnelService(Funnels(wire, n), registry, asked),
         health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels),
     )

@@ -11,14 +11,12 @@ from overture.deploy.rulesets import Rulesets
 from overture.model import Contact, Delivery, Fact, Refused, Trace, clock
 from overture.model.decay import all_scores, ranking, tidy, value_at
 from overture.model.reasons import sentence
-from overture.rules import Program
 from overture.rules.ruleset import half_lives_of
 from overture.state import keys
 from overture.state.contacts import Contacts
 from overture.state.identity import Identity
 from overture.state.outbox import STATES, Outbox
 from overture.state.pages import Pages
-from overture.state.registry import Registry
 from overture.web.services import Page, RulesetState, StoredRevision
 from overture.worker.plans import Plans
 
@@ -26,10 +24,9 @@ from overture.worker.plans import Plans
 class ContactService:
     """Implements `overture.web.services.Contacts`."""
 
-    def __init__(self, contacts: Contacts, identity: Identity, registry: Registry, plans: Plans) -> None:
+    def __init__(self, contacts: Contacts, identity: Identity, plans: Plans) -> None:
         self._contacts = contacts
         self._identity = identity
-        self._registry = registry
         self._plans = plans
 
     async def find(self, id_or_alias: str) -> Contact | None:
@@ -42,7 +39,7 @@ class ContactService:
         if contact is None or contact.merged_into:
             return None
         if contact.stamps:
-            program = await self._plans.program(await self._registry.version())
+            program = await self._plans.active()
             contact.scores = all_scores(contact, half_lives_of(program.scores), clock.now())
         return contact
 
@@ -54,14 +51,13 @@ class ContactService:
 class RankingService:
     """Implements `overture.web.services.Rankings`."""
 
-    def __init__(self, pages: Pages, registry: Registry, plans: Plans) -> None:
+    def __init__(self, pages: Pages, plans: Plans) -> None:
         self._pages = pages
-        self._registry = registry
         self._plans = plans
 
     async def top(self, score: str, key: str, cursor: str | None, limit: int) -> Page:
         """Contacts by score, highest first; equal ones by contact id. 404 where no active ruleset declares it."""
-        now, declared = clock.now(), (await self._program()).scores
+        now, declared = clock.now(), (await self._plans.active()).scores
         if score not in declared:
             raise Refused("score.unknown", f"No active ruleset declares the score {score}.", status=404)
         if bool(declared[score].per) != bool(key):
@@ -78,15 +74,12 @@ class RankingService:
 
     async def members(self, segment: str, cursor: str | None, limit: int) -> Page:
         """Contacts in a segment by contact id. 404 for a segment that no active ruleset declares."""
-        program = await self._program()
+        program = await self._plans.active()
         if all(segment != known.name for known in program.segments):
             raise Refused("segment.unknown", f"No active ruleset declares the segment {segment}.", status=404)
         zsets = [keys.segment(p, segment) for p in range(self._pages.partitions)]
         rows, after = await self._pages.page(zsets, cursor, limit)
         return Page([{"contact": contact} for _, contact in rows], after)
-
-    async def _program(self) -> Program:
-        return await self._plans.program(await self._registry.version())
 
 
 class MessageService:

@@ -16,7 +16,6 @@ from overture.state.contacts import Contacts
 from overture.state.identity import Identity, ids_of
 from overture.state.ledger import Detail, Link
 from overture.state.ledgers import Ledgers
-from overture.state.registry import Registry
 from overture.web.services import Facts
 from overture.web.subscribed import BrokenLink, ChainView, Choice, ConsentEntry, LedgerCheck, Subscription
 from overture.worker.plans import Plans
@@ -26,30 +25,22 @@ class SubscriptionService:
     """Implements `overture.web.subscribed.Subscriptions`."""
 
     def __init__(
-        self,
-        links: Links,
-        ledgers: Ledgers,
-        facts: Facts,
-        contacts: Contacts,
-        identity: Identity,
-        registry: Registry,
-        plans: Plans,
+        self, links: Links, ledgers: Ledgers, facts: Facts, contacts: Contacts, identity: Identity, plans: Plans
     ) -> None:
         self._links = links
         self._ledgers = ledgers
         self._facts = facts
         self._contacts = contacts
         self._identity = identity
-        self._registry = registry
         self._plans = plans
 
     async def look(self, token: str) -> Subscription:
         claim = self._links.read(token, clock.now())
-        return self._shown(claim, await self._contact(claim), await self._program())
+        return self._shown(claim, await self._contact(claim), await self._plans.active())
 
     async def act(self, token: str, chosen: frozenset[str]) -> Subscription:
         claim = self._links.read(token, clock.now())
-        contact, program = await self._contact(claim), await self._program()
+        contact, program = await self._contact(claim), await self._plans.active()
         about = self._shown(claim, contact, program)
         if not contact.seq:
             return about  # erased: nothing that was sent before brings the contact back
@@ -76,9 +67,6 @@ class SubscriptionService:
         """As it stands; one that became known since is found where it went."""
         id = await self._identity.find(claim.contact)
         return await self._contacts.get(id) or Contact(id)
-
-    async def _program(self) -> Program:
-        return await self._plans.program(await self._registry.version())
 
     def _shown(self, claim: Claim, contact: Contact, program: Program) -> Subscription:
         state = contact.consent.get(claim.channel, {}).get(claim.purpose, "")

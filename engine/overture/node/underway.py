@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
 from overture.decide.journeys import shown_to
 from overture.match.zone import zone_of
-from overture.model import Contact, Effect, Fact, Position, Trace
+from overture.model import Contact, Effect, Fact, Position, Refused, Trace
 from overture.model.clock import to_text
 from overture.node.account import Account, Scene
 from overture.rules.journey import Journey, Wait
 from overture.rules.program import Program
 from overture.rules.reach import ZONE, fact_types
+from overture.rules.report import did_you_mean
 from overture.rules.spelling import spell
 from overture.web.explained import Explanation, Outcome, PositionView
 from overture.web.shapes import EffectView, FactView
@@ -43,6 +44,25 @@ def journey_of(program: Program, id: str, revision: str = "") -> Journey | None:
     """As a revision has it; as the active one does where none is named."""
     active = program.journeys.get(id)
     return active if active is not None and revision in ("", active.revision) else program.older.get((id, revision))
+
+
+def journey_id(asked: str, known: Collection[str], active: Program) -> str:
+    """The one of ``known`` (``ruleset/name``) that is asked for, by all of it or by its name.
+
+    Raises Refused ``journey.unknown``, ``journey.ambiguous``.
+    """
+    ids = [asked] if asked in known else sorted(id for id in known if id.partition("/")[2] == asked)
+    if not ids:
+        raise unknown_journey(asked, active)
+    if len(ids) > 1:
+        message = f"Several journeys are called {asked}: {', '.join(ids)}."
+        raise Refused("journey.ambiguous", message, "Write ruleset/journey.")
+    return ids[0]
+
+
+def unknown_journey(name: str, active: Program) -> Refused:
+    hint = did_you_mean(name, active.journeys) or "GET /v1/journeys lists them."
+    return Refused("journey.unknown", f"No active ruleset has the journey {name[:200]}.", hint, status=404)
 
 
 def moves(id: str, trace: Trace) -> Iterator[tuple[str, Effect]]:

@@ -20,7 +20,7 @@ class Covered:
         self.ways: set[tuple[str, str, str]] = set()  # journey, step, where it led
 
     def note(self, step: Step) -> None:
-        for firing in (firing for trace in (*step.ticks, step.trace) for firing in trace.firings):
+        for firing in (firing for trace in step.traces for firing in trace.firings):
             if not firing.held_back:
                 self.rules.add(firing.rule)
             for effect in firing.effects:

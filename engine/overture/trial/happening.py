@@ -23,7 +23,7 @@ class Happening:
 
     def add(self, step: Step) -> None:
         """What became due before the fact, and what the fact set off."""
-        self.traces += (*step.ticks, step.trace)
+        self.traces += step.traces
 
     @property
     def errors(self) -> list[str]:
@@ -32,9 +32,7 @@ class Happening:
 
     def effects(self) -> Iterator[Effect]:
         for trace in self.traces:
-            yield from trace.effects
-            for firing in trace.firings:
-                yield from firing.effects
+            yield from trace.all_effects
 
     def done(self, kind: str, name: str) -> list[dict[str, Any]]:
         """The properties of each fact derived, or each code issued, under a name."""
@@ -70,8 +68,8 @@ Ways = dict[tuple[str, str], str]
 
 def note_ways(step: Step, ways: Ways) -> None:
     """Take note of how positions moved."""
-    for trace in (*step.ticks, step.trace):
-        for effect in (*trace.effects, *(e for firing in trace.firings for e in firing.effects)):
+    for trace in step.traces:
+        for effect in trace.all_effects:
             if effect.kind == "journey" and effect.after:
                 ways[effect.name, effect.key] = effect.after
 

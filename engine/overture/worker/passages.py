@@ -42,7 +42,7 @@ def passed(counts: Counts, before: Contact, fact: Fact, outcome: Step, plan: Pla
     if fact.source == "delivery" and fact.type in OUTCOMES and not outcome.forwards:
         _delivered(counts, fact)
     reading = _Reading(counts, before, fact, outcome, plan)
-    for trace in (*outcome.ticks, outcome.trace):
+    for trace in outcome.traces:
         for effect in trace.effects:
             if effect.kind == "journey":
                 reading.moved(effect, "")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 from overture.decide import Plan
 from overture.model import Refused
 from overture.rules import Program, Ruleset, RulesetInvalid, link, load
 from overture.state.registry import ActiveSet, Registry
 
-KEPT = 4
+KEPT = 4  # programs, and plans; those asked for last
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 
 class Plans:
@@ -26,28 +29,32 @@ class Plans:
         self._rulesets: dict[tuple[str, str], Ruleset] = {}
         self._plans: dict[tuple[int, str], Plan] = {}
 
+    async def active(self) -> Program:
+        """The linked rulesets that are active now."""
+        return await self.program(await self._registry.version())
+
     async def program(self, version: int) -> Program:
         """The linked rulesets of one version; version 0 is empty."""
-        program = self._programs.get(version)
+        program = _found(self._programs, version)
         if program is None:
             active = await self._registry.active(version)
             rulesets = [await self._ruleset(name, revision) for name, revision in sorted(active.items())]
             since = await self._registry.series(version)
             older = [await self._ruleset(*pair) for pair in await self._registry.older(version)]
             try:
-                program = self._programs[version] = link(rulesets, version, since=since, older=older)
+                program = link(rulesets, version, since=since, older=older)
             except RulesetInvalid as error:
                 raise _refused(error, active) from error
-            _forget(self._programs)
+            _keep(self._programs, version, program)
         return program
 
     async def plan(self, version: int, kind: Literal["durable", "reference"] | None = None) -> Plan:
         """The plan of one version."""
         kind = kind or self.kind
-        plan = self._plans.get((version, kind))
+        plan = _found(self._plans, (version, kind))
         if plan is None:
-            plan = self._plans[version, kind] = Plan(await self.program(version), kind)
-            _forget(self._plans)
+            plan = Plan(await self.program(version), kind)
+            _keep(self._plans, (version, kind), plan)
         return plan
 
     async def _ruleset(self, name: str, revision: str) -> Ruleset:
@@ -74,6 +81,15 @@ def _refused(error: RulesetInvalid, active: ActiveSet) -> Refused:
     )
 
 
-def _forget(kept: dict[Any, Any]) -> None:
+def _found(kept: dict[_Key, _Value], key: _Key) -> _Value | None:
+    """What is kept, which is now the last that was asked for."""
+    value = kept.pop(key, None)
+    if value is not None:
+        kept[key] = value
+    return value
+
+
+def _keep(kept: dict[_Key, _Value], key: _Key, value: _Value) -> None:
+    kept[key] = value
     while len(kept) > KEPT:
         del kept[next(iter(kept))]
