@@ -70,6 +70,12 @@ class Client:
             raise Refused("ruleset.unknown", f"No revision of {name} is active.", "Compare with a file instead.")
         return self._call("GET", f"{path}/revisions/{revision}", read=lambda answer: answer.read().decode())
 
+    def clock(self) -> dict[str, Any]:
+        return self._call("GET", "/v1/clock")
+
+    def advance_clock(self, by: str, *, jump: bool) -> dict[str, Any]:
+        return self._call("POST", "/v1/clock", json.dumps({"advance": by, "jump": jump}).encode())
+
     def rollback(self, name: str) -> dict[str, Any]:
         return self._call("POST", f"/v1/rulesets/{quote(name)}/rollback")
 

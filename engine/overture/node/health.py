@@ -8,7 +8,7 @@ from typing import Any
 from overture.delivery.loop import Deliverer
 from overture.deploy.rulesets import Rulesets
 from overture.match import available
-from overture.model import OvertureError
+from overture.model import OvertureError, clock
 from overture.node.gauges import Gauges
 from overture.plugin.host import HostedChannel
 from overture.plugin.manager import PluginManager
@@ -46,6 +46,7 @@ class Health:
             "ready": True,
             "roles": sorted(self._settings.roles),
             "matcher": self._settings.matcher if available() else "reference",
+            "clock": {"now": clock.to_text(clock.now()), "ahead_ms": clock.ahead()},
             "store": {
                 "kind": self._store.kind,
                 "version": self._store.version,

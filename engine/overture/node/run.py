@@ -21,6 +21,7 @@ from overture.deploy.rulesets import Rulesets
 from overture.match import available
 from overture.model import OvertureError, Refused, StartupRefused
 from overture.node.channels import load_plugins
+from overture.node.fastforward import load_clock
 from overture.node.meta import make_keys, require_strong_keys, settle
 from overture.node.needed import require_usable
 from overture.node.parts import Parts, assemble
@@ -111,6 +112,7 @@ async def _first_start(settings: Settings, url: str, say: Callable[[str], None])
     wire = await Wire.connect(url)
     try:
         await settle(wire, settings)
+        await load_clock(wire, settings, say)
         await sweeps.list_known(wire, settings.partitions)
         await require_usable(wire, settings)
         for name, token in (await make_keys(wire, settings)).items():
@@ -232,7 +234,8 @@ async def _sibling(settings: Settings, url: str, environ: Mapping[str, str]) -> 
 async def _loops(parts: Parts) -> AsyncGenerator[list[asyncio.Task[None]]]:
     """The worker and delivery loops, and what keeps the process informed. One that ends by itself has failed."""
     halt = asyncio.Event()
-    informed = [parts.replies.run(), parts.gauges.run(), _refresh_keys(parts)]
+    moved = parts.deliverer.wake if parts.deliverer is not None else lambda: None
+    informed = [parts.replies.run(), parts.gauges.run(), _refresh_keys(parts), parts.clock.run(moved)]
     background = [asyncio.create_task(each) for each in informed]
     loops = [asyncio.create_task(part.run(halt)) for part in (parts.worker, parts.deliverer) if part is not None]
     try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import Literal
+
+from overture.model import clock
 
 
 class Breaker:
@@ -20,13 +21,13 @@ class Breaker:
     def state(self) -> Literal["closed", "open", "half-open"]:
         if self._until is None:
             return "closed"
-        return "open" if time.monotonic() < self._until else "half-open"
+        return "open" if clock.elapsed() < self._until else "half-open"
 
     def admit(self) -> float | None:
         """None: go ahead, and report the end. Otherwise the seconds until it is worth asking again."""
         if self._until is None:
             return None
-        left = self._until - time.monotonic()
+        left = self._until - clock.elapsed()
         if left > 0:
             return left
         if self._trying:
@@ -40,7 +41,7 @@ class Breaker:
     def failed(self) -> None:
         self._failures += 1
         if self._trying or self._failures >= self._threshold:
-            self._until = time.monotonic() + self._pause
+            self._until = clock.elapsed() + self._pause
         self._trying = False
 
     def abandoned(self) -> None:

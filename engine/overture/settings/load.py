@@ -77,6 +77,8 @@ class Settings(BaseModel):
     lease_seconds: float = Field(3.0, ge=0.2, le=300, allow_inf_nan=False)
     max_lag: int = Field(100_000, ge=1)
     """Facts accepted and not yet decided, in all, before accept answers 429."""
+    movable_clock: bool = False
+    """Whether the clock can be put ahead, to try things out. A store where it was is refused without."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(checks.lower)] = "info"
     channel_rates: Annotated[Mapping[str, float], BeforeValidator(checks.rates)] = Field(default_factory=dict)
     """Messages a second that leave by a channel at most, by its name; without an entry, as many as it takes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from overture.model import clock
 from overture.state import keys, scripts
 from overture.state.wire import Wire
 
@@ -14,4 +15,5 @@ class Rates:
 
     async def take(self, channel: str, per_second: float) -> int:
         """Take a token: 0, or the time (ms) until there may be one."""
-        return int(await self._take.call([keys.rate(channel)], [repr(1000 / per_second), max(1, int(per_second))]))
+        bucket = repr(1000 / per_second), max(1, int(per_second)), clock.ahead()
+        return int(await self._take.call([keys.rate(channel)], bucket))

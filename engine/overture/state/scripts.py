@@ -114,11 +114,12 @@ local i = 2
 """
 
 TAKE = """
--- KEYS: when the last one would have left at an even pace, ms.  ARGV: ms between two, how many may leave at once.
+-- KEYS: when the last one would have left at an even pace, ms.  ARGV: ms between two, how many may leave at once, ms
+-- by which the clock was put ahead.
 -- Answers 0 and counts one more, or how many ms to wait. What is further ahead than all at once can bring it was
 -- counted before the clock was put back.
 local t = redis.call('TIME')
-local now = t[1] * 1000 + t[2] / 1000
+local now = t[1] * 1000 + t[2] / 1000 + tonumber(ARGV[3])
 local gap = tonumber(ARGV[1])
 local last = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now)
 if last - now > gap * tonumber(ARGV[2]) + 1 then last = now end
@@ -126,6 +127,16 @@ local early = last - now - gap * (tonumber(ARGV[2]) - 1)
 if early > 0 then return math.ceil(early) end
 redis.call('SET', KEYS[1], string.format('%.3f', last + gap), 'PX', math.ceil(last + gap - now))
 return 0
+"""
+
+REST = """
+-- KEYS: counters, forwards, sweep, contacts due, outbox.
+-- Answers {accepted, decided, on their way to other partitions, sweep, first contact due, first message due}.
+local n = redis.call('HMGET', KEYS[1], 'accepted', 'decided')
+local contact = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
+local message = redis.call('ZRANGE', KEYS[5], 0, 0, 'WITHSCORES')
+return {n[1] or 0, n[2] or 0, redis.call('LLEN', KEYS[2]), redis.call('GET', KEYS[3]) or '',
+  contact[2] or '', message[2] or ''}
 """
 
 ACTIVATE = """

@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler
 
 from overture.web import (
     backtests,
+    clocks,
     consents,
     contacts,
     facts,
@@ -71,6 +72,8 @@ ROUTES: tuple[Route, ...] = (
     rulesets.traces,
     schemas.ruleset,
     schemas.tests,
+    clocks.view,
+    clocks.advance,
     health.alive,
     health.ready,
     health.metrics,

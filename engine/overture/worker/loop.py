@@ -13,6 +13,7 @@ from typing import Any
 
 from overture.model import Fact, OvertureError, Refused, StoreUnavailable
 from overture.state import contacts, keys
+from overture.state.ahead import Ahead
 from overture.state.checkpoint import Checkpoint
 from overture.state.lease import Lease, Leases
 from overture.state.ledger import chain_of
@@ -53,6 +54,7 @@ class Worker:
         self._plans = plans
         self._committer = Committer(wire, leases, facts, replies)
         self._waking = Waking(wire, leases)
+        self._ahead = Ahead(wire)
         self._recovery = Recovery(wire, plans, self._committer)
         self._parts: dict[int, Partition] = {}
         self._archivist = Archivist(wire, leases, archive)
@@ -157,18 +159,24 @@ class Worker:
     # --- read --------------------------------------------------------------------------------------------------
 
     async def _read(self, parts: list[Partition]) -> None:
-        """Wait for facts in any partition, unless some are at hand already."""
+        """Wait for facts in any partition, unless some are at hand already; and until the clock is put ahead."""
         idle = [part for part in parts if not part.pending]
         if not idle:
             return
         wait = () if len(idle) < len(parts) else ("BLOCK", int(BLOCK * 1000))
         streams = [keys.log(part.lease.partition) for part in idle]
+        after = [part.read for part in idle]
         reply = await self._reader.call(
-            "XREAD", *wait, "COUNT", ENTRIES, "STREAMS", *streams, *(part.read for part in idle), block=BLOCK
+            "XREAD", *wait, "COUNT", ENTRIES, "STREAMS", *streams, keys.CLOCK, *after, self._ahead.seen, block=BLOCK
         )
         by_stream = dict(zip(streams, idle, strict=True))
         for stream, entries in reply or ():
-            part = by_stream[stream.decode()]
+            part = by_stream.get(stream.decode())
+            if part is None:
+                self._ahead.take(entries)
+                for each in parts:
+                    each.look_at = 0.0  # who is due by the new time
+                continue
             for id, fields in entries:
                 part.read = id.decode()
                 part.unarchived += len(fields[1])

@@ -131,7 +131,7 @@ class WebhookChannel:
 
     def _headers(self, message: Outgoing, body: bytes) -> dict[str, str]:
         """The timestamp is of this attempt, because receivers refuse old ones; the id is the same at each."""
-        sent_at, name = clock.now() // 1000, header_id(message.id)
+        sent_at, name = clock.wall() // 1000, header_id(message.id)
         headers = {"Content-Type": "application/json", "webhook-id": name, "webhook-timestamp": str(sent_at)}
         if self._signer is not None:
             headers["webhook-signature"] = self._signer.sign(name, datetime.fromtimestamp(sent_at, UTC), body.decode())
@@ -183,7 +183,7 @@ def _retry_after(value: str) -> float | None:
     if value.isascii() and value.isdigit():
         return float(value[:9])
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - clock.now() / 1000)
+        return max(0.0, parsedate_to_datetime(value).timestamp() - clock.wall() / 1000)
     except (ValueError, TypeError, OverflowError):
         return None
 
