@@ -14,6 +14,7 @@ from overture.rules.difference import Change
 from overture.trial.results import Coverage, Result
 from overture.web import Page, Receipt, RulesetState, Services, StoredRevision
 from overture.web.backtested import Backtest, BacktestProgress, BacktestQuery
+from overture.web.clocked import ClockView
 from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery, SampleView
 from overture.web.formed import FieldView, FormInvalid, FormView, Submission, Submitted, Visitor
 from overture.web.funnels import Comparison, Funnel, Group, JourneyState
@@ -67,6 +68,7 @@ class Memory:
             self,
             forms=MemoryForms(self),
             journeys=MemoryJourneys(self),
+            clock=MemoryClock(self),
         )
 
     def _may_fail(self) -> None:
@@ -188,6 +190,18 @@ class MemoryJourneys:
             raise Refused("journey.unknown", "No active ruleset has it.", status=404)
         both = Comparison(Group(3, 1, 1 / 3), Group(0, 0, None), None)
         return Funnel("carts/cart", 3, 2, 1, {"goal": 1}, both, [])
+
+
+@dataclass
+class MemoryClock:
+    memory: Memory
+
+    async def view(self) -> ClockView:
+        return ClockView("2026-03-27T10:00:00.000Z", 0)
+
+    async def advance(self, ms: int, *, jump: bool) -> ClockView:
+        self.memory.calls.append({"ms": ms, "jump": jump})
+        return ClockView("2026-03-27T10:00:00.000Z", ms, "2026-03-30T10:00:00.000Z" if jump else None)
 
 
 @dataclass

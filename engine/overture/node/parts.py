@@ -18,6 +18,7 @@ from overture.node.channels import tell_failures
 from overture.node.explaining import ExplainService
 from overture.node.facts import FactService
 from overture.node.forms import FormService
+from overture.node.fastforward import FastForward
 from overture.node.funnels import FunnelService
 from overture.node.gauges import Gauges
 from overture.node.health import Health
@@ -66,6 +67,7 @@ class Parts:
     channels: Mapping[str, HostedChannel]
     backtests: Jobs
     worker: Worker | None = None
+    clock: FastForward
     deliverer: Deliverer | None = None
 
     async def refresh_keys(self) -> None:
@@ -78,6 +80,7 @@ class Parts:
             await channel.close()
         await self.backtests.close()
         await self.wire.close()
+        await self.clock.close()
         await self.reader.close()
 
 
@@ -123,6 +126,7 @@ async def assemble(
     past = Past(wire, settings.data_dir / "archive", n, asked.program)
     backtests = Jobs(settings.data_dir, registry, url, n, plugins.channels)
     facts = FactService(log, identity, replies, gauges, settings.max_lag)
+    clock = FastForward(wire, url, settings)
     services = Services(
         facts=facts,
         contacts=ContactService(contacts, identity, asked),
@@ -136,6 +140,7 @@ async def assemble(
         subscriptions=SubscriptionService(links, ledgers, facts, contacts, identity, asked),
         journeys=FunnelService(Funnels(wire, n), registry, asked),
         health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels),
+        clock=clock,
     )
     return Parts(
         wire,
@@ -150,5 +155,6 @@ async def assemble(
         channels,
         backtests,
         worker,
+        clock,
         deliverer,
     )

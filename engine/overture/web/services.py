@@ -12,6 +12,7 @@ from overture.model import Contact, Diagnostic, Draft, Trace
 from overture.rules.difference import Change
 from overture.trial.results import Result
 from overture.web.backtested import Backtests
+from overture.web.clocked import Clock
 from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery
 from overture.web.formed import Forms
 from overture.web.funnels import Journeys
@@ -172,3 +173,4 @@ class Services:
     subscriptions: Subscriptions
     forms: Forms
     journeys: Journeys
+    clock: Clock
