@@ -253,10 +253,9 @@ def test_the_holdout_gets_nothing_but_what_it_asked_for():
     assert set(reasons) == {"a"}  # about the others nothing was asked
 
 
-def test_without_a_gate_there_is_none():
+def test_where_no_ruleset_says_anything_nothing_is_asked():
     plan = Plan(link([ruleset({"a": send("a")})], 1), "reference")
     ada = Gated(plan, at("2026-03-20T23:00"))
-    assert plan.gate is None
     assert gates(ada.post("a")) == []
     assert [m.template for m in ada.sent] == ["a"]
 

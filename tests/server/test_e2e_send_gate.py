@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -65,6 +67,136 @@ def test_a_message_waits_for_approval_and_its_channel_has_a_rate(tmp_path: Path,
         sent = lambda: [m for m in server.pages("/v1/messages?state=sent") if m["contact"] in some]  # noqa: E731
         assert [m["attempts"] for m in eventually(lambda: len(sent()) == 3 and sent(), "all have left")] == [1] * 3
         assert [len(mailbox.to(f"{contact}@example.com")) for contact in some] == [1] * 3
+
+
+def night() -> tuple[str, str]:
+    """A time zone where it is about midnight now, and one where it is about noon."""
+    east = (24 - datetime.now(UTC).hour) % 24  # hours ahead of UTC
+    zone = lambda hours: f"Etc/GMT{(-hours if hours <= 12 else 24 - hours):+d}"  # noqa: E731
+    return zone(east), zone((east + 12) % 24)
+
+
+def test_what_is_agreed_to_at_night_waits_for_the_morning(tmp_path: Path, mailbox: Mailbox) -> None:
+    midnight, noon = night()
+    with Server(tmp_path, RULESETS="", SMTP_URL=mailbox.url) as server:
+        server.deploy("letters", NIGHTLY)
+        ada, bob = fresh("ada"), fresh("bob")
+        for contact, zone in ((ada, noon), (bob, noon)):
+            server.facts(
+                fact("identify", contact, email=f"{contact}@example.com", timezone=zone),
+                fact("consent", contact, channel="email", purpose="lifecycle", state="granted"),
+                fact("asked", contact),
+                fact("hurried", contact),
+            )
+        letter, note = server.messages(ada, "held")
+        server.facts(fact("identify", ada, timezone=midnight))
+        assert settle(server, letter, "approve").status == 200
+        (waits,) = (m for m in server.messages(ada, "held") if m["id"] == letter["id"])
+        assert waits["reason"].startswith(
+            "quiet.held: It came in the contact's quiet hours (22:00–06:00) and waits until"
+        )
+        for verb, code in (
+            ("approve", "message.not_held"),
+            ("reject", "message.not_held"),
+            ("retry", "message.not_approved"),
+        ):
+            again = settle(server, letter, verb)
+            assert (again.status, again.json["code"]) == (409, code)
+        late = settle(server, note, "approve")
+        assert (late.status, late.json["code"]) == (409, "message.suppressed")
+        assert "quiet.expired: It came in the contact's quiet hours (22:00–06:00)" in late.json["detail"]
+        (dropped,) = server.messages(ada, "dropped")
+        assert (dropped["id"], dropped["reason"].partition(":")[0]) == (note["id"], "quiet.expired")
+        assert settle(server, note, "retry").json["code"] == "message.not_approved"
+        assert mailbox.to(f"{ada}@example.com") == []
+
+        # By day both go, and the cap holds: the second waits for tomorrow.
+        letter, note = server.messages(bob, "held")
+        assert settle(server, letter, "approve").status == 200
+        assert settle(server, note, "approve").json["code"] == "message.suppressed"
+        assert len(server.messages(bob, "sent")) == 1
+        assert "cap.expired" in server.messages(bob, "dropped")[0]["reason"]
+        told = server.get(f"/v1/contacts/{bob}/explain?rule=asked")["messages"]
+        assert [m["state"] for m in told] == ["sent"]
+        moments = [m for m in server.timeline(bob) if m["fact"]["type"] == "$approval"]
+        assert [m["fact"]["properties"]["by"] for m in moments] == ["admin", "admin"]
+        posted = server.call("POST", "/v1/facts", fact("$approval", bob, message=letter["id"], agreed=True, by="me"))
+        assert (posted.status, posted.json["code"]) == (400, "fact.type_reserved")
+
+
+def test_what_is_too_late_is_refused_and_two_who_agree_send_one(tmp_path: Path, mailbox: Mailbox) -> None:
+    with Server(tmp_path, RULESETS="", SMTP_URL=mailbox.url) as server:
+        server.deploy("letters", NIGHTLY)
+        ada, bob = fresh("ada"), fresh("bob")
+        for contact in (ada, bob):
+            server.facts(
+                fact("identify", contact, email=f"{contact}@example.com"),
+                fact("consent", contact, channel="email", purpose="lifecycle", state="granted"),
+            )
+        server.facts(fact("brief", ada), fact("opened", bob))
+        (brief,), (opened,) = server.messages(ada), server.messages(bob)
+        eventually(lambda: server.messages(ada, "dropped"), "its time is over")
+        for verb in ("approve", "reject"):
+            answer = settle(server, brief, verb)
+            assert (answer.status, answer.json["code"]) == (409, "message.not_held")
+            assert "late.expired" in answer.json["detail"]
+        server.facts(fact("closed", bob))  # leaves the journey
+        gone = settle(server, opened, "approve")
+        assert (gone.status, gone.json["code"]) == (409, "message.not_held")
+        assert "journey.left" in gone.json["detail"]
+
+        server.facts(fact("letter", bob))
+        (letter,) = server.messages(bob, "held")
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda _: settle(server, letter, "approve").status, range(4)))
+        assert sorted(answers) == [200, 409, 409, 409]
+        assert [m["id"] for m in server.messages(bob, "sent")] == [letter["id"]]
+        assert len(mailbox.to(f"{bob}@example.com")) == 1
+
+
+NIGHTLY = """\
+apiVersion: overture/v1
+kind: Ruleset
+name: letters
+requires:
+  channels: [email]
+sending:
+  quiet_hours: [{from: "22:00", to: "06:00", purposes: [lifecycle]}]
+  caps: [{max: 1, within: 7d, purposes: [lifecycle]}]
+facts:
+  asked: {}
+  hurried: {}
+  brief: {}
+  opened: {}
+  closed: {}
+  letter: {}
+rules:
+  asked:
+    when: fact.type == "asked"
+    then:
+      - send: {channel: email, template: letter, purpose: lifecycle, approval: required}
+  hurried:
+    when: fact.type == "hurried"
+    then:
+      - send: {channel: email, template: letter, purpose: lifecycle, approval: required, if_held: expire}
+  brief:
+    when: fact.type == "brief"
+    then:
+      - send: {channel: email, template: letter, purpose: transactional, approval: required, late: 1s}
+  letter:
+    when: fact.type == "letter"
+    then:
+      - send: {channel: email, template: letter, purpose: transactional, approval: required}
+journeys:
+  case:
+    enter_when: fact.type == "opened"
+    exit_when: fact.type == "closed"
+    steps:
+      - {id: tell, send: {channel: email, template: letter, purpose: transactional, approval: required}}
+      - {id: stay, wait: {for: 9d}}
+templates:
+  letter: {subject: A letter, text: hello}
+"""
 
 
 def test_explain_says_what_became_of_each_message(tmp_path: Path, mailbox: Mailbox) -> None:

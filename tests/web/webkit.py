@@ -171,7 +171,7 @@ class MemoryMessages:
     async def retry(self, id: str) -> bool:
         return id == "m1"
 
-    async def approve(self, id: str) -> bool:
+    async def approve(self, id: str, key: str) -> bool:
         return id == "m1"
 
     async def reject(self, id: str, key: str) -> bool:

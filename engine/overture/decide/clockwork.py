@@ -37,9 +37,6 @@ def pass_time(work: Work, plan: Plan) -> None:
 def reschedule(work: Work, plan: Plan) -> None:
     """Find out when something is due next, if this step may have changed that."""
     contact = work.contact
-    if not plan.timed:
-        contact.due = 0
-        return
     touched = work.touched
     if "*" not in touched and plan.timed.isdisjoint(touched):
         return

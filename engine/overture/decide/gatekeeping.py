@@ -1,9 +1,11 @@
-"""The send gate in the step: holdout, channel, quiet hours, caps. What may go now goes, the rest waits or is left out.
+"""The send gate in the step: holdout, channel, approval, quiet hours, caps. What may go now goes, the rest waits or is
+left out.
 
 It judges all messages of a step together with those that have waited until now, the most important first, so that they
 compete for the slots of a cap. Where anything was asked about a message, the verdict is an effect of the kind ``gate``:
 ``name`` is the template, ``key`` the message, ``after`` the channel of one that passed or until when one waits, and
-``before`` what stood in the way.
+``before`` what stood in the way. A message that needs approval waits for that first: its quiet hours and its slots are
+those of when somebody agrees.
 
 Consent and suppression on the channel are asked right before each hand-off (`overture.delivery.gate`); here only so
 that a message which cannot go takes no slot.
@@ -17,6 +19,7 @@ from datetime import datetime, tzinfo
 import msgspec
 
 from overture.decide import limits, room
+from overture.decide.approvals import PENDING, WAITING, note
 from overture.decide.consent import NEEDS_NO_CONSENT, consent_verdict
 from overture.decide.sendtimes import covers, free_at, in_quiet, quiet_end, remembered, told
 from overture.decide.work import Work
@@ -27,9 +30,6 @@ from overture.model.ids import digest
 from overture.rules.program import Program
 from overture.rules.sending import Cap, Quiet, Sending
 
-WAITING = "waiting"
-"""The path that changes where a message begins or ends to wait."""
-
 
 class Gate:
     """What the rulesets of a program say to the gate. ``holdouts``: percent by ruleset."""
@@ -39,12 +39,12 @@ class Gate:
         self._holdouts = holdouts
 
     @classmethod
-    def of(cls, program: Program) -> Gate | None:
-        """None where no ruleset says anything: then every message passes."""
+    def of(cls, program: Program) -> Gate:
+        """Where no ruleset says anything, all pass that need no approval."""
         rulesets = program.rulesets.values()
         sending = next((each.sending for each in rulesets if each.sending is not None), None)
         holdouts = {each.name: each.holdout for each in rulesets if each.holdout}
-        return cls(sending or Sending(), holdouts) if sending is not None or holdouts else None
+        return cls(sending or Sending(), holdouts)
 
     def judge(self, work: Work, *, every: bool = False) -> list[Effect]:
         """Leaves in ``work.messages`` those that pass. Judges those that wait once they are due or their journey was
@@ -55,7 +55,7 @@ class Gate:
         due: list[Waiting] = []
         later: list[Waiting] = []
         for each in contact.waiting:
-            judged = every or each.due <= now or each.message.position in work.left
+            judged = every or 0 < each.due <= now or each.message.position in work.left
             (due if judged else later).append(each)
         if not due and not work.messages:
             return []
@@ -88,19 +88,21 @@ class _Judging:
     def verdict(self, waiting: Waiting) -> list[Effect]:
         message = waiting.message
         if waiting.reason and message.position in self.work.left:
-            return [self.refused(message, "journey.left", self.work.left[message.position])]
+            return [self.refused(waiting, "journey.left", self.work.left[message.position])]
         if waiting.expires and self.now > waiting.expires:
-            return [self.refused(message, "late.expired", self.local(waiting.expires))]
+            return [self.refused(waiting, "late.expired", self.local(waiting.expires))]
         if not waiting.reason and (reason := self.held_out(message)):
-            return [self.refused(message, "holdout", reason)]
+            return [self.refused(waiting, "holdout", reason)]
         chosen = message
         if not message.channel:
             channel, reason, among = self.choose(message)
             if reason:
-                return [self.refused(message, reason, among)]
+                return [self.refused(waiting, reason, among)]
             chosen = msgspec.structs.replace(message, channel=channel)
         elif lacking := message.channel in self.sending.channels and self.lacking(message):
-            return [self.refused(message, "channel.needs", lacking)]
+            return [self.refused(waiting, "channel.needs", lacking)]
+        if message.approval and not waiting.approved:
+            return self.put_by(waiting, chosen, waiting.expires + 1 if waiting.expires else 0, PENDING)
         sending, purpose = self.sending, message.purpose
         quiets = [each for each in sending.quiet if covers(each.purposes, purpose)]
         caps = [each for each in sending.caps if covers(each.purposes, purpose)]
@@ -108,14 +110,18 @@ class _Judging:
         timed = not message.to and bool(quiets or caps)
         if timed and (verdict := self.in_time(waiting, chosen, quiets, caps)) is not None:
             return verdict
+        quiet = [] if message.to else [(each.start, each.end) for each in quiets]
         # Its own context: the one that it waited with belongs to states of before, too.
-        self.work.messages.append(msgspec.structs.replace(chosen, context=dict(message.context)))
+        self.work.messages.append(msgspec.structs.replace(chosen, context=dict(message.context), quiet=quiet))
         if not (timed or waiting.reason or chosen is not message):
             return []  # nothing was asked about it
         return [Effect("gate", message.template, message.id, None, chosen.channel)]
 
-    def refused(self, message: Message, reason: str, because: str) -> Effect:
-        return Effect("gate", message.template, message.id, because, None, reason)
+    def refused(self, waiting: Waiting, reason: str, because: str) -> Effect:
+        effect = Effect("gate", waiting.message.template, waiting.message.id, because, None, reason)
+        if waiting.message.approval and waiting.reason:  # it has been shown as one that waits
+            note(self.work, waiting.message, effect, "dropped")
+        return effect
 
     # --- holdout, channel --------------------------------------------------------------------------------------------
 
@@ -161,7 +167,7 @@ class _Judging:
         purpose = chosen.purpose
         now = next((each for each in quiets if in_quiet(each, self.now, self.zone)), None)
         if now is not None:
-            return self.kept(waiting, quiet_end(quiets, self.now, self.zone), "quiet", told(now))
+            return self.kept(waiting, chosen, quiet_end(quiets, self.now, self.zone), "quiet", told(now))
         if not caps or not self.address(chosen.channel) or self.refusal(chosen.channel, purpose):
             return None
         sent = self.contact.sent
@@ -170,30 +176,43 @@ class _Judging:
         if free[latest] > self.now:
             rules = [each.rule for each in sent if covers(latest.purposes, each.purpose)][-latest.max :]
             because = f"{told(latest)}, taken by {', '.join(dict.fromkeys(rules[-3:]))}"
-            return self.kept(waiting, quiet_end(quiets, free[latest], self.zone), "cap", because)
+            return self.kept(waiting, chosen, quiet_end(quiets, free[latest], self.zone), "cap", because)
         self.contact.sent = [*sent, Sent(self.now, purpose, chosen.channel, chosen.rule)][-limits.SENT :]
         return None
 
-    def kept(self, waiting: Waiting, until: int | None, what: str, because: str) -> list[Effect]:
-        """Keep it until then, if it may wait that long and there is room. Nothing to tell where it did already."""
-        message, expires = waiting.message, waiting.expires
+    def kept(self, waiting: Waiting, chosen: Message, until: int | None, what: str, because: str) -> list[Effect]:
+        """Keep it until then, if it may wait that long."""
+        if waiting.message.at_once or until is None:
+            return [self.refused(waiting, f"{what}.expired", because)]
+        if waiting.expires and until > waiting.expires:
+            return [self.refused(waiting, "late.expired", self.local(waiting.expires))]
+        return self.put_by(waiting, chosen, until, f"{what}.held", because, self.local(until))
+
+    def put_by(
+        self,
+        waiting: Waiting,
+        chosen: Message,
+        until: int,
+        reason: str,
+        because: str | None = None,
+        after: str | None = None,
+    ) -> list[Effect]:
+        """Let it wait, if there is room. Nothing to tell where it did already."""
+        message = waiting.message
         if message.position in self.work.left:  # the same step has sent it and ended the journey
-            return [self.refused(message, "journey.left", self.work.left[message.position])]
-        if message.at_once or until is None:
-            return [self.refused(message, f"{what}.expired", because)]
-        if expires and until > expires:
-            return [self.refused(message, "late.expired", self.local(expires))]
-        contact, reason = self.contact, f"{what}.held"
-        held = Waiting(message, until, reason, expires, waiting.priority)
-        if full := room.keep_message(contact, held):
-            return [self.refused(message, full, "")]
-        effects = [Effect("gate", message.template, message.id, because, self.local(until), reason)]
+            return [self.refused(waiting, "journey.left", self.work.left[message.position])]
+        held = msgspec.structs.replace(waiting, due=until, reason=reason)
+        if full := room.keep_message(self.contact, held):
+            return [self.refused(waiting, full, "")]
+        effects = [Effect("gate", message.template, message.id, because, after, reason)]
         if (waiting.due, waiting.reason) == (until, reason):
             effects = []
-        if (last := _one_too_many(contact)) is not None:
-            effects = [] if last is held else effects
-            effects.append(self.refused(last.message, "gate.full", str(limits.WAITING)))
-        return effects
+        last = _one_too_many(self.contact, held)
+        if last is held:
+            return [self.refused(held, "gate.full", str(limits.WAITING))]
+        if effects and message.approval:
+            note(self.work, chosen, effects[0], "held")
+        return effects if last is None else [*effects, self.refused(last, "gate.full", str(limits.WAITING))]
 
     def local(self, at: int) -> str:
         return datetime.fromtimestamp(at // 1000, self.zone).isoformat(timespec="seconds")
@@ -201,16 +220,12 @@ class _Judging:
 
 def waits(verdict: Effect) -> bool:
     """Whether a verdict says that the message is kept until later."""
-    return verdict.reason.endswith(".held")
-
-
-OPEN = Gate(Sending(), {})
-"""Where no ruleset says anything: what waits, waits no longer."""
+    return verdict.reason.endswith(".held") or verdict.reason == PENDING
 
 
 def next_release(contact: Contact) -> int | None:
     """When the next message that waits is to be judged again."""
-    return min((each.due for each in contact.waiting), default=None)
+    return min((each.due for each in contact.waiting if each.due), default=None)
 
 
 def held_out(contact: Contact, ruleset: str, percent: int) -> bool:
@@ -219,12 +234,17 @@ def held_out(contact: Contact, ruleset: str, percent: int) -> bool:
     return share % 100 < percent
 
 
-def _one_too_many(contact: Contact) -> Waiting | None:
-    """Gives up the least important of those that wait, of equal ones the one that goes last, if they are too many."""
-    if len(contact.waiting) <= limits.WAITING:
+def _one_too_many(contact: Contact, added: Waiting) -> Waiting | None:
+    """Gives up the least important of those that wait, of equal ones the one that goes last, if they are too many.
+
+    Those that somebody has to agree to are counted by themselves: nobody may ever look at them.
+    """
+    asked = added.reason == PENDING
+    alike = [each for each in contact.waiting if (each.reason == PENDING) == asked]
+    if len(alike) <= limits.WAITING:
         return None
-    last = min(contact.waiting, key=lambda w: (w.priority, -w.due, -w.message.created_at))
-    contact.waiting.remove(last)
+    last = min(alike, key=lambda w: (w.priority, 0 if asked else -w.due, -w.message.created_at))
+    contact.waiting = [each for each in contact.waiting if each is not last]
     room.drop_message(contact, last)
     return last
 
@@ -235,12 +255,16 @@ def take_over(work: Work, theirs: Contact) -> list[Effect]:
     effects: list[Effect] = []
     for each in theirs.waiting:
         message = msgspec.structs.replace(each.message, contact=mine.id)
-        waiting = Waiting(message, each.due, each.reason, each.expires, each.priority)
-        if reason := room.keep_message(mine, waiting):
-            effects.append(Effect("gate", message.template, message.id, "", None, reason))
-        elif (last := _one_too_many(mine)) is not None:
-            lost = last.message
-            effects.append(Effect("gate", lost.template, lost.id, str(limits.WAITING), None, "gate.full"))
+        waiting = msgspec.structs.replace(each, message=message)
+        if message.approval:
+            waiting.due = mine.clock  # judged in this step, so that it is shown here
+        full = room.keep_message(mine, waiting)
+        lost = waiting if full else _one_too_many(mine, waiting)
+        if lost is not None:
+            reason, before = (full, "") if full else ("gate.full", str(limits.WAITING))
+            effects.append(Effect("gate", lost.message.template, lost.message.id, before, None, reason))
+            if lost.message.approval:
+                note(work, lost.message, effects[-1], "dropped")
         work.touched.add(WAITING)
     mine.sent = sorted([*mine.sent, *theirs.sent], key=lambda sent: sent.at)[-limits.SENT :]
     for channel, n in theirs.habits.items():

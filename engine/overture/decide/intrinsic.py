@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from overture.decide import room
+from overture.decide.approvals import APPROVAL, answered
 from overture.decide.consent import consent_verdict
 from overture.decide.limits import shown
 from overture.decide.merge import merge
@@ -13,7 +14,9 @@ from overture.model import Effect, Fact
 
 
 def apply_fact(work: Work, fact: Fact) -> list[Effect]:
-    """Apply ``identify``, ``consent``, ``$merge`` and the outcomes of messages; remember the identifiers presented."""
+    """Apply ``identify``, ``consent``, ``$merge``, ``$approval`` and the outcomes of messages; remember the identifiers
+    presented.
+    """
     effects: list[Effect] = []
     for kind, value in fact.ids.items():
         for name in room.keep_ids(work.contact, kind, value):
@@ -72,6 +75,7 @@ _APPLY: dict[str, Callable[[Work, Fact], list[Effect]]] = {
     "consent": _consent,
     "list_changed": _list_changed,
     "$merge": merge,
+    APPROVAL: answered,
     "message.bounced": _suppress,
     "message.failed": _suppress,
     "message.complained": _suppress,

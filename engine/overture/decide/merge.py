@@ -12,14 +12,14 @@ from typing import Any
 
 import msgspec
 
-from overture.decide import gatekeeping, joins, positions, room
+from overture.decide import exposures, gatekeeping, joins, positions, room
 from overture.decide.clockwork import begin
 from overture.decide.consent import joined
 from overture.decide.history import merged
 from overture.decide.holds import held_too
 from overture.decide.visits import absorb
 from overture.decide.work import Work
-from overture.model import Contact, Effect, Fact, Held, Step, Trace
+from overture.model import Contact, Delivery, Effect, Fact, Held, Step, Trace
 from overture.model.contact import Score
 from overture.model.decay import ranking, raw
 
@@ -39,9 +39,10 @@ def link(contact: Contact, fact: Fact, now: int) -> Step:
     emptied = Contact(contact.id, after.seq, after.program, contact.created_at, after.clock, ids=after.ids)
     emptied.merged_into, emptied.clock = into, after.clock
     emptied.weight = room.weigh(emptied)
-    return Step(
-        emptied, trace, forwards=forwards, scores=dict.fromkeys(ranked(contact)), segments=set(contact.segments)
-    )
+    # What waits for approval is shown where the contact is that will send it.
+    records = [Delivery(each.message, "") for each in contact.waiting if each.message.approval]
+    ranks, segments = dict.fromkeys(ranked(contact)), set(contact.segments)
+    return Step(emptied, trace, records=records, forwards=forwards, scores=ranks, segments=segments)
 
 
 def forward(contact: Contact, fact: Fact, now: int) -> Step:
@@ -95,6 +96,7 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
         room.keep_code(mine, code)
     gated = gatekeeping.take_over(work, theirs)
     gated += positions.take_over(work, theirs)
+    exposures.take_over(work, theirs)
     mine.seq += theirs.seq  # their timeline is read as part of this one: numbers for it, right before this moment's
     work.changed.add("*")  # also what they stood in and, with what the stronger knows, do not belong into
     if theirs.program != mine.program:

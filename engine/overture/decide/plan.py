@@ -7,8 +7,10 @@ from functools import partial
 from typing import Literal
 
 from overture.decide.actions import Act, compile_action
+from overture.decide.approvals import WAITING
 from overture.decide.course import NOTHING
-from overture.decide.gatekeeping import WAITING, Gate, next_release
+from overture.decide.exposures import EXPOSURES, next_count
+from overture.decide.gatekeeping import Gate, next_release
 from overture.decide.history import recorders
 from overture.decide.holds import Holding
 from overture.decide.joins import Joining
@@ -75,25 +77,20 @@ class Plan:
         followed += [(w.when, program.while_reads[w.id]) for w in program.whiles]
         for when, reads in followed:
             if "clock" in reads:
-                self.changes.append((reads, partial(compile_next_change(when), NOTHING)))
-                self.timed |= reads
+                self._follow(reads, partial(compile_next_change(when), NOTHING))
         if (sessions := program.sessions) is not None:
-            reads = frozenset({"clock", "sessions"})
-            self.changes.append((reads, lambda contact: next_end(contact, sessions)))
-            self.timed |= reads
-        if self.gate is not None:
-            reads = frozenset({WAITING})
-            self.changes.append((reads, next_release))
-            self.timed |= reads
-
+            self._follow(frozenset({"clock", "sessions"}), lambda contact: next_end(contact, sessions))
+        self._follow(frozenset({WAITING}), next_release)
         if self.journeys is not None:
-            reads = frozenset({JOURNEYS, ZONE})
-            self.changes.append((reads, next_due))
-            self.timed |= reads
+            self._follow(frozenset({JOURNEYS, ZONE}), next_due)
+            if self.journeys.contested:
+                self._follow(frozenset({EXPOSURES}), next_count)
             if self.journeys.reads:
-                reads = self.journeys.reads | {JOURNEYS}
-                self.changes.append((reads, self.journeys.next_change))
-                self.timed |= reads
+                self._follow(self.journeys.reads | {JOURNEYS}, self.journeys.next_change)
+
+    def _follow(self, reads: frozenset[str], change: Callable[[Contact], int | None]) -> None:
+        self.changes.append((reads, change))
+        self.timed |= reads
 
     def remember_firing(self, rule: Rule, fact: Fact, work: Work) -> str:
         """Remember that the rule fires, where ``once_per`` asks for it; empty, else the reason why it must not fire."""

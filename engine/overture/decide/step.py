@@ -13,14 +13,14 @@ step and those that have waited until now.
 
 from __future__ import annotations
 
-from overture.decide import room
+from overture.decide import exposures, room
+from overture.decide.approvals import APPROVAL
 from overture.decide.carried import named
 from overture.decide.catchup import catch_up, go_on, settle
 from overture.decide.chain import chain, witness
 from overture.decide.clockwork import begin, pass_time, reschedule, tick
 from overture.decide.context import context_of
 from overture.decide.deploys import PROGRAM, arriving, shown
-from overture.decide.gatekeeping import OPEN
 from overture.decide.intrinsic import apply_fact
 from overture.decide.limits import MESSAGE_BYTES, TICK_WORK, TICKS
 from overture.decide.merge import forward, link, told
@@ -38,11 +38,9 @@ def step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
     If derived facts do not come to rest, everything that rules did is rolled back: the trace carries the error, and
     only what the fact itself says is kept, and the segments that follow from it.
     """
-    if fact.type == PROGRAM:
-        if not contact.seq:
-            return Step(contact, Trace(0, fact, 0, now), kept=False)
-        fact = arriving(contact, fact)
-    elif fact.type == "$link" and fact.backfill:
+    if fact.type in (PROGRAM, APPROVAL) and not contact.seq:
+        return Step(contact, Trace(0, fact, 0, now), kept=False)  # neither brings a contact into being
+    if fact.type == PROGRAM or (fact.type == "$link" and fact.backfill):
         fact = arriving(contact, fact)
     if contact.due and contact.due <= (at := max(contact.clock, fact.instant)):
         passed = _ticks(contact, at, fact, plan, now)
@@ -81,6 +79,7 @@ def _joined(passed: list[Step], outcome: Step) -> Step:
     """The outcome of a fact together with that of the instants before it."""
     outcome.ticks = [step.trace for step in passed if step.trace.tells]
     outcome.messages = [message for step in (*passed, outcome) for message in step.messages]
+    outcome.records = [record for step in (*passed, outcome) for record in step.records]
     outcome.scores = {name: place for step in (*passed, outcome) for name, place in step.scores.items()}
     outcome.segments = outcome.segments.union(*(step.segments for step in passed))
     return outcome
@@ -124,6 +123,8 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
         trace.effects = go_on(work, plan, carried)
     if fact.type == "$tick":
         pass_time(work, plan)
+    if contact.exposures:
+        trace.effects += exposures.count(work)
     trace.effects += apply_fact(work, fact)
     trace.seq = contact.seq
     if plan.sessions is not None:
@@ -137,11 +138,9 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
         witness(work, plan, fact)
         given_up = [] if plan.journeys is None else plan.journeys.give_up(work)
         trace.effects += given_up + settle(work, plan, "rolled_back")
-    if contact.waiting or (work.messages and plan.gate is not None):
-        gate = plan.gate or OPEN
-        trace.effects += gate.judge(work, every=gate is OPEN or before.program != plan.version)
-    if plan.timed or contact.due:
-        reschedule(work, plan)
+    if contact.waiting or work.messages:
+        trace.effects += plan.gate.judge(work, every=before.program != plan.version)
+    reschedule(work, plan)
     if work.messages:
         seen = context_of(contact, plan.program.scores)
         for message in work.messages:
@@ -152,7 +151,8 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
                 message.context.update(seen)
     if fact.type == PROGRAM and not trace.tells:
         contact.seq, contact.updated_at = before.seq, before.updated_at
-    return Step(contact, trace, [], work.messages, [], work.scores, work.segments, made=not before.seq)
+    records, made = work.records, not before.seq
+    return Step(contact, trace, [], work.messages, records, [], work.scores, work.segments, made=made)
 
 
 def _catch_up(before: Contact, work: Work, plan: Plan, fact: Fact) -> list[Effect]:

@@ -11,7 +11,7 @@ import msgspec
 from overture.decide import limits, room
 from overture.decide.joins import Links
 from overture.decide.limits import shown
-from overture.model import Contact, Effect, Fact, Held, Issued, Message, Position
+from overture.model import Contact, Delivery, Effect, Fact, Held, Issued, Message, Position
 from overture.model.decay import place, ranking, raw, remaining, tidy
 from overture.model.ids import digest, issued_code
 from overture.model.numbers import NUMBER_LIMIT
@@ -72,6 +72,7 @@ class Work:
         "position",
         "program",
         "queue",
+        "records",
         "root",
         "scores",
         "segments",
@@ -92,6 +93,7 @@ class Work:
         self.scores: dict[str, float | None] = {}  # the contact's new places in rankings
         self.segments: set[str] = set()
         self.messages: list[Message] = []
+        self.records: list[Delivery] = []  # of messages that need approval and have not passed the gate
         self.queue: list[Fact] = []
         self.starts: list[tuple[str, Fact]] = []  # journeys that actions want begun, each with the fact they acted on
         self.position: Position | None = None  # of the journey whose step acts

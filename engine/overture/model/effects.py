@@ -8,13 +8,14 @@ import msgspec
 
 from overture.model.contact import Contact
 from overture.model.fact import Fact
-from overture.model.message import Message
+from overture.model.message import Delivery, Message
 
 
 class Effect(msgspec.Struct, frozen=True, array_like=True):
     """One change or intention.
 
     ``kind``: ``score`` ``set`` ``unset`` ``segment`` ``list`` ``assert`` ``issue`` ``send`` ``consent`` ``link``
+    ``approval`` (somebody, ``after``, agreed to a message)
     ``while`` (a rule's condition became true, or stopped) …; ``name`` is the score, trait, segment, list, fact type,
     code kind, template or rule; ``key`` the key of a keyed score, the derived fact's id, the code, the message id or
     the purpose of a consent; of what is left out, the property or identifier; of a segment that no fact has moved,
@@ -22,6 +23,9 @@ class Effect(msgspec.Struct, frozen=True, array_like=True):
 
     ``reason`` says why the effect was suppressed: then nothing has changed, and there is no ``before`` and ``after``.
     Or it is ``corrected``, with both: a late fact has undone it.
+
+    Of an ``outcome`` (``name``: the split that looks for a winner, ``key``: the way) ``after`` is
+    ``reached`` or ``missed``.
 
     Of a ``journey`` (``name``: its id, ``key``: that of the position) ``before`` and ``after`` are steps, ``after``
     also ``end:`` with the outcome, and ``reason`` says what moved it. A verdict of the send gate (``gate``) has what
@@ -86,6 +90,7 @@ class Step(msgspec.Struct):
     trace: Trace  # of the fact itself
     ticks: list[Trace] = []  # of what had become due before it, oldest first, as far as there is something to tell
     messages: list[Message] = []
+    records: list[Delivery] = []  # what to show of messages that need approval and have not passed; state "": nothing
     forwards: list[Fact] = []  # facts for another contact's log (an anonymous contact became known)
     scores: dict[str, float | None] = {}  # ranking (``lead``, ``interest:seo``) → new place (`decay.place`), None: gone
     segments: set[str] = set()  # names whose membership entry must be rewritten

@@ -34,13 +34,14 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
     needs: list[str] = []  # what the channel must be able to carry
     at_once: bool = False  # not sent at all where it would have to wait
     position: str = ""  # of the contact in that journey, by its id: who leaves takes along what waits
+    quiet: list[tuple[int, int]] = []  # when its purpose has quiet hours: from, to, in minutes of the contact's day
 
 
 class Delivery(msgspec.Struct, array_like=True):
     """A message and what became of it: the record behind ``GET /v1/messages``.
 
     ``state``: queued → sending → sent | retrying → … | dropped (the gate said no) | dead (gave up). One that needs
-    somebody's approval is held until then.
+    somebody's approval is held until the send gate lets it go; before that it was never queued (``queued_at`` is 0).
     ``ambiguous`` counts hand-offs whose outcome is unknown because the reply or the process was lost.
     """
 
@@ -53,5 +54,5 @@ class Delivery(msgspec.Struct, array_like=True):
     ambiguous: int = 0
     updated_at: int = 0
     address: str = ""
-    queued_at: int = 0  # when it was decided, by the wall clock: its message is as of when that was due
+    queued_at: int = 0  # when the gate let it go, by the wall clock: its message is as of when that was due
     consent: str = ""  # the link of the consent ledger that allowed the last hand-off, as `Standing.reference`

@@ -13,6 +13,7 @@ from overture.delivery.links import Links
 from overture.delivery.loop import Deliverer
 from overture.delivery.pace import Pace
 from overture.delivery.templates import Templates
+from overture.node.approving import Approvals
 from overture.node.backtesting import BacktestService
 from overture.node.channels import tell_failures
 from overture.node.explaining import ExplainService
@@ -131,7 +132,7 @@ async def assemble(
         facts=facts,
         contacts=ContactService(contacts, identity, asked),
         rankings=RankingService(pages, asked),
-        messages=MessageService(pages, outbox),
+        messages=MessageService(pages, outbox, Approvals(outbox, log, replies)),
         rulesets=rulesets,
         keys=keys,
         explanations=ExplainService(contacts, outbox, asked, past, RuleSamples(wire, n)),

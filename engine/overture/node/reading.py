@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
-from overture.delivery.attempt import ended
 from overture.deploy.rulesets import Rulesets
-from overture.model import Contact, Delivery, Fact, Refused, Trace, clock
+from overture.model import Contact, Delivery, Refused, Trace, clock
 from overture.model.decay import all_scores, ranking, tidy, value_at
-from overture.model.reasons import sentence
+from overture.node.approving import Approvals
 from overture.rules.ruleset import half_lives_of
 from overture.state import keys
 from overture.state.contacts import Contacts
@@ -85,9 +82,10 @@ class RankingService:
 class MessageService:
     """Implements `overture.web.services.Messages`."""
 
-    def __init__(self, pages: Pages, outbox: Outbox) -> None:
+    def __init__(self, pages: Pages, outbox: Outbox, approvals: Approvals) -> None:
         self._pages = pages
         self._outbox = outbox
+        self._approvals = approvals
 
     async def page(self, state: str | None, cursor: str | None, limit: int) -> Page:
         """Messages by last change, oldest first; all states, or one."""
@@ -104,37 +102,22 @@ class MessageService:
         delivery = await self._outbox.locate(id)
         if delivery is None:
             return False
-        if delivery.state == "held" or delivery.reason.startswith("approval.rejected"):
-            hint = "POST /v1/messages/{id}/approve lets one go that waits for it."
-            raise Refused("message.not_approved", "Nobody has agreed to this message.", hint, status=409)
+        if not delivery.queued_at or delivery.state == "held":
+            text = f"The send gate has not let this message go: {delivery.reason}"
+            hint = "POST /v1/messages/{id}/approve lets one go that waits for approval."
+            raise Refused("message.not_approved", text, hint, status=409)
         if not await self._outbox.requeue(delivery, clock.now()):
-            raise _moved()
+            text = "This message was sent, or has just moved."
+            raise Refused("message.sent", text, "Look at it again.", status=409)
         return True
 
-    async def approve(self, id: str) -> bool:
-        """Let a message go that waits for it; False if there is none. Raises Refused 409."""
-        delivery = await self._held(id)
-        return delivery is not None and await self._settled(delivery, _queued(delivery, clock.now()), None)
+    async def approve(self, id: str, key: str) -> bool:
+        """As `Approvals.answer`."""
+        return await self._approvals.answer(id, key, agreed=True)
 
     async def reject(self, id: str, key: str) -> bool:
-        """Drop a message that waits for approval; ``key``: the name of that of who says so. As `approve`."""
-        delivery = await self._held(id)
-        if delivery is None:
-            return False
-        reason = f"approval.rejected: {sentence('approval.rejected', before=key)}"
-        return await self._settled(delivery, *ended(delivery, "dropped", reason, clock.now()))
-
-    async def _held(self, id: str) -> Delivery | None:
-        delivery = await self._outbox.locate(id)
-        if delivery is not None and delivery.state != "held":
-            text = f"This message is {delivery.state}: it does not wait for approval."
-            raise Refused("message.not_held", text, "GET /v1/messages?state=held lists those that do.", status=409)
-        return delivery
-
-    async def _settled(self, before: Delivery, after: Delivery, outcome: Fact | None) -> bool:
-        if not await self._outbox.change(before, after, outcome):
-            raise _moved()
-        return True
+        """As `Approvals.answer`."""
+        return await self._approvals.answer(id, key, agreed=False)
 
 
 class RulesetService(Rulesets):
@@ -151,14 +134,6 @@ class RulesetService(Rulesets):
     async def _state(self, name: str, active: str | None) -> RulesetState:
         revisions = await self.registry.revisions(name)
         return RulesetState(name, active, [StoredRevision(r, clock.to_text(at)) for r, at in reversed(revisions)])
-
-
-def _moved() -> Refused:
-    return Refused("message.sent", "This message was sent, or has just moved.", "Look at it again.", status=409)
-
-
-def _queued(delivery: Delivery, now: int) -> Delivery:
-    return msgspec.structs.replace(delivery, state="queued", due_at=now, reason="", updated_at=now, queued_at=now)
 
 
 def shown(delivery: Delivery) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import msgspec
 
 from overture.model import Delivery, Fact, Message
 from overture.model.ids import partition_of
-from overture.model.reasons import REASONS
 from overture.state import keys, scripts
 from overture.state.lease import Command
 from overture.state.log import appended
@@ -23,15 +22,24 @@ _delivery = msgspec.msgpack.Decoder(Delivery)
 
 
 def enqueue(p: int, messages: list[Message], now: int) -> list[Command]:
-    """The commands that put messages into the outbox, due at once, in their order; some are held for an approval."""
+    """The commands that put messages into the outbox, due at once, in their order."""
     commands: list[Command] = []
     for n, message in enumerate(messages):
-        if message.approval:
-            reason = f"approval.pending: {REASONS['approval.pending']}"
-            commands += _store(p, Delivery(message, "held", 0, 0, reason, updated_at=now, queued_at=now), "", None)
-            continue
+        before = "held" if message.approval else ""
         # A thousandth of a millisecond apart: what was decided first is sent first.
-        commands += _store(p, Delivery(message, "queued", now, updated_at=now, queued_at=now), "", now + n / 1000)
+        commands += _store(p, Delivery(message, "queued", now, updated_at=now, queued_at=now), before, now + n / 1000)
+    return commands
+
+
+def show(p: int, records: list[Delivery], now: int) -> list[Command]:
+    """The commands that show messages which the gate has not let go (`Step.records`), or show them no more."""
+    commands: list[Command] = []
+    for record in records:
+        if record.state:
+            commands += _store(p, msgspec.structs.replace(record, updated_at=now), "held", None)
+        else:
+            id = record.message.id
+            commands += [("DEL", keys.message(p, id)), ("ZREM", keys.messages(p, "held"), id)]
     return commands
 
 

@@ -19,7 +19,6 @@ class Happening:
         self.traces: list[Trace] = []
         self.sent: list[dict[str, str]] = []
         self.dropped: list[tuple[str, str]] = []  # template, reason
-        self.unapproved: list[str] = []  # templates of messages that somebody has to agree to
 
     def add(self, step: Step) -> None:
         """What became due before the fact, and what the fact set off."""
@@ -45,8 +44,7 @@ class Happening:
 
     def held(self, name: str) -> list[str]:
         """Why messages of that name were kept until later."""
-        kept = [e.reason for e in self.effects() if e.name == name and waits(e)]
-        return kept + ["approval.pending"] * self.unapproved.count(name)
+        return [e.reason for e in self.effects() if e.name == name and waits(e)]
 
     def told(self) -> list[str]:
         """A line for each fact, and for each rule that fired on it."""
@@ -57,9 +55,7 @@ class Happening:
             lines += [f"  {firing.rule}: {_told(firing.effects)}" for firing in trace.firings]
             if trace.error:
                 lines.append(f"  rolled back: {trace.error}")
-        lines += [f"dropped: {template} ({reason})" for template, reason in self.dropped]
-        lines += [f"held: {template} (approval.pending)" for template in self.unapproved]
-        return lines
+        return lines + [f"dropped: {template} ({reason})" for template, reason in self.dropped]
 
 
 Ways = dict[tuple[str, str], str]

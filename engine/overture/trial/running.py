@@ -97,10 +97,7 @@ class Run:
             self._hand_over(message)
 
     def _hand_over(self, message: Message) -> None:
-        """As delivery does: the gate, then the template; what passes both is sent. Here nobody approves anything."""
-        if message.approval:
-            self.since.unapproved.append(message.template)
-            return
+        """As delivery does: the gate, then the template; what passes both is sent."""
         address_of = self.addresses.get(message.channel)
         own = address_of(self.contact) if address_of else own_address(self.contact, message.channel)
         allowed = verdict(message, self.contact, own, message.created_at)  # handed over as soon as it is decided

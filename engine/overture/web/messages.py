@@ -26,7 +26,7 @@ async def retry(call: Call) -> web.Response:
 @route("POST", "/v1/messages/{id}/approve", scope="messages:approve", answers={200: shapes.Retried})
 async def approve(call: Call) -> web.Response:
     """Let a message go that waits for approval."""
-    return _settled(call.path("id"), await call.services.messages.approve(call.path("id")))
+    return _settled(call.path("id"), await call.services.messages.approve(call.path("id"), call.source))
 
 
 @route("POST", "/v1/messages/{id}/reject", scope="messages:approve", answers={200: shapes.Retried})

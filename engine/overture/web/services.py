@@ -117,12 +117,16 @@ class Messages(Protocol):
         """Make a dead or waiting message due now; False where there is none. Raises Refused 409 where it was sent."""
         ...
 
-    async def approve(self, id: str) -> bool:
-        """Let a message go that waits for approval; False where there is none. Raises Refused 409: it does not wait."""
+    async def approve(self, id: str, key: str) -> bool:
+        """Agree to a message that waits for approval; ``key`` is the name of the caller's. False where there is none.
+
+        Raises Refused 409 where it does not wait for that, or does not go all the same; Overloaded 503 where nobody
+        has decided it yet.
+        """
         ...
 
     async def reject(self, id: str, key: str) -> bool:
-        """Drop such a message; ``key`` is the name of the caller's."""
+        """Drop such a message, as `approve`."""
         ...
 
 

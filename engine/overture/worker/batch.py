@@ -132,6 +132,6 @@ def _bytes(step: Step) -> int:
     if contact.joins or contact.sessions:
         kept = sum(len(part) for parts in contact.joins.values() for part in parts)
         size += REMEMBERED_BYTES * (kept + sum(len(session.events) for session in contact.sessions))
-    if step.messages or step.forwards:
-        size += len(encode(step.messages)) + len(encode(step.forwards))
+    if step.messages or step.forwards or step.records:
+        size += len(encode(step.messages)) + len(encode(step.forwards)) + len(encode(step.records))
     return size

@@ -33,8 +33,11 @@ class Committer:
         p = part.lease.partition
         commands = contacts.write(p, batch.steps)
         messages = [message for step in batch.steps for message in step.messages]
-        if messages:
-            commands += outbox.enqueue(p, messages, clock.now())
+        records = [record for step in batch.steps for record in step.records]
+        if messages or records:
+            now = clock.now()
+            # Nothing that has passed the gate comes back to it.
+            commands += outbox.show(p, records, now) + outbox.enqueue(p, messages, now)
         consents, batch.chain = ledger.write(p, part.chain, batch.steps)
         commands += consents
         commands += samples.write(p, batch.steps, batch.near)
