@@ -18,8 +18,8 @@ from overture.node.backtesting import BacktestService
 from overture.node.channels import tell_failures
 from overture.node.explaining import ExplainService
 from overture.node.facts import FactService
-from overture.node.forms import FormService
 from overture.node.fastforward import FastForward
+from overture.node.forms import FormService
 from overture.node.funnels import FunnelService
 from overture.node.gauges import Gauges
 from overture.node.health import Health
@@ -67,8 +67,8 @@ class Parts:
     plugins: PluginManager
     channels: Mapping[str, HostedChannel]
     backtests: Jobs
-    worker: Worker | None = None
     clock: FastForward
+    worker: Worker | None = None
     deliverer: Deliverer | None = None
 
     async def refresh_keys(self) -> None:
@@ -80,8 +80,8 @@ class Parts:
         for channel in self.channels.values():
             await channel.close()
         await self.backtests.close()
-        await self.wire.close()
         await self.clock.close()
+        await self.wire.close()
         await self.reader.close()
 
 
@@ -126,8 +126,8 @@ async def assemble(
     asked = Plans(registry, "reference")  # whatever the API asks: what is active, and versions of the past
     past = Past(wire, settings.data_dir / "archive", n, asked.program)
     backtests = Jobs(settings.data_dir, registry, url, n, plugins.channels)
-    facts = FactService(log, identity, replies, gauges, settings.max_lag)
     clock = FastForward(wire, url, settings)
+    facts = FactService(log, identity, replies, gauges, settings.max_lag)
     services = Services(
         facts=facts,
         contacts=ContactService(contacts, identity, asked),
@@ -140,8 +140,8 @@ async def assemble(
         forms=FormService(links, facts, contacts, identity, asked),
         subscriptions=SubscriptionService(links, ledgers, facts, contacts, identity, asked),
         journeys=FunnelService(Funnels(wire, n), registry, asked),
-        health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels),
         clock=clock,
+        health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels),
     )
     return Parts(
         wire,
@@ -155,7 +155,7 @@ async def assemble(
         plugins,
         channels,
         backtests,
-        worker,
         clock,
+        worker,
         deliverer,
     )
