@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from serverkit import Answer, Mailbox, Server, eventually, fact, fresh
 
@@ -152,6 +153,44 @@ def test_what_is_too_late_is_refused_and_two_who_agree_send_one(tmp_path: Path, 
         assert sorted(answers) == [200, 409, 409, 409]
         assert [m["id"] for m in server.messages(bob, "sent")] == [letter["id"]]
         assert len(mailbox.to(f"{bob}@example.com")) == 1
+
+
+def test_what_is_tried_again_at_night_waits_for_the_morning(tmp_path: Path, mailbox: Mailbox) -> None:
+    midnight, noon = night()
+    with Server(tmp_path, RULESETS="", SMTP_URL=mailbox.url) as server:
+        server.deploy("letters", NIGHTLY)
+        ada, bob = fresh("ada"), fresh("bob")
+        messages: dict[str, Any] = {}
+        for contact, type in ((ada, "asked"), (bob, "hurried")):
+            server.facts(
+                fact("identify", contact, email=f"{contact}@example.com", timezone=noon),
+                fact("consent", contact, channel="email", purpose="lifecycle", state="granted"),
+                fact(type, contact),
+            )
+            (messages[contact],) = server.messages(contact, "held")
+            mailbox.script("defer")
+            assert settle(server, messages[contact], "approve").status == 200
+            eventually(lambda contact=contact: server.messages(contact, "retrying"), "the receiver asks for patience")
+            server.facts(fact("identify", contact, timezone=midnight))
+            assert settle(server, messages[contact], "retry").status == 200
+        (waits,) = eventually(lambda: quiet(server, ada, "retrying"), "it waits for the morning")
+        assert waits["reason"].startswith(
+            "quiet.held: It came in the contact's quiet hours (22:00–06:00) and waits until"
+        )
+        until = datetime.fromisoformat(waits["due_at"]).astimezone(ZoneInfo(midnight))
+        assert (until.hour, until.minute, until.second, waits["attempts"]) == (6, 0, 0, 0)
+        assert until.isoformat() in waits["reason"]
+        (dropped,) = eventually(lambda: quiet(server, bob, "dropped"), "that one goes now or never")
+        assert dropped["reason"].startswith("quiet.expired: ")
+        assert all(mailbox.to(f"{contact}@example.com") == [] for contact in (ada, bob))
+        server.facts(fact("identify", ada, timezone=noon))
+        assert settle(server, waits, "retry").status == 200
+        assert len(server.messages(ada, "sent")) == 1
+        assert len(mailbox.to(f"{ada}@example.com")) == 1
+
+
+def quiet(server: Server, contact: str, state: str) -> list[Any]:
+    return [m for m in server.messages(contact, state) if m["reason"].startswith("quiet.")]
 
 
 NIGHTLY = """\

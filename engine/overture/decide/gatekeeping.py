@@ -14,14 +14,14 @@ that a message which cannot go takes no slot.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 
 import msgspec
 
 from overture.decide import limits, room
 from overture.decide.approvals import PENDING, WAITING, note
 from overture.decide.consent import NEEDS_NO_CONSENT, consent_verdict
-from overture.decide.sendtimes import covers, free_at, in_quiet, quiet_end, remembered, told
+from overture.decide.sendtimes import covers, free_at, in_quiet, kept_until, on_the_wall, quiet_end, remembered, told
 from overture.decide.work import Work
 from overture.match.zone import zone_of
 from overture.model import Contact, Effect, Message, Sent, Waiting
@@ -90,7 +90,7 @@ class _Judging:
         if waiting.reason and message.position in self.work.left:
             return [self.refused(waiting, "journey.left", self.work.left[message.position])]
         if waiting.expires and self.now > waiting.expires:
-            return [self.refused(waiting, "late.expired", self.local(waiting.expires))]
+            return [self.refused(waiting, "late.expired", on_the_wall(waiting.expires, self.zone))]
         if not waiting.reason and (reason := self.held_out(message)):
             return [self.refused(waiting, "holdout", reason)]
         chosen = message
@@ -182,11 +182,12 @@ class _Judging:
 
     def kept(self, waiting: Waiting, chosen: Message, until: int | None, what: str, because: str) -> list[Effect]:
         """Keep it until then, if it may wait that long."""
-        if waiting.message.at_once or until is None:
-            return [self.refused(waiting, f"{what}.expired", because)]
-        if waiting.expires and until > waiting.expires:
-            return [self.refused(waiting, "late.expired", self.local(waiting.expires))]
-        return self.put_by(waiting, chosen, until, f"{what}.held", because, self.local(until))
+        reason = kept_until(until, what, waiting.expires, at_once=waiting.message.at_once)
+        if reason == "late.expired":
+            return [self.refused(waiting, reason, on_the_wall(waiting.expires, self.zone))]
+        if until is None or reason != f"{what}.held":
+            return [self.refused(waiting, reason, because)]
+        return self.put_by(waiting, chosen, until, reason, because, on_the_wall(until, self.zone))
 
     def put_by(
         self,
@@ -213,9 +214,6 @@ class _Judging:
         if effects and message.approval:
             note(self.work, chosen, effects[0], "held")
         return effects if last is None else [*effects, self.refused(last, "gate.full", str(limits.WAITING))]
-
-    def local(self, at: int) -> str:
-        return datetime.fromtimestamp(at // 1000, self.zone).isoformat(timespec="seconds")
 
 
 def waits(verdict: Effect) -> bool:

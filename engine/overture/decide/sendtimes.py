@@ -59,6 +59,20 @@ def remembered(caps: Sequence[Cap], sent: Sequence[Sent], at: int, zone: tzinfo)
     return [each for each in sent if any(each.at > start and covers(p, each.purpose) for p, start in since)]
 
 
+def kept_until(until: int | None, what: str, expires: int, *, at_once: bool) -> str:
+    """The reason of a message that would have to wait until then (None: for ever), as it ``expires`` or goes
+    ``at_once`` or never. ``what`` keeps it: ``quiet``, ``cap``.
+    """
+    if at_once or until is None:
+        return f"{what}.expired"
+    return "late.expired" if 0 < expires < until else f"{what}.held"
+
+
+def on_the_wall(at: int, zone: tzinfo) -> str:
+    """An instant as clocks there show it, to the second."""
+    return local_time(at, zone).isoformat(timespec="seconds")
+
+
 def told(thing: Quiet | Cap) -> str:
     """``21:00–08:00``, ``2 within 3d``, ``1 within today``."""
     if isinstance(thing, Quiet):

@@ -12,6 +12,7 @@ from overture.decide.consent import NEEDS_NO_CONSENT
 from overture.delivery.backoff import Backoff
 from overture.delivery.gate import verdict
 from overture.delivery.links import Links, one_click
+from overture.delivery.quiet import asked_again
 from overture.delivery.render import RenderRefused, render
 from overture.delivery.templates import Templates
 from overture.model import Contact, Delivery, Fact, Message, OvertureError
@@ -63,6 +64,10 @@ class Attempt:
         allowed = verdict(message, contact, own, now, standing.state if standing else "")
         if not allowed.passed:
             return _stopped(ended(delivery, "dropped", f"{allowed.reason}: {allowed.text}", now))
+        if contact is not None and (kept := asked_again(message, contact, now)) is not None:
+            if kept.until is None:
+                return _stopped(ended(delivery, "dropped", kept.reason, now))
+            return Prepared(_changed(delivery, now, state="retrying", reason=kept.reason, due_at=kept.until))
         address = message.to or own or ""
         links = self.links.of(message, contact.id, address) if contact else {}
         try:
