@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+import msgspec
+import redis
 from serverkit import Answer, Mailbox, Server, eventually, fact, fresh
+
+from overture.model import Delivery
+from overture.state import keys
 
 DOCUMENT = """\
 apiVersion: overture/v1
@@ -153,6 +159,49 @@ def test_what_is_too_late_is_refused_and_two_who_agree_send_one(tmp_path: Path, 
         assert sorted(answers) == [200, 409, 409, 409]
         assert [m["id"] for m in server.messages(bob, "sent")] == [letter["id"]]
         assert len(mailbox.to(f"{bob}@example.com")) == 1
+
+
+def test_what_waits_goes_along_with_who_becomes_known(tmp_path: Path, mailbox: Mailbox) -> None:
+    with Server(tmp_path, RULESETS="", SMTP_URL=mailbox.url, PARTITIONS="4") as server:
+        server.deploy("letters", NIGHTLY)
+        ada, ghosts = fresh("ada"), [fresh("ghost") for _ in range(4)]  # some in another partition than ada
+        for ghost in ghosts:
+            server.facts(fact("letter", {"anonymous_id": ghost}))
+        assert len(server.pages("/v1/messages?state=held")) == 4
+        for ghost in ghosts:
+            server.facts(fact("identify", {"user_id": ada, "anonymous_id": ghost}, email=f"{ada}@example.com"))
+        held = eventually(lambda: len(server.messages(ada, "held")) == 4 and server.messages(ada), "all have come")
+        assert len(server.pages("/v1/messages?limit=50")) == 4
+        for message, verb in zip(held, ("approve", "approve", "approve", "reject"), strict=True):
+            assert settle(server, message, verb).status == 200
+        assert len(server.messages(ada, "sent")) == len(mailbox.to(f"{ada}@example.com")) == 3
+        assert [m["id"] for m in server.messages(ada, "dropped")] == [held[3]["id"]]
+        assert server.messages(ada, "held") == []
+
+
+def test_what_only_the_outbox_knows_of_is_never_sent_and_can_be_rejected(tmp_path: Path, mailbox: Mailbox) -> None:
+    with Server(tmp_path, RULESETS="", SMTP_URL=mailbox.url, PARTITIONS="1") as server:
+        server.deploy("letters", NIGHTLY)
+        ada = fresh("ada")
+        server.facts(fact("identify", ada, email=f"{ada}@example.com"), fact("letter", ada))
+        (letter,) = server.messages(ada, "held")
+        assert settle(server, letter, "reject").status == 200
+        with redis.Redis.from_url(json.loads((server.data / "store.json").read_text())["url"]) as store:
+            key = keys.message(0, letter["id"])
+            record = msgspec.msgpack.decode(cast(bytes, store.get(key)), type=Delivery)
+            # As it was held before its contact knew of it.
+            record.state, record.reason, record.queued_at = "held", "approval.pending: It waits.", 1
+            store.set(key, msgspec.msgpack.encode(record))
+            store.zadd(keys.messages(0, "held"), {letter["id"]: 1})
+            store.zrem(keys.messages(0, "dropped"), letter["id"])
+        approved = settle(server, letter, "approve")
+        assert (approved.status, approved.json["code"]) == (409, "message.not_held")
+        assert "knows nothing" in approved.json["detail"]
+        assert len(server.messages(ada, "held")) == 1
+        assert settle(server, letter, "reject").status == 200
+        assert [m["reason"].partition(":")[0] for m in server.messages(ada, "dropped")] == ["approval.rejected"]
+        assert settle(server, letter, "reject").json["code"] == "message.not_held"
+        assert mailbox.to(f"{ada}@example.com") == []
 
 
 def test_what_is_tried_again_at_night_waits_for_the_morning(tmp_path: Path, mailbox: Mailbox) -> None:
