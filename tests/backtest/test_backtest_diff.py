@@ -75,6 +75,29 @@ def test_every_kind_of_difference_of_a_contact(past: Past):
     assert answer.contacts["bob"]["scores"] == {"spend": by_side(10, 20)}
 
 
+def test_what_was_agreed_to_is_given_when_somebody_agreed(past: Past):
+    asking = replaced(SCORING, ("purpose: marketing}", "purpose: transactional, approval: required}"))
+    plan = plan_of(asking)
+    made = Live(lambda *_: plan)
+    for n, name in enumerate(("ada", "bob", "eve")):
+        made.post(Fact(f"q{n}", "asked", name, START, START))
+    for name, agreed in (("ada", True), ("bob", False)):
+        said = {"message": made.states[name].waiting[0].message.id, "agreed": agreed, "by": "desk"}
+        made.post(Fact(f"yes-{name}", "$approval", name, START + DAY, START + DAY, said))
+    made.post(Fact("e1", "looked", "eve", START + 2 * DAY, START + 2 * DAY, {"path": "/"}))
+    past.record(made, (asking,))
+    assert past.backtest(asking).contacts == {}
+    answer = past.backtest(replaced(asking, ("add: 1}", "add: 2}")))
+    assert answer.contacts == {}
+    freely = past.backtest(replaced(asking, (", approval: required", "")))
+    given = {name: [(m["side"], m["fact"], m["reason"]) for m in c["messages"]] for name, c in freely.contacts.items()}
+    assert given == {
+        "ada": [("candidate", "q0", ""), ("baseline", "yes-ada", "")],
+        "bob": [("candidate", "q1", ""), ("baseline", "yes-bob", "approval.rejected")],
+        "eve": [("candidate", "q2", "")],
+    }
+
+
 def test_the_sums(past: Past):
     month(past)
     summary = past.backtest(replaced(CHEAPER, ("spend >= 100", "spend >= 10"))).summary

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from trialkit import email_of, outcome, tried
+from trialkit import LIBRARY, SHOP, email_of, outcome, tried
 
-from overture.trial.reading import inspect
+from overture.rules import load
+from overture.trial.reading import inspect, inspect_tests
 from overture.trial.results import Failure, Result
 from overture.trial.suite import run
 
@@ -248,6 +249,22 @@ def test_a_rule_that_was_held_back_has_fired_before() -> None:
     result, _ = tried(twice)
     assert result is not None
     assert "rule bought" not in result.coverage.never
+
+
+def test_what_needs_approval_stays_held_until_it_is_too_late() -> None:
+    asking = load(SHOP.replace("purpose: transactional}", "purpose: transactional, approval: required, late: 1d}"))
+    steps = (
+        BUY.strip(),
+        "- expect: {sent: [], held: {receipt: approval.pending}, suppressed: {receipt: null}}",
+        "- advance: 25h",
+        "- expect: {sent: [], held: {receipt: null}, suppressed: {receipt: late.expired}}",
+    )
+    lines = "".join(f"      {line}\n" for line in steps)
+    trials, findings = inspect_tests(f"tests:\n  - name: t\n    steps:\n{lines}")
+    assert findings == []
+    result = run(asking, trials, {**LIBRARY, "shop": asking}, {})
+    assert [failure for test in result.tests for failure in test.failures] == []
+    assert len(result.tests) == 1
 
 
 DEEP = """\
