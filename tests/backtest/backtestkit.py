@@ -24,7 +24,7 @@ from overture.rules.series import keeps, since
 from overture.state import keys
 from overture.state.archive import ArchiveWriter
 from overture.state.log import pack_entry
-from overture.state.registry import Registry
+from overture.state.registry import Activation, Registry
 from overture.state.wire import Wire
 
 PARTITIONS = 4
@@ -199,8 +199,8 @@ class Past:
                     revisions[ruleset.name] = ruleset.revision
                 if await registry.version() == version:
                     series = link([load(text) for text in texts], version + 1).series
-                    rows = since(keeps(series), await registry.series(version), version + 1)
-                    await registry.activate(version, revisions, START, rows, older)
+                    rows = since(keeps(series), (await registry.activation(version)).series, version + 1)
+                    await registry.activate(version, Activation(revisions, rows, older), START)
             for p in range(PARTITIONS):
                 await wire.call("DEL", keys.log(p))
                 entries = [(f"{n}-0", pack_entry(facts)) for n, (q, facts) in enumerate(live.order, 1) if q == p]

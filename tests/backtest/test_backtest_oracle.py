@@ -24,6 +24,7 @@ from overture.backtest.spill import Spill
 from overture.decide import Plan
 from overture.model import Fact
 from overture.rules import load
+from overture.state.registry import Activation
 
 CANDIDATE = replaced(
     TIMED,
@@ -104,7 +105,7 @@ def sides_of(active: Plan, candidate: str) -> Sides:
     revision = load(TIMED).revision
     rows = {id: tuple(since) for id, since in active.program.since.items()}
     texts = {("scoring", revision): TIMED}
-    return Sides({1: {"scoring": revision}}, texts, {1: rows}, {1: []}, 1, {"scoring": candidate}, recorded=False)
+    return Sides({1: Activation({"scoring": revision}, rows)}, texts, 1, {"scoring": candidate}, recorded=False)
 
 
 def compared(made: Live, sides: Sides, period: Period, directory: Path, room: int) -> Report:

@@ -16,7 +16,16 @@ from overture.match.calendar import add_days, next_local
 from overture.model.intervals import CONFIDENCE, FEW
 from overture.rules import inspect, link
 from overture.rules.keys import JOURNEY, ON_REDEPLOY, STEP, WAIT, WINNER
-from overture.web.funnels import Comparison, Difference, Funnel, RevisionFunnel, StepFunnel, VariantFunnel
+from overture.web.funnels import (
+    Comparison,
+    ContestState,
+    Difference,
+    Funnel,
+    RevisionFunnel,
+    StepFunnel,
+    VariantFunnel,
+    WayCount,
+)
 
 PAGE = page("journeys.md")
 BLOCKS = blocks(PAGE, "yaml")
@@ -48,7 +57,7 @@ def test_the_keys_are_the_codes() -> None:
 def test_the_fields_of_a_funnel_are_the_codes() -> None:
     told = part(PAGE, "## What became of them")
     whole = {code(row[0]) for row in table(told, "field")}
-    assert whole == set(Funnel.__struct_fields__) - {"journey", "revisions"}
+    assert whole == set(Funnel.__struct_fields__) - {"journey", "revisions", "contests"}
     assert whole <= set(RevisionFunnel.__struct_fields__)
     steps = [code(row[0]) for row in table(told, "field of a step")]
     assert ["step", *steps] == list(StepFunnel.__struct_fields__)
@@ -57,6 +66,7 @@ def test_the_fields_of_a_funnel_are_the_codes() -> None:
     assert others | {*Comparison.__struct_fields__} | {"way", "split", "passed", "low", "high"} <= named
     assert {"way", "split", "passed"} <= set(VariantFunnel.__struct_fields__)
     assert {"low", "high"} <= set(Difference.__struct_fields__)
+    assert {"contests", *WayCount.__struct_fields__} | set(ContestState.__struct_fields__) <= named
     assert {"done", "exit", "stopped", "goal"} <= set(OUTCOMES)
     assert f"with {CONFIDENCE * 100:g} % confidence" in told
     assert f"fewer than {FEW}" in told

@@ -17,7 +17,7 @@ from serverkit import Server, eventually, fact, refused
 from overture.model.environ import without_settings
 from overture.state import keys
 from overture.state.embedded import EmbeddedStore
-from overture.state.registry import Registry
+from overture.state.registry import Activation, Registry
 from overture.state.wire import Wire
 
 OLD_REDIS = """
@@ -223,7 +223,7 @@ def activated(store_url: str, expected: int, revision: str, text: str) -> None:
         try:
             registry = Registry(wire, 16)
             await registry.put("taken", revision, text, 1)
-            await registry.activate(expected, {"taken": revision}, 1)
+            await registry.activate(expected, Activation({"taken": revision}), 1)
         finally:
             await wire.close()
 

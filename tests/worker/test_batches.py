@@ -12,6 +12,7 @@ from overture.rules import load
 from overture.state.checkpoint import Checkpoint
 from overture.state.contacts import encode
 from overture.state.lease import Lease
+from overture.state.registry import Activation
 from overture.worker.batch import COMMIT_BYTES, decide_batch
 from overture.worker.decisions import KEYS_SHOWN, decision
 from overture.worker.partition import RECOVERED, Partition
@@ -119,7 +120,7 @@ rules:
         for version, text in enumerate((document, document.replace("{decay: {half_life: 1h}}", "{}")), 1):
             ruleset = load(text)
             await bed.registry.put("fading", ruleset.revision, text, 0)
-            await bed.registry.activate(version, {"fading": ruleset.revision}, 0)
+            await bed.registry.activate(version, Activation({"fading": ruleset.revision}), 0)
         hour = 3_600_000
         facts = [
             Fact("g", "gained", "a", hour, hour),

@@ -18,6 +18,7 @@ from overture.records import Past, Recording
 from overture.rules import load
 from overture.state import keys
 from overture.state.outbox import Outbox
+from overture.state.registry import Activation
 from overture.state.samples import RuleSamples
 from overture.web.explained import ExplainQuery, Explanation
 from overture.worker.plans import Plans
@@ -58,7 +59,7 @@ class Asking:
 async def deploy(bed: Bed, text: str) -> None:
     revision = load(text).revision
     await bed.registry.put("count", revision, text, 0)
-    await bed.registry.activate(await bed.registry.version(), {"count": revision}, 0)
+    await bed.registry.activate(await bed.registry.version(), Activation({"count": revision}), 0)
 
 
 async def test_every_decision_is_explained_as_it_was_made(store_url: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from overture.worker.plans import KEPT, Plans
 
 async def test_what_is_active_stays_at_hand(store_url: str, tmp_path: Path) -> None:
     async with Bed(store_url, tmp_path) as bed:
-        current = await bed.registry.active(1)
+        current = await bed.registry.activation(1)
         for version in range(1, KEPT + 3):
             await bed.registry.activate(version, current, 0)
         plans = Plans(bed.registry, "reference")

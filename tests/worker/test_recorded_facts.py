@@ -14,6 +14,7 @@ from overture.model.ids import partition_of
 from overture.records import Recorded, Recording
 from overture.rules import load
 from overture.state import keys
+from overture.state.registry import Activation
 from overture.worker.plans import Plans
 
 PAD = "x" * 9000
@@ -51,7 +52,7 @@ async def test_archive_and_log_are_read_as_one(store_url: str, tmp_path: Path) -
         await archived(bed)
         double = DOCUMENT.replace("add: = fact.n", "add: = fact.n + fact.n")
         await bed.registry.put("count", load(double).revision, double, 0)
-        await bed.registry.activate(1, {"count": load(double).revision}, 0)
+        await bed.registry.activate(1, Activation({"count": load(double).revision}), 0)
         await bed.feed(*people, n=10)
         await bed.drained()
         read = [r for recording in await recordings(bed) for r in recording.facts()]

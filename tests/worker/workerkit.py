@@ -24,7 +24,7 @@ from overture.state.contacts import Contacts
 from overture.state.identity import Identity
 from overture.state.lease import Leases
 from overture.state.log import Entry, Log, Taken, body_digest, dedupe_key, unpack
-from overture.state.registry import Registry
+from overture.state.registry import Activation, Registry
 from overture.state.wire import Wire
 from overture.worker.loop import Worker
 from overture.worker.plans import Plans
@@ -148,7 +148,7 @@ class Bed:
         self.contacts = Contacts(self.wire, PARTITIONS)
         ruleset = load(self.document)
         await self.registry.put("count", ruleset.revision, self.document, 0)
-        await self.registry.activate(0, {"count": ruleset.revision}, 0)
+        await self.registry.activate(0, Activation({"count": ruleset.revision}), 0)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -17,7 +17,7 @@ from overture.backtest.candidates import candidates
 from overture.backtest.job import Job, Request, find, hold, prune
 from overture.backtest.period import bound
 from overture.backtest.run import Spec
-from overture.backtest.sides import program, read_sets
+from overture.backtest.sides import program, read_versions
 from overture.model import Overloaded, Refused, clock
 from overture.model.environ import without_settings
 from overture.state.registry import Registry
@@ -69,9 +69,9 @@ class Jobs:
                 bound(given, what)
         checked = await asyncio.to_thread(candidates, name, text)
         version = await self._registry.version()
-        sets, _, texts = await read_sets(self._registry, {version})
+        by, texts = await read_versions(self._registry, {version})
         rulesets = [ruleset for ruleset, _ in checked.values()]
-        await asyncio.to_thread(program, version, sets[version], texts, rulesets, self._channels)
+        await asyncio.to_thread(program, version, by[version], texts, rulesets, self._channels)
         now = clock.now()
         id = f"bt-{now:011x}{secrets.token_hex(6)}"
         revisions = {ruleset.name: ruleset.revision for ruleset in rulesets}

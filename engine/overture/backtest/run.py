@@ -17,7 +17,7 @@ from overture.backtest.comparison import Comparison
 from overture.backtest.job import Job, Progress
 from overture.backtest.period import Bound, Period, bound, period
 from overture.backtest.report import Report, Scores, encode
-from overture.backtest.sides import Sides, read_sets
+from overture.backtest.sides import Sides, read_versions
 from overture.backtest.spill import Spill
 from overture.backtest.tally import SIDES
 from overture.model import Contact
@@ -26,7 +26,7 @@ from overture.model.decay import all_scores, ranking
 from overture.records import Recorded, Recording
 from overture.rules import Program
 from overture.rules.ruleset import half_lives_of
-from overture.state.registry import ActiveSet, NamedRevision, Registry, SeriesRows
+from overture.state.registry import Activation, NamedRevision, Registry
 from overture.state.wire import Wire
 
 TOLD_EVERY = 0.25  # seconds between two looks at whether to go on
@@ -57,10 +57,8 @@ class Record:
     Overture's own, unless the baseline is what was recorded."""
 
     recordings: list[Recording]
-    sets: dict[int, ActiveSet]
-    older: dict[int, list[NamedRevision]]
+    versions: dict[int, Activation]
     texts: dict[NamedRevision, str]
-    series: dict[int, SeriesRows]
     facts: int
     last: int
 
@@ -73,9 +71,7 @@ def backtest(spec: Spec) -> None:
     record = asyncio.run(_read(spec, pace))
     within = period(since, until, record.last)
     recorded = spec.baseline == "recorded"
-    sides = Sides(
-        record.sets, record.texts, record.series, record.older, spec.version, spec.candidates, recorded=recorded
-    )
+    sides = Sides(record.versions, record.texts, spec.version, spec.candidates, recorded=recorded)
     last = within.until - 1
     programs = (sides.baseline(sides.version).program, sides.candidate.program)
     report = Report(*(scores_at(program, last) for program in programs))
@@ -135,9 +131,8 @@ async def _read(spec: Spec, pace: _Pace) -> Record:
                     last = max(last, fact.instant)
         wanted = versions if spec.baseline == "recorded" else {spec.version}
         registry = Registry(wire, spec.partitions)
-        sets, older, texts = await read_sets(registry, wanted)
-        series = {version: await registry.series(version) for version in wanted}
-        return Record(recordings, sets, older, texts, series, facts, last)
+        by, texts = await read_versions(registry, wanted)
+        return Record(recordings, by, texts, facts, last)
     finally:
         await wire.close()
 
@@ -176,9 +171,10 @@ def _bound(text: str, name: str) -> Bound | None:
 
 
 def _summary(spec: Spec, record: Record, sides: Sides, comparison: Comparison, within: Period) -> dict[str, Any]:
+    rulesets = record.versions[sides.version].rulesets
     return {
         "period": {"since": to_text(within.since), "until": to_text(within.until)},
-        "baseline": {"mode": spec.baseline, "version": sides.version, "rulesets": record.sets[sides.version]},
+        "baseline": {"mode": spec.baseline, "version": sides.version, "rulesets": rulesets},
         "candidate": {"rulesets": {n: r.revision for n, r in sides.candidate.program.rulesets.items()}},
         "facts": {
             "before": comparison.before,

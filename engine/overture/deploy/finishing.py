@@ -14,12 +14,12 @@ async def older_revisions(registry: Registry, version: int, new: ActiveSet) -> l
 
     One that decided so before and on whose journeys nobody is any more is left out.
     """
-    replaced: ActiveSet = await registry.active(version)
+    replaced = await registry.activation(version)
     counts = await registry.positions()
     settled = await registry.decided_by() >= version  # else somebody may still begin what was active before
     occupied = {(stand.journey.partition("/")[0], stand.revision) for stand in counts}
-    pairs = [pair for pair in await registry.older(version) if pair in occupied or not settled]
-    pairs += [pair for pair in replaced.items() if pair not in pairs]
+    pairs = [pair for pair in replaced.older if pair in occupied or not settled]
+    pairs += [pair for pair in replaced.rulesets.items() if pair not in pairs]
     return [await registry.activated(*pair) for pair in pairs if new.get(pair[0]) != pair[1]]
 
 

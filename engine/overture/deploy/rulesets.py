@@ -12,7 +12,7 @@ from overture.model import Diagnostic, Refused, clock
 from overture.rules import Ruleset, RulesetInvalid, load, require_name
 from overture.rules.difference import Change, difference
 from overture.rules.series import since
-from overture.state.registry import ActiveSet, Registry
+from overture.state.registry import Activation, ActiveSet, Registry
 from overture.trial.job import Prove, Try
 from overture.trial.reading import inspect
 from overture.trial.results import Result, TrialsFailed
@@ -81,7 +81,8 @@ class Rulesets:
     async def activate_all(self, wanted: ActiveSet, if_match: Mapping[str, Collection[str]] | None = None) -> int:
         """Activate several revisions in one move: rulesets that need each other become active together."""
         version = await self.registry.version()
-        active = await self.registry.active(version)
+        before = await self.registry.activation(version)
+        active = before.rulesets
         for name, expected in (if_match or {}).items():
             revision = active.get(name)
             if revision is None or not {revision, "*"} & set(expected):
@@ -98,8 +99,9 @@ class Rulesets:
         proof = await self._scratch.run(Prove(texts, sorted(wanted), self._installed(), older))
         if not all(result.passed for result in proof.results):
             raise TrialsFailed(proof.results)
-        rows = since(proof.keeps, await self.registry.series(version), version + 1)
-        return await self.registry.activate(version, new, clock.now(), rows, proof.finishing)
+        rows = since(proof.keeps, before.series, version + 1)
+        by = Activation(new, rows, proof.finishing, before.winners)
+        return await self.registry.activate(version, by, clock.now())
 
     async def stranded(self, name: str, revision: str) -> dict[str, int]:
         """How many contacts stand at steps of journeys that migrate and that this revision lacks, by ``journey.step``.

@@ -32,14 +32,15 @@ class Lead(NamedTuple):
 def evidence(a: Count, b: Count, share: float) -> float:
     """The logarithm of an e-value against "a is no better than b". ``share`` of the contacts of both are sent to a.
 
-    For rates p > q of a and b, and r = share p + (1 − share) q, take the product over all contacts of what the outcome
-    has for a probability where the contact was sent, divided by its probability under r. Where in truth both have the
-    same rate, whichever that is, each factor is 1 on average, as r is what p and q come to over both; where a is worse it
-    is less. So the product is a martingale that begins at 1, or falls, and so is its mean over pairs of p and q that are
-    fixed beforehand: whoever stops whenever they like sees it reach 1/α with probability at most α (Ville 1939). Nothing
-    is approximated, and nothing is paid for not knowing the rate. After Turner, R., Ly, A., Grünwald, P. (2024), Generic
-    E-variables for exact sequential k-sample tests that allow for optional stopping, Journal of Statistical Planning and
-    Inference 230, with the random way of a contact in place of their blocks.
+    For rates p > q of a and b, and r = share p + (1 − share) q, take the product over all contacts of what the
+    outcome has for a probability where the contact was sent, divided by its probability under r. Where in truth
+    both have the same rate, whichever that is, each factor is 1 on average, as r is what p and q come to over both;
+    where a is worse it is less. So the product is a martingale that begins at 1, or falls, and so is its mean over
+    pairs of p and q that are fixed beforehand: whoever stops whenever they like sees it reach 1/α with probability
+    at most α (Ville 1939). Nothing is approximated, and nothing is paid for not knowing the rate. After Turner, R.,
+    Ly, A., Grünwald, P. (2024), Generic E-variables for exact sequential k-sample tests that allow for optional
+    stopping, Journal of Statistical Planning and Inference 230, with the random way of a contact in place of their
+    blocks.
     """
     rows = _alternatives(share)
     products = [a.x * ax + (a.n - a.x) * ay + b.x * bx + (b.n - b.x) * by for ax, ay, bx, by in rows]

@@ -6,13 +6,16 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from overture.deploy.contests import Standing, standings
 from overture.model.intervals import CONFIDENCE, difference
 from overture.node.underway import journey_id, unknown_journey
+from overture.rules.durations import duration_text
 from overture.state.funnel import HELD_OUT, Cell, Counts, Funnels
 from overture.state.positions import Stand
 from overture.state.registry import Registry
 from overture.web.funnels import (
     Comparison,
+    ContestState,
     Difference,
     Funnel,
     Group,
@@ -20,6 +23,7 @@ from overture.web.funnels import (
     RevisionFunnel,
     StepFunnel,
     VariantFunnel,
+    WayCount,
 )
 from overture.worker.plans import Plans
 
@@ -73,6 +77,7 @@ class FunnelService:
                 _revision(r, active is not None and r == active.revision, rows[r], here[r], steps.get(r, []))
                 for r in revisions
             ],
+            contests=[_contest(s) for s in standings(program, active, counts)] if active is not None else [],
         )
 
 
@@ -128,6 +133,19 @@ def _comparison(rows: Rows) -> Comparison:
     treated, held_out = _group(rows, ""), _group(rows, HELD_OUT)
     found = difference(treated.goal, treated.entered, held_out.goal, held_out.entered)
     return Comparison(treated, held_out, None if found is None else Difference(*found, CONFIDENCE))
+
+
+def _contest(standing: Standing) -> ContestState:
+    lead = standing.lead
+    return ContestState(
+        split=standing.split.id,
+        within=duration_text(standing.contest.within_ms),
+        asked=standing.contest.certainty,
+        ways=[WayCount(way, n, x, x / n if n else None) for way, (x, n) in standing.ways.items()],
+        leader=lead.way if lead is not None and lead.certainty else None,
+        certainty=lead.certainty if lead is not None else 0.0,
+        winner=standing.winner or None,
+    )
 
 
 def _group(rows: Rows, group: str) -> Group:

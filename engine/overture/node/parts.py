@@ -13,6 +13,7 @@ from overture.delivery.links import Links
 from overture.delivery.loop import Deliverer
 from overture.delivery.pace import Pace
 from overture.delivery.templates import Templates
+from overture.deploy.contests import Contests
 from overture.node.approving import Approvals
 from overture.node.backtesting import BacktestService
 from overture.node.channels import tell_failures
@@ -68,6 +69,7 @@ class Parts:
     channels: Mapping[str, HostedChannel]
     backtests: Jobs
     clock: FastForward
+    contests: Contests
     worker: Worker | None = None
     deliverer: Deliverer | None = None
 
@@ -127,6 +129,7 @@ async def assemble(
     past = Past(wire, settings.data_dir / "archive", n, asked.program)
     backtests = Jobs(settings.data_dir, registry, url, n, plugins.channels)
     clock = FastForward(wire, url, settings)
+    funnels = Funnels(wire, n)
     facts = FactService(log, identity, replies, gauges, settings.max_lag)
     services = Services(
         facts=facts,
@@ -139,7 +142,7 @@ async def assemble(
         backtests=BacktestService(backtests),
         forms=FormService(links, facts, contacts, identity, asked),
         subscriptions=SubscriptionService(links, ledgers, facts, contacts, identity, asked),
-        journeys=FunnelService(Funnels(wire, n), registry, asked),
+        journeys=FunnelService(funnels, registry, asked),
         clock=clock,
         health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels),
     )
@@ -156,6 +159,7 @@ async def assemble(
         channels,
         backtests,
         clock,
+        Contests(registry, funnels, asked),
         worker,
         deliverer,
     )

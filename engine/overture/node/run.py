@@ -17,6 +17,7 @@ from typing import Any
 
 from aiohttp import web
 
+from overture.deploy.contests import Contests
 from overture.deploy.rulesets import Rulesets
 from overture.match import available
 from overture.model import OvertureError, Refused, StartupRefused
@@ -42,6 +43,7 @@ GC_THRESHOLDS = (20_000, 20, 20)
 SIBLING = "OVERTURE_SIBLING"  # the first process's pid, set for the further ones that `workers` asks for
 ORPHAN_PAUSE = 0.5  # seconds
 AGAIN = 0.5  # seconds until what was told to end, and has not, is told again
+CONTESTS = 5.0  # seconds between looks whether a split has a winner
 RESTART = 0.5  # seconds before a further process that died is started again
 
 
@@ -236,6 +238,8 @@ async def _loops(parts: Parts) -> AsyncGenerator[list[asyncio.Task[None]]]:
     halt = asyncio.Event()
     moved = parts.deliverer.wake if parts.deliverer is not None else lambda: None
     informed = [parts.replies.run(), parts.gauges.run(), _refresh_keys(parts), parts.clock.run(moved)]
+    if parts.worker is not None:
+        informed.append(_settle(parts.contests))
     background = [asyncio.create_task(each) for each in informed]
     loops = [asyncio.create_task(part.run(halt)) for part in (parts.worker, parts.deliverer) if part is not None]
     try:
@@ -269,6 +273,14 @@ async def _drain(parts: Parts) -> None:
             while parts.gauges.lag:
                 await asyncio.sleep(0.05)
                 await parts.gauges.refresh()
+
+
+async def _settle(contests: Contests) -> None:
+    """What goes wrong is told by what else asks for the rulesets; here the next look is as good."""
+    while True:
+        await asyncio.sleep(CONTESTS)
+        with contextlib.suppress(OvertureError, LookupError):
+            await contests.settle()
 
 
 async def _refresh_keys(parts: Parts) -> None:

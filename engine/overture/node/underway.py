@@ -11,7 +11,7 @@ from overture.match.zone import zone_of
 from overture.model import Contact, Effect, Fact, Position, Refused, Trace
 from overture.model.clock import to_text
 from overture.node.account import Account, Scene
-from overture.rules.journey import Journey, Wait
+from overture.rules.journey import Journey, Split, Wait
 from overture.rules.program import Program
 from overture.rules.reach import ZONE, fact_types
 from overture.rules.report import did_you_mean
@@ -83,9 +83,7 @@ def last_end(id: str, timeline: list[Trace]) -> tuple[Trace, str, Effect] | None
 
 def of_standing(asked: Contact, id: str, program: Program, timeline: list[Trace]) -> Explanation:
     """Where the contact stands, at present."""
-    told = [
-        _standing(asked, p, journey_of(program, id, p.revision), timeline) for p in asked.journeys if p.journey == id
-    ]
+    told = [_standing(asked, p, program, timeline) for p in asked.journeys if p.journey == id]
     (first, account, fact), others = told[0], len(told) - 1
     more = f" Of {others} more, `positions` tells." if others else ""
     return _explanation(
@@ -177,8 +175,9 @@ def nothing(asked: Contact, id: str, journey: Journey, program: Program) -> Expl
 
 
 def _standing(
-    contact: Contact, position: Position, journey: Journey | None, timeline: list[Trace]
+    contact: Contact, position: Position, program: Program, timeline: list[Trace]
 ) -> tuple[PositionView, Account, Fact | None]:
+    journey = journey_of(program, position.journey, position.revision)
     step = None if journey is None else journey.steps.get(position.step)
     until = step.until if isinstance(step, Wait) else None
     account, fact = Account(), None
@@ -194,6 +193,8 @@ def _standing(
     if step is None:
         waits = ["the next fact brings it up to date with the deploy"]
     sentence = f"{sentence} and {', or '.join(waits) if due or step is None else 'goes on ' + ' '.join(waits)}."
+    for split, way in position.variants.items():
+        sentence += f" At {split} it went the way {way}{_by(contact, position, journey, split, program)}."
     if account.failure:
         sentence += f" At the last fact {account.failure}" if fact is not None else f" So far {account.failure}"
     view = PositionView(
@@ -209,6 +210,19 @@ def _standing(
         account.parts.get("condition"),
     )
     return view, account, fact
+
+
+def _by(contact: Contact, position: Position, journey: Journey | None, split: str, program: Program) -> str:
+    """What its way means to a split that looks for a winner."""
+    step = None if journey is None else journey.steps.get(split)
+    if journey is None or not isinstance(step, Split) or step.contest is None:
+        return ""
+    way, counts = position.variants[split], contact.exposures.get(f"{journey.id}.{split}")
+    won = program.winner(journey, step)
+    told = [", which has won"] if won is not None and won.name == way else []
+    if counts is not None and (counts.edition, counts.way) == (journey.edition, way):
+        told.append(f", and counts at {local(counts.due, contact)}" if counts.due else ", and has been counted")
+    return "".join(told)
 
 
 def local(at: int, contact: Contact) -> str:

@@ -24,18 +24,8 @@ def rate(channel: str) -> str:
 
 
 def active_set(version: int) -> str:
-    """msgpack {name: revision}: one version of the active set; never changes once written."""
+    """msgpack, `overture.state.registry.Activation`: one version of the active set; never changes once written."""
     return f"ov:{{ctl}}:set:{version}"
-
-
-def series(version: int) -> str:
-    """msgpack {series: [ms, version, version]}: since when contacts keep it, and keep it so far back."""
-    return f"ov:{{ctl}}:series:{version}"
-
-
-def older(version: int) -> str:
-    """msgpack [[name, revision]]: no longer active, but contacts are still to finish their journeys, oldest first."""
-    return f"ov:{{ctl}}:older:{version}"
 
 
 def revision(name: str, revision: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
@@ -20,15 +20,29 @@ from overture.state.positions import Stand, standing
 from overture.state.wire import Wire
 
 ActiveSet = dict[str, str]
-_encode = msgspec.msgpack.encode
-_set = msgspec.msgpack.Decoder(ActiveSet)
-
+"""{name: revision} of rulesets."""
 SeriesRows = Mapping[str, tuple[int, int, int]]
 """`overture.rules.series.Since` of each series, by id."""
 NamedRevision = tuple[str, str]
 """Name and revision of a ruleset."""
-_pairs = msgspec.msgpack.Decoder(list[NamedRevision])
-_series = msgspec.msgpack.Decoder(dict[str, tuple[int, int, int]])
+Winners = dict[str, tuple[str, str]]
+"""Edition and way by split, as `overture.rules.program.Winners`."""
+
+
+class Activation(msgspec.Struct, frozen=True, array_like=True):
+    """All that facts are decided by from one version of the active set on.
+
+    ``series``: since when contacts keep what is counted. ``older``: revisions that decide beside the active ones, for
+    contacts that are to finish their journeys on them, oldest first. ``winners``: of splits that look for one.
+    """
+
+    rulesets: ActiveSet = {}
+    series: SeriesRows = {}
+    older: list[NamedRevision] = []
+    winners: Winners = {}
+
+
+_activation = msgspec.msgpack.Decoder(Activation)
 
 
 class Registry:
@@ -71,20 +85,14 @@ class Registry:
         """The version of the active set; 0 before the first activation."""
         return int(await self._wire.call("GET", keys.ACTIVE) or 0)
 
-    async def active(self, version: int) -> ActiveSet:
-        """{name: revision} of one version."""
+    async def activation(self, version: int) -> Activation:
+        """What one version decides by; version 0 by nothing."""
         blob = await self._wire.call("GET", keys.active_set(version)) if version else None
-        return _set.decode(blob) if blob else {}
+        return _activation.decode(blob) if blob else Activation()
 
-    async def series(self, version: int) -> SeriesRows:
-        """Since when contacts keep the series that one version of the active set needs."""
-        blob = await self._wire.call("GET", keys.series(version)) if version else None
-        return _series.decode(blob) if blob else {}
-
-    async def older(self, version: int) -> list[NamedRevision]:
-        """Revisions that decide beside the active ones, for contacts that are to finish their journeys."""
-        blob = await self._wire.call("GET", keys.older(version)) if version else None
-        return _pairs.decode(blob) if blob else []
+    async def active(self, version: int) -> ActiveSet:
+        """The rulesets of one version."""
+        return (await self.activation(version)).rulesets
 
     async def positions(self) -> Counter[Stand]:
         """How many positions in journeys stand at which step."""
@@ -95,16 +103,8 @@ class Registry:
         places = (self._wire.call("GET", keys.checkpoint(p)) for p in range(self._partitions))
         return min(Checkpoint.parse((blob or b"").decode()).version for blob in await asyncio.gather(*places))
 
-    async def activate(
-        self,
-        expected: int,
-        new: ActiveSet,
-        now: int,
-        series: SeriesRows | None = None,
-        older: Sequence[NamedRevision] = (),
-    ) -> int:
-        """Make ``new`` the active set if the version is still ``expected``; answers the new version. ``older``: the
-        revisions that go on deciding for who is on their journeys.
+    async def activate(self, expected: int, new: Activation, now: int) -> int:
+        """Decide by ``new`` if the version is still ``expected``; answers the new version.
 
         Raises Refused ``ruleset.changed`` (409) if someone else was faster.
         """
@@ -112,8 +112,8 @@ class Registry:
         order = Fact(f"$activate:{version}", "$activate", "", now, now, {"version": version})
         logs = [keys.log(p) for p in range(self._partitions)]
         done = await self._activate.call(
-            [keys.ACTIVE, keys.active_set(version), keys.series(version), keys.older(version), *logs],
-            [expected, version, _encode(new), _encode(series or {}), _encode(older), pack_entry([order])],
+            [keys.ACTIVE, keys.active_set(version), *logs],
+            [expected, version, msgspec.msgpack.encode(new), pack_entry([order])],
         )
         if not done:
             raise Refused(

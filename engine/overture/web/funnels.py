@@ -74,6 +74,29 @@ class VariantFunnel(msgspec.Struct, frozen=True):
     passed: dict[str, int]
 
 
+class WayCount(msgspec.Struct, frozen=True):
+    """Of the contacts that went a way and whose time is over: how many, and how many of them reached the goal."""
+
+    way: str
+    counted: int
+    reached: int
+    rate: float | None
+
+
+class ContestState(msgspec.Struct, frozen=True):
+    """A split that looks for a winner. ``leader`` is better than every other way with this ``certainty``, however often
+    somebody looks; null where nobody leads. ``winner``: the way that all go who come now; null until there is one.
+    """
+
+    split: str
+    within: str
+    asked: float  # the certainty at which there is a winner
+    ways: list[WayCount]
+    leader: str | None
+    certainty: float
+    winner: str | None
+
+
 class RevisionFunnel(msgspec.Struct, frozen=True):
     """What one revision decided. ``moved_in`` and ``moved_out``: whom a deploy brought to it, or to another one."""
 
@@ -91,7 +114,9 @@ class RevisionFunnel(msgspec.Struct, frozen=True):
 
 
 class Funnel(msgspec.Struct, frozen=True):
-    """A journey over all of its revisions, the active one first. ``ended`` goes by outcome, ``goal`` among them."""
+    """A journey over all of its revisions, the active one first. ``ended`` goes by outcome, ``goal`` among them.
+    ``contests`` are those of the active revision.
+    """
 
     journey: str
     entered: int
@@ -100,6 +125,7 @@ class Funnel(msgspec.Struct, frozen=True):
     ended: dict[str, int]
     comparison: Comparison
     revisions: list[RevisionFunnel]
+    contests: list[ContestState]
 
 
 class Journeys(Protocol):

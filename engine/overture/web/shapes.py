@@ -161,6 +161,7 @@ class ContactView(msgspec.Struct, frozen=True):
                     "due": to_text(position.due) if position.due else None,
                     "entered_at": to_text(position.entered_at),
                     "revision": position.revision,
+                    "variants": position.variants,
                 }
                 for position in contact.journeys
             ],

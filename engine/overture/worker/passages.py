@@ -9,7 +9,7 @@ import msgspec
 
 from overture.decide import Plan, limits
 from overture.decide.gatekeeping import held_out, waits
-from overture.model import Contact, Effect, Fact, Firing, Message, Position, Step, Waiting
+from overture.model import Contact, Effect, Exposure, Fact, Firing, Message, Position, Step, Waiting
 from overture.rules.journey import Journey, Split
 from overture.state.funnel import HELD_OUT, Cell, Counts
 
@@ -46,6 +46,8 @@ def passed(counts: Counts, before: Contact, fact: Fact, outcome: Step, plan: Pla
         for effect in trace.effects:
             if effect.kind == "journey":
                 reading.moved(effect, "")
+            elif effect.kind == "outcome":
+                _came_to(counts, effect, outcome.contact.exposures[effect.name])
         for firing in trace.firings:
             for effect in firing.effects:
                 if effect.kind == "journey":
@@ -68,6 +70,12 @@ def _delivered(counts: Counts, fact: Fact) -> None:
     if journey := p.get("journey"):
         detail = str(p.get("reason", ""))[:REASON]
         counts[Cell(journey, p["revision"], OUTCOMES[fact.type], p["step"], detail=detail)] += 1
+
+
+def _came_to(counts: Counts, outcome: Effect, known: Exposure) -> None:
+    journey, _, split = outcome.name.rpartition(".")
+    way, detail = f"{split}={outcome.key}", f"{known.edition}:{outcome.after}"
+    counts[Cell(journey, known.revision, "outcome", split, variant=way, detail=detail)] += 1
 
 
 class _Reading:

@@ -37,14 +37,13 @@ class Plans:
         """The linked rulesets of one version; version 0 is empty."""
         program = _found(self._programs, version)
         if program is None:
-            active = await self._registry.active(version)
-            rulesets = [await self._ruleset(name, revision) for name, revision in sorted(active.items())]
-            since = await self._registry.series(version)
-            older = [await self._ruleset(*pair) for pair in await self._registry.older(version)]
+            by = await self._registry.activation(version)
+            rulesets = [await self._ruleset(*pair) for pair in sorted(by.rulesets.items())]
+            older = [await self._ruleset(*pair) for pair in by.older]
             try:
-                program = link(rulesets, version, since=since, older=older)
+                program = link(rulesets, version, since=by.series, older=older, winners=by.winners)
             except RulesetInvalid as error:
-                raise _refused(error, active) from error
+                raise _refused(error, by.rulesets) from error
             _keep(self._programs, version, program)
         return program
 
