@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import math
 import re
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Self
@@ -134,6 +136,24 @@ class Client:
 
     def ready(self) -> Any:
         return self.call("GET", "/readyz").json
+
+    def now(self) -> datetime:
+        """What time it is on a server whose clock can be moved."""
+        return datetime.fromisoformat(self.get("/v1/clock")["now"])
+
+    def advance(self, by: str, *, jump: bool = False) -> None:
+        """Put its clock ahead, and wait until it is there and all that was due has been done."""
+        answer = self.call("POST", "/v1/clock", {"advance": by, "jump": jump})
+        assert answer.status in (200, 202), answer.body
+        eventually(lambda: self.get("/v1/clock")["to"] is None, f"the clock is {by} ahead")
+
+    def advance_to(self, at: datetime) -> None:
+        """Put its clock to an instant, or less than a second after it."""
+        seconds = math.ceil((at - self.now()).total_seconds())
+        assert seconds >= 0, f"{at} is over"
+        for n, unit in ((seconds // 3600, "h"), (seconds % 3600, "s")):
+            if n:
+                self.advance(f"{n}{unit}")
 
     def drained(self) -> None:
         """Wait until every accepted fact is decided."""
@@ -281,6 +301,10 @@ class Mailbox:
 
     def to(self, address: str) -> list[ReceivedMail]:
         return [mail for mail in self._server.mails() if mail.recipients == (address,)]
+
+    def subjects(self, *addresses: str) -> list[str]:
+        """Of all mails to any of them, in the order in which they came."""
+        return [str(m.message["Subject"]) for m in self._server.mails() if set(m.recipients) & set(addresses)]
 
     def script(self, *actions: str) -> None:
         self._runner.run(self._server.script(*actions))

@@ -26,7 +26,7 @@ FARTHEST = 400 * DAY  # ms ahead of the machine's clock, in all
 PATIENCE = 20.0  # seconds that a request waits until the clock is where it asked for
 STUCK = 60.0  # seconds without any progress after which the clock stays where it is
 LOOK = 0.005  # seconds between two looks
-CLAIMED = 10_000  # ms that the process may be silent which puts the clock ahead
+CLAIMED = 3_000  # ms that the process may be silent which puts the clock ahead
 FOLLOW = 2.0  # seconds that one read of the clock lasts at most
 
 
