@@ -1,12 +1,21 @@
-"""Reading the pages under ``docs/``: their blocks of code, their tables, the parts under their headings."""
+"""Reading the pages under ``docs/`` (blocks of code, tables, parts under headings), and a server to run them on."""
 
 from __future__ import annotations
 
 import ast
+import json
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from overture.model.environ import without_settings
 
 ROOT = Path(__file__).parents[2]
 CODE = re.compile(r"`([^`\n]+)`")
@@ -67,3 +76,38 @@ def modules() -> Iterator[tuple[Path, ast.Module]]:
     for top in ("engine/overture", "plugins"):
         for path in sorted((ROOT / top).rglob("*.py")):
             yield path.relative_to(ROOT), ast.parse(path.read_text("utf-8"))
+
+
+def ready(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/readyz") as answer:
+            return answer.status == 200
+    except HTTPError:
+        return False
+
+
+@contextmanager
+def serving(directory: Path, data: str, **more: str) -> Iterator[Running]:
+    """A server in a directory, with its data there; ``more``: settings by their variables."""
+    own = {
+        "OVERTURE_PORT": "0",
+        "OVERTURE_DATA_DIR": str(directory / data),
+        "OVERTURE_SMTP_URL": "smtp://127.0.0.1:9",
+    }
+    environ = without_settings() | own | more
+    output = directory / "output.txt"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "overture.cli", "serve"], cwd=directory, env=environ, stdout=file, stderr=file
+        )
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not ((found := re.search(r"listens on (http://\S+)", output.read_text())) and ready(found[1])):
+            assert process.poll() is None, output.read_text()
+            assert time.monotonic() < deadline, output.read_text()
+            time.sleep(0.05)
+        keys = json.loads((directory / data / "keys.json").read_text())
+        yield Running(found[1], keys["write"], keys["admin"], directory / data)
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)

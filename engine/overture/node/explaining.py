@@ -56,7 +56,7 @@ class ExplainService:
         ids = [e.key for e in explanation.effects if e.kind == "send" and not e.reason]
         timeline = await self._contacts.timeline(contact.id, None, TIMELINE) if ids or query.segment else []
         if query.segment:
-            ids += account.sent_at(query.segment, timeline)
+            ids = list(dict.fromkeys([*ids, *account.sent_at(query.segment, timeline)]))
         found = {d.message.id: shown(d) for d in await self._outbox.find_all(ids)} if ids else {}
         for verdict in account.verdicts([id for id in ids if id not in found], timeline):
             found[verdict["id"]] = verdict
