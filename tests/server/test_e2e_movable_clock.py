@@ -21,7 +21,7 @@ apiVersion: overture/v1
 kind: Ruleset
 name: moving
 requires: {channels: [email]}
-facts: {begun: {}, waits: {until: datetime}, pinged: {}}
+facts: {begun: {}, waits: {until: datetime}, pinged: {}, planned: {}, tried: {}, liked: {}}
 scores: {over: {}}
 rules:
   ping:
@@ -42,6 +42,19 @@ journeys:
     steps:
       - {id: wait, wait: {at: = journey.fact.until}}
       - {id: over, score: {name: over, add: 1}}
+  plan:
+    enter_when: fact.type == "planned"
+    steps:
+      - {id: wait, wait: {for: 8d}}
+      - {id: try, do: [{assert: {type: tried}}]}
+  trial:
+    enter_when: fact.type == "tried"
+    goal: fact.type == "liked"
+    steps:
+      - id: which
+        split: [{name: old, weight: 50, go: rest}, {name: new, weight: 50, go: rest}]
+        winner: {within: 7d, certainty: 0.95}
+      - {id: rest, wait: {for: 30d}}
 templates:
   one: {subject: One, text: x}
   two: {subject: Two, text: x}
@@ -112,6 +125,19 @@ def test_what_is_refused_for_now_is_tried_again_in_its_time(moving: Server, mail
     created, updated = (datetime.fromisoformat(message[at]) for at in ("created_at", "updated_at"))
     assert timedelta(seconds=35 * 0.7) <= updated - created < timedelta(seconds=60)  # 5, 10 and 20 seconds
     assert mailbox.subjects(address) == ["One"]
+
+
+def test_a_winner_is_found_on_the_way(moving: Server) -> None:
+    """Who comes to a split after its winner was certain goes that way, within one advance."""
+    early = [fresh("early") for _ in range(60)]
+    moving.facts(*(fact("tried", name) for name in early))
+    ways = {name: moving.contact(name)["journeys"][0]["variants"]["which"] for name in early}
+    moving.facts(*(fact("liked", name) for name, way in ways.items() if way == "new"))
+    later = [fresh("later") for _ in range(12)]
+    moving.facts(*(fact("planned", name) for name in later))
+    moving.advance("9d")
+    gone = [p["variants"] for name in later for p in moving.contact(name)["journeys"] if p["journey"] == "moving/trial"]
+    assert gone == [{"which": "new"}] * 12
 
 
 def test_where_nobody_answers_it_is_given_up_as_often_as_in_its_time(tmp_path: Path, mailbox: Mailbox) -> None:

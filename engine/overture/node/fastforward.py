@@ -11,6 +11,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 
+from overture.deploy.contests import Contests
 from overture.model import OvertureError, Refused, StartupRefused, clock
 from overture.rules.durations import DAY, duration_text
 from overture.settings import Settings
@@ -55,11 +56,12 @@ def told(ms: int) -> str:
 class FastForward:
     """Implements `overture.web.services.Clock`, and follows what other processes do to the clock."""
 
-    def __init__(self, wire: Wire, url: str, settings: Settings) -> None:
+    def __init__(self, wire: Wire, url: str, settings: Settings, contests: Contests) -> None:
         """``url``: of the store, for a connection of its own."""
         self._wire = wire
         self._url = url
         self._movable = settings.movable_clock
+        self._contests = contests
         self._ahead = Ahead(wire)
         self._rests = Rests(wire, settings.partitions)
         self._moving: asyncio.Task[None] | None = None
@@ -119,12 +121,24 @@ class FastForward:
         try:
             if jump:
                 await self._ahead.put(to - clock.wall())
-            while (rest := await self._rested(to)) and clock.now() < to:
+            while True:
+                rest = await self._rested(to)
+                if await self._settled():
+                    continue  # who comes from here on goes the way that won
+                if clock.now() >= to:
+                    break
                 if (following := min(rest.due or to, to)) > clock.now():
                     await self._ahead.put(following - clock.wall())
         finally:
             with contextlib.suppress(OvertureError):
                 await self._wire.call("DEL", keys.CLOCK_TO)
+
+    async def _settled(self) -> bool:
+        """Whether a winner was found just now, which is otherwise looked for every few seconds."""
+        try:
+            return bool(await self._contests.settle())
+        except (OvertureError, LookupError):  # the next look is as good
+            return False
 
     async def _rested(self, to: int) -> Rest:
         """Wait until all is decided and handed over that is due by now. Raises Refused ``clock.stuck``."""

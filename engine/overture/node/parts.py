@@ -128,8 +128,9 @@ async def assemble(
     asked = Plans(registry, "reference")  # whatever the API asks: what is active, and versions of the past
     past = Past(wire, settings.data_dir / "archive", n, asked.program)
     backtests = Jobs(settings.data_dir, registry, url, n, plugins.channels)
-    clock = FastForward(wire, url, settings)
     funnels = Funnels(wire, n)
+    contests = Contests(registry, funnels, asked)
+    clock = FastForward(wire, url, settings, contests)
     facts = FactService(log, identity, replies, gauges, settings.max_lag)
     services = Services(
         facts=facts,
@@ -159,7 +160,7 @@ async def assemble(
         channels,
         backtests,
         clock,
-        Contests(registry, funnels, asked),
+        contests,
         worker,
         deliverer,
     )
