@@ -525,3 +525,29 @@ def test_an_old_state_without_positions_is_readable() -> None:
     old = msgspec.to_builtins(Contact("ada"))[:-5]
     assert msgspec.convert(old, Contact).journeys == []
     assert msgspec.convert(msgspec.to_builtins(Position("a/j", "r", "i"))[:13], Position).value is None
+
+
+@pytest.mark.parametrize("which", ["goal", "exit_when"])
+def test_who_would_leave_at_once_does_not_begin(which: str) -> None:
+    """It would get the first message of a journey that is not for it, and leave at its next fact."""
+    text = CART.replace("exit_when: fact", f"{which}: contact.plan == 'pro' or contact.fax == journey.key\n    #")
+    text = text.replace("requires:", "traits: {plan: string, fax: string}\nrequires:").replace(
+        "{id: pause", "{id: at-once"
+    )
+    text = text.replace("wait: {for: 1h}", "send: {channel: email, template: reminder, purpose: marketing}", 1)
+    on = On(plan(text))
+    on.fact(0, "identify", plan="pro", fax="c9")
+    on.fact(1, "cart_updated", cart="c1")
+    assert (on.messages, on.at) == ([], {})
+    assert on.moves[-1] == ("None", "None", "journey.over")
+    on.fact(2, "identify", plan="free")
+    on.fact(3, "cart_updated", cart="c1")
+    assert on.at == {"c1": "day"}
+    on.fact(4, "cart_updated", cart="c9")
+    assert on.at == {"c1": "day"}
+
+
+def test_a_goal_that_asks_for_a_fact_is_not_about_the_one_that_begins_it() -> None:
+    on = On(plan(CART.replace('fact.type == "checkout" and', 'fact.type in ["checkout", "cart_updated"] and')))
+    on.fact(0, "cart_updated", cart="c1")
+    assert on.at == {"c1": "pause"}

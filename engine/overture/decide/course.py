@@ -20,7 +20,7 @@ from overture.rules.clocked import comes_by_time, unsolvable
 from overture.rules.journey import Branch, Do, Journey, JourneyStep, Split, Wait, Way, awaits
 from overture.rules.program import Program
 from overture.rules.reach import reads
-from overture.rules.routes import asked_at_once
+from overture.rules.routes import asked_at_once, asks_for_a_fact
 from overture.rules.tree import Node
 
 Test = Callable[[Fact, Contact], bool]
@@ -99,7 +99,8 @@ class Parting:
 
 class Course:
     """One revision of a journey. ``zoned``: the steps whose end depends on where the contact lives; ``changes``: when
-    time alone may end it; ``reads``: the paths that this and what its waits wait for depend on.
+    time alone may end it; ``over``: what keeps those out who would leave at once; ``reads``: the paths that this and what
+    its waits wait for depend on.
     """
 
     def __init__(self, journey: Journey, program: Program) -> None:
@@ -111,6 +112,8 @@ class Course:
         self.restarts = _test(journey.restart_when)
         self.reaches = _test(journey.goal)
         self.exits = _test(journey.exit_when)
+        lasting = (when for when in (journey.goal, journey.exit_when) if when is not None and not asks_for_a_fact(when))
+        self.over = tuple(compile_condition(when) for when in lasting)
         self.steps = {id: _compiled(step, program, journey) for id, step in journey.steps.items()}
         changes = map(_change, (journey.goal, journey.exit_when))
         self.changes = tuple(change for change in changes if change is not None)

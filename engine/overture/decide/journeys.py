@@ -131,6 +131,9 @@ class Journeys:
         id = digest("position", contact.id, work.root.id, course.id, key)[:10].hex()
         position = Position(course.id, course.revision, id, key, contact.clock, value=value, fact=_kept(course, fact))
         position.holdout = held_out(contact, journey.ruleset, self.holdouts.get(journey.ruleset, 0))
+        if course.over and any(holds(shown_to(fact, position), contact) for holds in course.over):
+            firings.append(_refused(course, fact, limits.shown(key), "journey.over"))
+            return
         if len(contact.journeys) >= limits.POSITIONS:
             firings.append(_refused(course, fact, limits.shown(key), "journey.full"))
             return

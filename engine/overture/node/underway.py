@@ -35,6 +35,7 @@ ENDED = {
 REFUSED = {
     "journey.no_key": "the value of its key is missing",
     "journey.reentry": "the contact was on it before, and `reentry` does not let it enter again, or not yet",
+    "journey.over": "its goal or exit_when held already",
     "journey.full": "the contact is on as many journeys as it may be",
     "contact.full": "too much is kept of the contact already",
 }
