@@ -99,8 +99,8 @@ class Parting:
 
 class Course:
     """One revision of a journey. ``zoned``: the steps whose end depends on where the contact lives; ``changes``: when
-    time alone may end it; ``over``: what keeps those out who would leave at once; ``reads``: the paths that this and what
-    its waits wait for depend on.
+    time alone may end it; ``over``: what keeps those out who would leave at once; ``reads``: the paths that this and
+    what its waits wait for depend on.
     """
 
     def __init__(self, journey: Journey, program: Program) -> None:
