@@ -1,4 +1,4 @@
-"""The shipped rulesets that take days: R5, R6, R7, R9, R10, live over HTTP, with real mails, the clock put ahead.
+"""The shipped rulesets that take days: R5 to R10, live over HTTP, with real mails, the clock put ahead.
 
 What each of them promises stands beside it under `overture test`; here the same happens to a running server.
 """
@@ -277,6 +277,40 @@ def test_r7_one_notice_in_either_order_and_after_a_rejection_none_for_30_days(li
     live.facts(fact("pricing_viewed", one))
     live.settled()
     assert notices(one) == (2, 2)
+
+
+# --- R8 abandoned_cart --------------------------------------------------------------------------------------------
+
+
+def test_r8_each_cart_has_a_timer_that_a_change_puts_back_and_a_checkout_ends(live: Server, mailbox: Mailbox) -> None:
+    ada, address = known(live, "marketing")
+    live.facts(fact("cart_updated", ada, cart="left", total=20), fact("cart_updated", ada, cart="changed", total=30))
+    live.advance("30m")
+    live.facts(fact("cart_updated", ada, cart="changed", total=40), fact("cart_updated", ada, cart="bought", total=50))
+    live.advance("31m")
+    reminded = mailbox.subjects(address)
+    assert reminded == ["You left something behind"], "of the cart that was left; the other one's hour began anew"
+    assert "your cart left is still here" in mailbox.to(address)[0].message.get_content()
+
+    due = next(p["due"] for p in live.contact(ada)["journeys"] if p["key"] == "bought")
+    live.advance_to(instant(due) - timedelta(seconds=3))
+    paid = fact("checkout_completed", ada, cart="bought")
+    live.facts(paid)
+    assert live.now() < instant(due), "in time"
+    live.advance("1h")
+    assert [re.findall("your cart (.*) is", mail.message.get_content()) for mail in mailbox.to(address)] == [
+        ["left"],
+        ["changed"],
+    ]
+    why = live.get(f"/v1/contacts/{ada}/explain?journey=cart&fact={paid['id']}")
+    assert (why["fact"]["id"], [e["after"] for e in why["effects"]]) == (paid["id"], ["end:goal"])
+    assert why["sentence"] == "It stood at step pause and ended: its goal was reached."
+
+    live.advance("25h")
+    assert mailbox.subjects(address) == ["You left something behind"] * 2 + ["Your cart is about to go"] * 2
+    live.advance("3d")
+    assert sent(live, ada) == ["reminder", "reminder", "last-reminder", "last-reminder"]
+    assert live.contact(ada)["journeys"] == []
 
 
 # --- R9 progressive_webinar ---------------------------------------------------------------------------------------
