@@ -136,7 +136,7 @@ async def test_wrong_settings_cost_one_channel_and_show_no_secret(install: Insta
     wrong = manager.configure(
         {"email": {"url": "smtp://u:s3cret@host?x=1", "sender": "news@example.org"}, "pigeon": {"tokn": "s3cret"}}
     )
-    assert [(each.channel, each.place, each.kind) for each in wrong] == [
+    assert [(each.name, each.place, each.error) for each in wrong] == [
         ("email", ("url",), "value_error"),
         ("pigeon", ("tokn",), "extra_forbidden"),
     ]
@@ -171,7 +171,7 @@ def test_settings_that_a_model_does_not_know(
     manager, _ = loaded()
     mail = {"url": "smtp://127.0.0.1:1", "sender": "news@example.org"}
     wrong = manager.configure({"email": mail, "pigeon": settings})
-    assert [each.kind for each in wrong] == kinds
+    assert [each.error for each in wrong] == kinds
     (state,) = (state for state in manager.states() if state.name == "pigeon")
     assert state.state == ("failed" if kinds else "active")
     assert ("pigeon" in manager.open_channels()) == (not kinds)

@@ -31,7 +31,7 @@ def load_plugins(settings: Settings) -> PluginManager:
     sentences = _unknown_channels(settings, plugins)
     if "delivery" in settings.roles:
         wrong = plugins.configure(_config(settings))
-        sentences += [_told(settings, plugins, each) for each in wrong if _is_set(settings, each.channel)]
+        sentences += [_told(settings, plugins, each) for each in wrong if _is_set(settings, each.name)]
     if sentences:
         hint = "`overture plugins` shows which channels there are; docs/operating.md has the settings of ours."
         raise StartupRefused("settings.invalid", " ".join(sentences), hint)
@@ -79,15 +79,15 @@ def _unknown_channels(settings: Settings, plugins: PluginManager) -> list[str]:
 
 def _told(settings: Settings, plugins: PluginManager, wrong: WrongSetting) -> str:
     field = wrong.place[0] if wrong.place else ""
-    general = _GENERAL.get(wrong.channel, {}).get(field)
-    if general is not None and field not in settings.channels.get(wrong.channel, {}):
+    general = _GENERAL.get(wrong.name, {}).get(field)
+    if general is not None and field not in settings.channels.get(wrong.name, {}):
         place = settings.place(general)
     else:
-        place = _table(settings, ".".join((wrong.channel, *wrong.place)))
-    if wrong.kind == "missing":
+        place = _table(settings, ".".join((wrong.name, *wrong.place)))
+    if wrong.error == "missing":
         return f"{place} is missing."
-    if wrong.kind == "extra_forbidden":
-        known = plugins.channels[wrong.channel].config.model_fields
+    if wrong.error == "extra_forbidden":
+        known = plugins.channels[wrong.name].config.model_fields
         return f"{place} is no setting of the channel{_guess(field, known)}"
     return sentence(place, wrong.problem)
 

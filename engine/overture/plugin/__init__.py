@@ -3,27 +3,52 @@
 from overture.model.addresses import own_address
 from overture.plugin.descriptors import AmbiguousHandOff, Channel, ChannelPlugin, Outgoing, Rejected, RetryLater, Sent
 from overture.plugin.egress import EgressRefused, guarded_connector
+from overture.plugin.guard import Limits
 from overture.plugin.hookspecs import HOOK_API, hookimpl
-from overture.plugin.host import Handed, HostedChannel, Limits
+from overture.plugin.host import Handed, HostedChannel
 from overture.plugin.manager import PluginManager, PluginState
 from overture.plugin.secret import Secret
+from overture.plugin.sources import (
+    Answer,
+    Emit,
+    Endpoint,
+    Incoming,
+    Posted,
+    PullSource,
+    PullSourcePlugin,
+    PushSource,
+    PushSourcePlugin,
+    Refuse,
+    Taken,
+)
 
 __all__ = [
     "HOOK_API",
     "AmbiguousHandOff",
+    "Answer",
     "Channel",
     "ChannelPlugin",
     "EgressRefused",
+    "Emit",
+    "Endpoint",
     "Handed",
     "HostedChannel",
+    "Incoming",
     "Limits",
     "Outgoing",
     "PluginManager",
     "PluginState",
+    "Posted",
+    "PullSource",
+    "PullSourcePlugin",
+    "PushSource",
+    "PushSourcePlugin",
+    "Refuse",
     "Rejected",
     "RetryLater",
     "Secret",
     "Sent",
+    "Taken",
     "guarded_connector",
     "hookimpl",
     "own_address",

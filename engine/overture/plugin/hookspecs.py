@@ -21,6 +21,7 @@ from typing import Any
 import pluggy
 
 from overture.plugin.descriptors import ChannelPlugin
+from overture.plugin.sources import SourcePlugin
 
 PROJECT = "overture"
 HOOK_API = 1
@@ -33,3 +34,16 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 @hookspec
 def overture_channels() -> Iterable[ChannelPlugin[Any]]:  # pyright: ignore[reportReturnType]  # a spec has no body
     """The delivery channels that this plugin offers. Called once, at start; synchronous, without I/O."""
+
+
+@hookspec
+def overture_sources() -> Iterable[SourcePlugin]:  # pyright: ignore[reportReturnType]
+    """The sources of facts that this plugin offers, pushed or pulled. Called once, at start; synchronous, without I/O.
+
+    ::
+
+        @hookimpl
+        def overture_sources():
+            rung = Endpoint(method="POST", path="~/rung")
+            yield PushSourcePlugin(name="doorbell", config=DoorbellConfig, open=Doorbell, endpoints=[rung])
+    """

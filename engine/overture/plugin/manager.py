@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from types import ModuleType
-from typing import Any
+from types import MappingProxyType, ModuleType
+from typing import Any, Literal, TypeVar, cast
 
 import pluggy
 from pydantic import BaseModel, ValidationError
@@ -15,9 +15,20 @@ from pydantic import BaseModel, ValidationError
 from overture.model.errors import PluginFailed, describe
 from overture.plugin import hookspecs
 from overture.plugin.descriptors import ChannelPlugin
-from overture.plugin.host import DEFAULT, HostedChannel, Limits
+from overture.plugin.guard import DEFAULT, Limits
+from overture.plugin.host import HostedChannel
+from overture.plugin.listening import LISTENING, HostedPush, OpenPull, check_endpoints
+from overture.plugin.sources import PullSourcePlugin, PushSourcePlugin, SourcePlugin
 
 GROUP = "overture"
+Kind = Literal["channel", "source"]
+Settings = Mapping[str, Mapping[str, Any]]
+H = TypeVar("H")
+_NOTHING: Settings = MappingProxyType({})
+_HOOKS: tuple[tuple[str, Kind, tuple[type, ...]], ...] = (
+    ("overture_channels", "channel", (ChannelPlugin,)),
+    ("overture_sources", "source", (PushSourcePlugin, PullSourcePlugin)),
+)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -35,28 +46,30 @@ class PluginState:
 
 @dataclass(frozen=True, slots=True)
 class WrongSetting:
-    """A finding about one channel's settings, without the value, which may be a secret.
+    """A finding about the settings of one channel or source (``kind``), without the value, which may be a secret.
 
-    ``place`` is the path to it (empty: all of them); ``kind`` and ``problem`` are pydantic's.
+    ``place`` is the path to it (empty: all of them); ``error`` and ``problem`` are pydantic's.
     """
 
-    channel: str
+    kind: Kind
+    name: str
     place: tuple[str, ...]
-    kind: str
+    error: str
     problem: str
 
 
 class PluginManager:
     """The plugins of the entry point group ``overture``.
 
-    `load` once, `configure` with each channel's settings, then `open_channels`. ``channels`` holds what the plugins
-    offer that could be loaded.
+    `load` once, `configure` with the settings, then `open_channels` and `open_sources`. ``channels`` and ``sources``
+    hold what the plugins offer that could be loaded, by name.
     """
 
     def __init__(self) -> None:
         self.channels: dict[str, ChannelPlugin[Any]] = {}
-        self._configs: dict[str, BaseModel] = {}
-        self._owner: dict[str, str] = {}  # channel -> key of the plugin in _states
+        self.sources: dict[str, SourcePlugin] = {}
+        self._configs: dict[tuple[Kind, str], tuple[str, BaseModel]] = {}  # -> what is offered, its settings
+        self._owner: dict[tuple[Kind, str], str] = {}  # what is offered -> key of the plugin in _states
         self._states: dict[str, PluginState] = {}
         self._pluggy = pluggy.PluginManager(hookspecs.PROJECT)
         self._pluggy.add_hookspecs(hookspecs)
@@ -70,46 +83,80 @@ class PluginManager:
         """All plugins found, in the order they were loaded."""
         return list(self._states.values())
 
-    def configure(self, config: Mapping[str, Mapping[str, Any]]) -> list[WrongSetting]:
-        """Check the channels' settings; answers what is wrong. The plugins of those channels are recorded as failed.
+    def configure(self, channels: Settings, sources: Settings = _NOTHING) -> list[WrongSetting]:
+        """Check the settings; answers what is wrong. The plugins of what has wrong ones are recorded as failed.
 
-        ``config``: channel name → settings for its config model; a channel that is not named gets the model's defaults.
-        Unknown keys are wrong too, unless the model says otherwise itself (``extra``).
+        By name, the settings for the config model. A channel that is not named gets the model's defaults, and so does a
+        push source that needs none. A source may have another name, and say with ``plugin`` what it is; settings of
+        what nobody offers are left alone. Unknown keys are wrong, unless the model says otherwise (``extra``).
         """
         wrong: list[WrongSetting] = []
         for name, plugin in self.channels.items():
-            extra = None if "extra" in plugin.config.model_config else "forbid"
-            try:
-                self._configs[name] = plugin.config.model_validate(config.get(name, {}), extra=extra)
-            except ValidationError as error:
-                self._fail(self._owner[name], f"channel {name}: {_explain(error)}")
-                for found in error.errors(include_url=False, include_context=False, include_input=False):
-                    wrong.append(WrongSetting(name, tuple(map(str, found["loc"])), found["type"], found["msg"]))
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                self._fail(self._owner[name], f"channel {name}: {_explain(error)}")
+            wrong += self._configure("channel", name, name, plugin.config, channels.get(name, {}))
+        for name, given in sources.items():
+            of = str(given.get("plugin", name))
+            if (source := self.sources.get(of)) is not None:
+                own = {key: value for key, value in given.items() if key != "plugin"}
+                wrong += self._configure("source", name, of, source.config, own)
+        for name, source in self.sources.items():
+            needed = any(field.is_required() for field in source.config.model_fields.values())
+            if name not in sources and isinstance(source, PushSourcePlugin) and not needed:
+                wrong += self._configure("source", name, name, source.config, {})
         return wrong
+
+    def _configure(
+        self, kind: Kind, name: str, of: str, model: type[BaseModel], given: Mapping[str, Any]
+    ) -> list[WrongSetting]:
+        extra = None if "extra" in model.model_config else "forbid"
+        try:
+            self._configs[kind, name] = of, model.model_validate(given, extra=extra)
+        except ValidationError as error:
+            self._fail(self._owner[kind, of], f"{kind} {name}: {_explain(error)}")
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+            return [WrongSetting(kind, name, tuple(map(str, each["loc"])), each["type"], each["msg"]) for each in found]
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._fail(self._owner[kind, of], f"{kind} {name}: {_explain(error)}")
+        return []
 
     def open_channels(self, limits: Limits = DEFAULT) -> dict[str, HostedChannel]:
         """The channels whose settings are right. The plugin of one that does not open is recorded as failed."""
-        hosted: dict[str, HostedChannel] = {}
-        for name, config in self._configs.items():
-            plugin = self.channels[name]
+        return self._open("channel", lambda name, of, config: self._channel(of, config, limits))
+
+    def open_sources(self, limits: Limits = LISTENING) -> dict[str, HostedPush | OpenPull]:
+        """The sources whose settings are right, by their own name."""
+        return self._open("source", lambda name, of, config: self._source(name, of, config, limits))
+
+    def _channel(self, of: str, config: BaseModel, limits: Limits) -> HostedChannel:
+        plugin = self.channels[of]
+        return HostedChannel(plugin, plugin.open(config), limits)
+
+    def _source(self, name: str, of: str, config: BaseModel, limits: Limits) -> HostedPush | OpenPull:
+        plugin = self.sources[of]
+        if isinstance(plugin, PushSourcePlugin):
+            return HostedPush(name, plugin, plugin.open(config), limits)
+        return OpenPull(name, plugin.open(config))
+
+    def _open(self, kind: Kind, make: Callable[[str, str, BaseModel], H]) -> dict[str, H]:
+        opened: dict[str, H] = {}
+        for (its, name), (of, config) in self._configs.items():
+            if its != kind:
+                continue
             try:
-                hosted[name] = HostedChannel(plugin, plugin.open(config), limits)
+                opened[name] = make(name, of, config)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
-                self._fail(self._owner[name], f"channel {name}: {_explain(error)}")
-        return hosted
+                self._fail(self._owner[kind, of], f"{kind} {name}: {_explain(error)}")
+        return opened
 
     def _load(self, entry: EntryPoint) -> None:
         distribution = entry.dist.name if entry.dist else ""
         key = f"{distribution}:{entry.name}"
         self._states[key] = PluginState(entry.name, distribution, entry.dist.version if entry.dist else "")
         try:
-            channels = self._register(key, entry.load())
+            offered = self._register(key, entry.load())
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin may well call sys.exit at import
@@ -117,10 +164,14 @@ class PluginManager:
                 self._pluggy.unregister(name=key)
             self._fail(key, _explain(error))
             return
-        self._owner.update(dict.fromkeys(channels, key))
-        self.channels.update(channels)
+        for (kind, name), offer in offered.items():
+            self._owner[kind, name] = key
+            self._offers(kind)[name] = offer
 
-    def _register(self, key: str, module: ModuleType) -> dict[str, ChannelPlugin[Any]]:
+    def _offers(self, kind: Kind) -> dict[str, Any]:
+        return self.channels if kind == "channel" else self.sources
+
+    def _register(self, key: str, module: ModuleType) -> dict[tuple[Kind, str], Any]:
         wanted = getattr(module, "OVERTURE_HOOK_API", hookspecs.HOOK_API)
         if wanted != hookspecs.HOOK_API:
             raise PluginFailed("plugin.hook_api", f"It is written for hook API {wanted}, this is {hookspecs.HOOK_API}.")
@@ -130,31 +181,33 @@ class PluginManager:
         state = self._states[key]
         self._states[key] = PluginState(state.name, state.distribution, state.version, hooks)
         others = [plugin for plugin in self._pluggy.get_plugins() if plugin is not module]
-        channels: dict[str, ChannelPlugin[Any]] = {}
+        found: dict[tuple[Kind, str], Any] = {}
         # pluggy stops at the first implementation that raises, so each plugin is called alone.
-        for offered in self._pluggy.subset_hook_caller("overture_channels", others)():
-            for channel in offered:
-                _check(channel)
-                if channel.name in self.channels or channel.name in channels:
-                    raise PluginFailed("plugin.channel_taken", f"Another plugin offers the channel {channel.name}.")
-                channels[channel.name] = channel
-        return channels
+        for hook, kind, types in _HOOKS:
+            for offered in self._pluggy.subset_hook_caller(hook, others)():
+                for each in offered:
+                    _check(hook, kind, types, each)
+                    if each.name in self._offers(kind) or (kind, each.name) in found:
+                        raise PluginFailed(f"plugin.{kind}_taken", f"Another plugin offers the {kind} {each.name}.")
+                    found[kind, each.name] = each
+        return found
 
     def _fail(self, key: str, error: str) -> None:
         state = self._states[key]
         self._states[key] = PluginState(state.name, state.distribution, state.version, state.hooks, "failed", error)
 
 
-def _check(channel: object) -> None:
-    if not isinstance(channel, ChannelPlugin):
-        raise PluginFailed(
-            "plugin.wrong_type", f"overture_channels yielded {type(channel).__name__}: no ChannelPlugin."
-        )
-    name, config = channel.name, channel.config  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    if not isinstance(name, str) or not _NAME.fullmatch(name):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise PluginFailed("plugin.wrong_name", f"A channel's name must match {_NAME.pattern}: {name!r}.")
-    if not isinstance(config, type) or not issubclass(config, BaseModel):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise PluginFailed("plugin.wrong_type", f"The config of the channel {name} is not a pydantic model.")
+def _check(hook: str, kind: Kind, types: tuple[type, ...], offered: Any) -> None:
+    if not isinstance(offered, types):
+        wanted = " or ".join(each.__name__ for each in types)
+        raise PluginFailed("plugin.wrong_type", f"{hook} yielded {type(offered).__name__}: no {wanted}.")
+    name, config = offered.name, offered.config
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise PluginFailed("plugin.wrong_name", f"A {kind}'s name must match {_NAME.pattern}: {name!r}.")
+    if not isinstance(config, type) or not issubclass(config, BaseModel):
+        raise PluginFailed("plugin.wrong_type", f"The config of the {kind} {name} is not a pydantic model.")
+    if isinstance(offered, PushSourcePlugin):
+        check_endpoints(cast(PushSourcePlugin[Any], offered))
 
 
 def _order(entry: EntryPoint) -> tuple[bool, str, str]:

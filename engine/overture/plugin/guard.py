@@ -1,0 +1,87 @@
+"""How the host calls a plugin: whatever it does comes back as a value, in bounded time, and not again and again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from overture.plugin.breaker import Breaker
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``parallel`` calls at once; ``failures`` in a row open the breaker for ``pause``; times in seconds."""
+
+    timeout: float = 60.0
+    parallel: int = 16
+    failures: int = 5
+    pause: float = 15.0
+
+
+DEFAULT = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """Carries any exception out of a call. SystemExit in a task would end the event loop."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The call did not end in time, or ended itself by a cancellation; what it did so far, nobody knows."""
+
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """No slot became free in time: the plugin was not called."""
+
+
+class Guard:
+    """Bounds the calls of one thing that a plugin has opened: a timeout for each, a bulkhead for all, a breaker."""
+
+    def __init__(self, limits: Limits = DEFAULT) -> None:
+        self.limits = limits
+        self.breaker = Breaker(limits.failures, limits.pause)
+        self._slots = asyncio.Semaphore(limits.parallel)
+
+    async def call(self, method: Any, *arguments: Any) -> Any:
+        """What the method answers, or `Raised`, `Late`, `Busy`; raises nothing, except when cancelled.
+
+        At most the timeout for a free slot, then at most the timeout for the call. The slot is given back when the call
+        really ends: one that ignores its cancellation keeps it, so that hung calls cannot pile up without bound.
+        """
+        try:
+            async with asyncio.timeout(self.limits.timeout):
+                await self._slots.acquire()
+        except TimeoutError:
+            return Busy()
+        try:
+            task = asyncio.ensure_future(_contained(method(*arguments)))
+        except BaseException as error:  # not a coroutine function, or it raised before its first await
+            self._slots.release()
+            return Raised(error)
+        task.add_done_callback(lambda _: self._slots.release())
+        try:
+            done, _ = await asyncio.wait({task}, timeout=self.limits.timeout)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if not done:
+            task.cancel()
+            return Late()
+        return Late(cancelled=True) if task.cancelled() else task.result()
+
+
+async def _contained(call: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        return await call
+    except (asyncio.CancelledError, GeneratorExit):
+        raise
+    except BaseException as error:
+        return Raised(error)

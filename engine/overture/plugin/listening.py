@@ -1,0 +1,106 @@
+"""A source as the host calls it: a request in, its facts or an answer out, in bounded time whatever the plugin does."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from overture.model.errors import PluginFailed, Refused, describe
+from overture.plugin.guard import Busy, Guard, Late, Limits, Raised
+from overture.plugin.sources import Answer, Endpoint, Incoming, Posted, PullSource, PushSource, PushSourcePlugin, Refuse
+
+LISTENING = Limits(timeout=10.0, parallel=64, failures=20, pause=1.0)
+_PATH = re.compile(r"(~|/)?(/([A-Za-z0-9_.-]+|\{[a-z_]+\}))*/?")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPull:
+    """A source that fetches, opened and not running yet."""
+
+    name: str
+    source: PullSource
+
+
+class HostedPush:
+    """An open source that others call, behind a timeout, a bulkhead and a circuit breaker."""
+
+    def __init__(
+        self, name: str, plugin: PushSourcePlugin[Any], source: PushSource, limits: Limits = LISTENING
+    ) -> None:
+        self.name = name
+        own = [each for each in plugin.endpoints if name == plugin.name or each.path.startswith("~")]
+        self.endpoints = [(_below(name, each.path), each) for each in own]  # of another name, what is below it alone
+        self._guard = Guard(limits)
+        self._source = source
+
+    async def parse(self, request: Incoming) -> Posted | Answer:
+        """Raises Refused: the source's own refusal, or 503 ``source.failing`` where it fails."""
+        if self._guard.breaker.admit() is not None:
+            raise self._failing("failed repeatedly and is left alone for a while")
+        try:
+            answer = await self._guard.call(self._source.parse, request)
+        except asyncio.CancelledError:
+            self._guard.breaker.abandoned()
+            raise
+        match answer:
+            case Posted() | Answer():
+                if not (wrong := _malformed(answer)):
+                    self._guard.breaker.succeeded()
+                    return answer
+                told = f"answered a malformed {type(answer).__name__}: {wrong}"
+            case Raised(error=Refuse() as refusal):
+                self._guard.breaker.succeeded()
+                raise _refused(refusal)
+            case Raised(error=error):
+                told = f"raised {describe(error)}"
+            case Busy():
+                self._guard.breaker.abandoned()
+                raise self._failing("has as much to do as it may")
+            case Late():
+                told = f"did not answer within {self._guard.limits.timeout:g} s"
+            case _:
+                told = f"answered {type(answer).__name__} instead of Posted or Answer"
+        self._guard.breaker.failed()
+        raise self._failing(told)
+
+    async def close(self) -> None:
+        """What it raises is of no use to anyone any more. Bounded by the timeout."""
+        await self._guard.call(self._source.close)
+
+    def _failing(self, told: str) -> Refused:
+        hint = "Nothing of the request was taken: send it again."
+        return Refused("source.failing", f"The source {self.name} {told}.", hint, status=503)
+
+
+def check_endpoints(plugin: PushSourcePlugin[Any]) -> None:
+    """Raises PluginFailed where a path cannot be one."""
+    seen: set[tuple[str, str]] = set()
+    for each in plugin.endpoints:
+        if not isinstance(each, Endpoint):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise PluginFailed("plugin.wrong_type", f"An endpoint of the source {plugin.name} is no Endpoint.")
+        if not _PATH.fullmatch(each.path) or not each.path.startswith(("/", "~")) or (each.method, each.path) in seen:
+            raise PluginFailed("plugin.wrong_path", f"{each.path!r} of the source {plugin.name} is no path of its own.")
+        seen.add((each.method, each.path))
+
+
+def _below(name: str, path: str) -> str:
+    return f"/in/{name}{path[1:]}" if path.startswith("~") else path
+
+
+def _malformed(answer: Posted | Answer) -> str:
+    reply = answer.answer if isinstance(answer, Posted) else answer
+    if type(reply.status) is not int or not 200 <= reply.status <= 499:
+        return f"status {reply.status!r}"
+    if not isinstance(reply.headers, Mapping) or not all(type(x) is str for kv in reply.headers.items() for x in kv):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return "headers are texts by name"
+    if isinstance(answer, Posted) and (not isinstance(answer.facts, Sequence) or isinstance(answer.facts, str | bytes)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return "facts are a list"
+    return ""
+
+
+def _refused(refusal: Refuse) -> Refused:
+    status = refusal.status if type(refusal.status) is int and 400 <= refusal.status <= 499 else 400
+    return Refused(str(refusal.code), str(refusal.message)[:500], status=status)
