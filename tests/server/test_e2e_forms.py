@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -120,6 +123,32 @@ def test_a_stranger_adds_and_changes_nothing(server: Server, ada: str) -> None:
     assert server.contact(f"email:{ada}")["traits"] == before
 
 
+def test_what_is_accepted_and_not_yet_decided_is_known_too(tmp_path: Path, store_url: str) -> None:
+    """Her app tells her name, and two strangers answer with her address, while the worker does nothing."""
+    email = f"{fresh('soon-')}@example.com"
+    with (
+        Server(tmp_path / "web", ROLES="web", REDIS_URL=store_url) as web,
+        Server(tmp_path / "worker", ROLES="worker,web", REDIS_URL=store_url) as worker,
+        ThreadPoolExecutor() as pool,
+    ):
+        web.drained()
+        assert worker.process is not None
+        worker.process.send_signal(signal.SIGSTOP)
+        try:
+            web.facts(fact("identify", {"email": email}, name="Ada"), wait=False)
+            answers = [{"name": "Mallory", "age": 1}, {"name": "Eve", "age": 2, "company": "Other"}]
+            posted = []
+            for n, said in enumerate(answers):
+                posted.append(pool.submit(taken, web, "webinar", {"email": email, **said}, about=webinar()))
+                eventually(lambda lag=3 + 2 * n: web.ready()["lag"] == lag, "it is in the log")
+        finally:
+            worker.process.send_signal(signal.SIGCONT)
+        for each in posted:
+            each.result()
+        contact = web.contact(f"email:{email}")
+        assert contact["traits"] == {"email": email, "name": "Ada", "age": 1, "company": "Other"}
+
+
 def test_who_is_not_identified_is_refused_her_name_by_any_other_way(server: Server, ada: str) -> None:
     for who in ({"contact": f"email:{ada}"}, {"contact": ada.partition("@")[0]}):
         assert server.call("GET", f"/v1/forms/webinar?{urlencode(who)}", key=WRITE).status == 403
@@ -136,6 +165,16 @@ def test_a_cookie_that_two_addresses_were_typed_at_makes_them_no_one(server: Ser
     taken(server, "landing", {"email": other}, anonymous_id=cookie)
     assert server.contact(f"email:{ada}")["traits"]["name"] == VALUES[0]
     assert server.contact(f"email:{other}")["traits"] == {"email": other}
+
+
+def test_two_addresses_typed_at_one_cookie_at_the_same_moment_make_no_one(server: Server) -> None:
+    for _ in range(10):
+        cookie, emails = fresh("cookie-"), [f"{fresh('twin-')}@example.com" for _ in range(2)]
+        with ThreadPoolExecutor() as pool:
+            posted = [pool.submit(taken, server, "landing", {"email": e}, anonymous_id=cookie) for e in emails]
+        for each in posted:
+            each.result()
+        assert [server.contact(f"email:{email}")["traits"] for email in emails] == [{"email": e} for e in emails]
 
 
 def test_an_identified_visitor_takes_nobody_over_by_typing_her_address(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
+
+from msgspec.structs import replace
 
 from overture.decide import room
 from overture.decide.approvals import APPROVAL, answered
@@ -10,7 +13,31 @@ from overture.decide.consent import consent_verdict
 from overture.decide.limits import shown
 from overture.decide.merge import merge
 from overture.decide.work import Work
-from overture.model import Effect, Fact
+from overture.model import Contact, Effect, Fact
+from overture.model.addresses import own_address
+
+FIXED = "fixed"
+"""In ``context.form`` of an ``identify``: the traits that it may tell where nothing is known, and not change."""
+
+
+def admitted(contact: Contact, fact: Fact) -> tuple[Fact, list[Effect]]:
+    """An ``identify`` without what it may not change, and the effects that say so. It is asked here and not before the
+    log, because facts that are accepted and not yet decided count as well.
+    """
+    form: Any = fact.context.get("form")
+    fixed: Any = cast("dict[str, Any]", form).get(FIXED) if type(form) is dict else None
+    if type(fixed) is not list:
+        return fact, []
+    properties, left_out = fact.properties.copy(), list[Effect]()
+    for name in cast("list[Any]", fixed):
+        if type(name) is str and name in properties:
+            known = contact.traits.get(name)
+            if known is None and name == "email":
+                known = own_address(contact, name)
+            if known is not None and (known != properties[name] or type(known) is not type(properties[name])):
+                del properties[name]
+                left_out.append(Effect("set", name, reason="trait.known"))
+    return replace(fact, properties=properties) if left_out else fact, left_out
 
 
 def apply_fact(work: Work, fact: Fact) -> list[Effect]:

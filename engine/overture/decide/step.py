@@ -21,7 +21,7 @@ from overture.decide.chain import chain, witness
 from overture.decide.clockwork import begin, pass_time, reschedule, tick
 from overture.decide.context import context_of
 from overture.decide.deploys import PROGRAM, arriving, shown
-from overture.decide.intrinsic import apply_fact
+from overture.decide.intrinsic import admitted, apply_fact
 from overture.decide.limits import MESSAGE_BYTES, TICK_WORK, TICKS
 from overture.decide.merge import forward, link, told
 from overture.decide.plan import Plan
@@ -106,7 +106,11 @@ def _step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
 
 def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -> Step:
     contact = begin(before, fact)
-    carried, fact = fact, shown(fact) if fact.type == PROGRAM else fact
+    carried, left_out = fact, list[Effect]()
+    if fact.type == PROGRAM:
+        fact = shown(fact)
+    elif fact.type == "identify":
+        fact, left_out = admitted(contact, fact)
     work = Work(contact, fact, plan.program, plan.half_lives)
     trace = Trace(contact.seq, told(fact) if fact.type == "$merge" else fact, plan.version, now)
     if not contact.created_at:
@@ -125,7 +129,7 @@ def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -
         pass_time(work, plan)
     if contact.exposures:
         trace.effects += exposures.count(work)
-    trace.effects += apply_fact(work, fact)
+    trace.effects += left_out + apply_fact(work, fact)
     trace.seq = contact.seq
     if plan.sessions is not None:
         trace.effects += observe(work, plan.sessions, fact, rules=rules)

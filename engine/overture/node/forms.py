@@ -1,7 +1,8 @@
 """Forms shown to visitors, and what they answer made facts.
 
 Who a visitor says it is, an anonymous id or an e-mail address, proves nothing: of such a one only what was said under
-its anonymous id counts as known, nothing is shown, and its answers add to what is known without changing it.
+its anonymous id counts as known, nothing is shown, and its answers add to what is known without changing it. The last
+is for the step to see to, which knows what is known when they are decided: the fact only says which must not change.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, cast
 
 import msgspec
 
+from overture.decide.intrinsic import FIXED
 from overture.delivery.links import Links, address_digest
 from overture.intake import fields, refused
 from overture.model import Contact, Draft, Fact, Refused, clock
@@ -69,14 +71,12 @@ class FormService:
         form, who = await self._form(name), await self._who(visitor)
         asked = shown(form, who.known - said.answers.keys(), who.values)  # as before this was taken for the first time
         traits, about = read_answers(form, said.answers, said.about, [each for each, value in asked if value is None])
-        ids, there, fixed = who.ids, who.values, who.fixed
-        if there is None:
-            ids, target = await self._unproved(visitor.anonymous_id, traits.get(IDENTIFIER))
-            there, fixed = _values(target), frozenset(traits)
-        added = {name: value for name, value in traits.items() if name not in fixed or there.get(name, value) == value}
-        context = {"form": {"name": name, "answered": sorted(traits)}}
+        ids, fixed = who.ids, who.fixed
+        if who.values is None:
+            ids, fixed = await self._unproved(visitor.anonymous_id, traits.get(IDENTIFIER)), traits.keys()
+        context = {"form": {"name": name, "answered": sorted(traits), FIXED: sorted(fixed & traits.keys())}}
         id = f"form:{name}:{digest(said.id, _canonical.encode([traits, about]).decode()).hex()}"
-        drafts = [Draft(f"{id}:who", "identify", ids, None, added, context)] if added else []
+        drafts = [Draft(f"{id}:who", "identify", ids, None, traits, context)] if traits else []
         drafts.append(Draft(id, form.fact, ids, None, about, context))
         # What an id stands for was said under it before: whatever the receipts say, it is taken.
         await self._facts.accept(drafts, source=source, backfill=False, wait=True, now=clock.now())
@@ -139,11 +139,11 @@ class FormService:
                 found |= _answered(trace.fact)
         return frozenset(found)
 
-    async def _unproved(self, anonymous: str, email: str | None) -> tuple[dict[str, Any], Contact]:
-        """Under which identifiers its answers are facts, and of which contact.
+    async def _unproved(self, anonymous: str, email: str | None) -> dict[str, Any]:
+        """Under which identifiers its answers are facts.
 
         An anonymous id that belongs to another contact than the address is left out: a form makes no two known
-        contacts one.
+        contacts one. Whose it is, the link decides: of two forms at the same moment only one gets it.
         """
         if not anonymous and not email:
             hint = "Send anonymous_id, or let the form ask for the e-mail address."
@@ -152,11 +152,13 @@ class FormService:
             raise refused("fact.identifier_invalid", pointer="/anonymous_id")
         cookie = {"anonymous_id": anonymous} if anonymous else {}
         if not email:
-            return cookie, await self._contact(f"anonymous_id:{anonymous}")
-        target = await self._contact(f"email:{email}")
-        if anonymous and await self._identity.find(own := f"anonymous_id:{anonymous}") not in (own, target.id):
-            cookie = {}
-        return {**cookie, "email": email}, target
+            return cookie
+        target = await self._identity.find(f"email:{email}")
+        if anonymous:
+            root = await self._identity.find(own := f"anonymous_id:{anonymous}")
+            if (await self._identity.link(own, target, clock.now()) if root == own else root) != target:
+                cookie = {}
+        return {**cookie, "email": email}
 
     async def _contact(self, name: str) -> Contact:
         id = await self._identity.find(name)

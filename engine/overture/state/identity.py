@@ -93,7 +93,7 @@ class Identity:
         known = [root for root in roots if is_known(root)]
         contact = known[0] if known else min(roots, key=_order)
         weaker = [root for root in dict.fromkeys(roots) if root != contact and not is_known(root)]
-        there = await asyncio.gather(*(self._link(root, contact, now, backfill) for root in weaker))
+        there = await asyncio.gather(*(self.link(root, contact, now, backfill=backfill) for root in weaker))
         if not is_known(contact) and any(root != contact for root in there):
             return await self.resolve(
                 ids, now, backfill=backfill
@@ -119,7 +119,7 @@ class Identity:
             path.append(root)
         return path
 
-    async def _link(self, weaker: str, contact: str, now: int, backfill: bool) -> str:
+    async def link(self, weaker: str, contact: str, now: int, *, backfill: bool = False) -> str:
         """Pointer and the order to merge, in one move; answers where the weaker contact leads: the first link stays.
 
         Returns when the merge has been decided, so that whatever is accepted from now on comes after it in the log; or
