@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import UNSET
 
 from overture.model import Contact, Diagnostic, Draft, Fact, Refused, Trace
+from overture.plugin.listening import HostedPush
 from overture.rules import RulesetInvalid
 from overture.rules.difference import Change
 from overture.trial.results import Coverage, Result
@@ -18,6 +19,7 @@ from overture.web.clocked import ClockView
 from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery, SampleView
 from overture.web.formed import FieldView, FormInvalid, FormView, Submission, Submitted, Visitor
 from overture.web.funnels import Comparison, Funnel, Group, JourneyState
+from overture.web.plugged import PluginView, RefusalView
 from overture.web.subscribed import ConsentEntry, LedgerCheck, Subscription
 
 KEYS = {
@@ -69,6 +71,7 @@ class Memory:
             forms=MemoryForms(self),
             journeys=MemoryJourneys(self),
             clock=MemoryClock(self),
+            plugins=MemoryPlugins(),
         )
 
     def _may_fail(self) -> None:
@@ -190,6 +193,21 @@ class MemoryJourneys:
             raise Refused("journey.unknown", "No active ruleset has it.", status=404)
         both = Comparison(Group(3, 1, 1 / 3), Group(0, 0, None), None)
         return Funnel("carts/cart", 3, 2, 1, {"goal": 1}, both, [])
+
+
+class MemoryPlugins:
+    """No plugins."""
+
+    sources: tuple[HostedPush, ...] = ()
+
+    def states(self) -> list[PluginView]:
+        return []
+
+    async def refused(self, limit: int) -> list[RefusalView]:
+        return []
+
+    async def record(self, source: str, refused: Any, facts: Any, now: int) -> None:
+        raise AssertionError("no source can have brought anything")
 
 
 @dataclass

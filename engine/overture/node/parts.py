@@ -25,9 +25,11 @@ from overture.node.funnels import FunnelService
 from overture.node.gauges import Gauges
 from overture.node.health import Health
 from overture.node.meta import Keys
+from overture.node.plugged import PluginService
 from overture.node.reading import ContactService, MessageService, RankingService, RulesetService
 from overture.node.subscribing import SubscriptionService
 from overture.plugin.host import HostedChannel
+from overture.plugin.listening import HostedPush
 from overture.plugin.manager import PluginManager
 from overture.records import Past
 from overture.settings import Settings
@@ -42,6 +44,7 @@ from overture.state.outbox import Outbox
 from overture.state.pages import Pages
 from overture.state.probe import StoreFacts
 from overture.state.rates import Rates
+from overture.state.refusals import Refusals
 from overture.state.registry import Registry
 from overture.state.samples import RuleSamples
 from overture.state.wire import Wire
@@ -124,6 +127,8 @@ async def assemble(
         deliverer = Deliverer(leases, outbox, attempt, Pace(Rates(wire), settings.channel_rates))
         if worker is not None:
             worker.tell_of_messages(deliverer.wake)
+    opened = plugins.open_sources()
+    pushed = [source for source in opened.values() if isinstance(source, HostedPush)]
     tell_failures(plugins)
     asked = Plans(registry, "reference")  # whatever the API asks: what is active, and versions of the past
     past = Past(wire, settings.data_dir / "archive", n, asked.program)
@@ -145,6 +150,7 @@ async def assemble(
         subscriptions=SubscriptionService(links, ledgers, facts, contacts, identity, asked),
         journeys=FunnelService(funnels, registry, asked),
         clock=clock,
+        plugins=PluginService(plugins, channels, pushed, Refusals(wire)),
         health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels),
     )
     return Parts(

@@ -34,36 +34,37 @@ class HostedPush:
         own = [each for each in plugin.endpoints if name == plugin.name or each.path.startswith("~")]
         self.endpoints = [(_below(name, each.path), each) for each in own]  # of another name, what is below it alone
         self._guard = Guard(limits)
+        self.breaker = self._guard.breaker
         self._source = source
 
     async def parse(self, request: Incoming) -> Posted | Answer:
         """Raises Refused: the source's own refusal, or 503 ``source.failing`` where it fails."""
-        if self._guard.breaker.admit() is not None:
+        if self.breaker.admit() is not None:
             raise self._failing("failed repeatedly and is left alone for a while")
         try:
             answer = await self._guard.call(self._source.parse, request)
         except asyncio.CancelledError:
-            self._guard.breaker.abandoned()
+            self.breaker.abandoned()
             raise
         match answer:
             case Posted() | Answer():
                 if not (wrong := _malformed(answer)):
-                    self._guard.breaker.succeeded()
+                    self.breaker.succeeded()
                     return answer
                 told = f"answered a malformed {type(answer).__name__}: {wrong}"
             case Raised(error=Refuse() as refusal):
-                self._guard.breaker.succeeded()
+                self.breaker.succeeded()
                 raise _refused(refusal)
             case Raised(error=error):
                 told = f"raised {describe(error)}"
             case Busy():
-                self._guard.breaker.abandoned()
+                self.breaker.abandoned()
                 raise self._failing("has as much to do as it may")
             case Late():
                 told = f"did not answer within {self._guard.limits.timeout:g} s"
             case _:
                 told = f"answered {type(answer).__name__} instead of Posted or Answer"
-        self._guard.breaker.failed()
+        self.breaker.failed()
         raise self._failing(told)
 
     async def close(self) -> None:

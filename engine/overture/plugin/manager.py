@@ -83,6 +83,16 @@ class PluginManager:
         """All plugins found, in the order they were loaded."""
         return list(self._states.values())
 
+    def offers(self, plugin: PluginState) -> list[tuple[Kind, str, dict[str, Any], list[str]]]:
+        """What a plugin offers: kind, name, the JSON Schema of its settings, and under which names it is configured."""
+        own = [offer for offer, key in self._owner.items() if key == f"{plugin.distribution}:{plugin.name}"]
+        return [
+            (kind, of, self._offers(kind)[of].config.model_json_schema(), self._named(kind, of)) for kind, of in own
+        ]
+
+    def _named(self, kind: Kind, of: str) -> list[str]:
+        return [name for (its, name), (what, _) in self._configs.items() if (its, what) == (kind, of)]
+
     def configure(self, channels: Settings, sources: Settings = _NOTHING) -> list[WrongSetting]:
         """Check the settings; answers what is wrong. The plugins of what has wrong ones are recorded as failed.
 

@@ -84,6 +84,8 @@ class Settings(BaseModel):
     """Messages a second that leave by a channel at most, by its name; without an entry, as many as it takes."""
     channels: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, repr=False)
     """``[channels.<name>]`` of ``overture.toml``, handed to that channel's plugin, which checks it."""
+    sources: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, repr=False)
+    """``[sources.<name>]`` of ``overture.toml``, handed to the source's plugin: ``plugin``, or the one of that name."""
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict[str, str])
 

@@ -19,11 +19,13 @@ from overture.web import (
     health,
     journeys,
     messages,
+    plugins,
     problem,
     rulesets,
     schemas,
 )
 from overture.web.body import Bodies
+from overture.web.incoming import add_sources
 from overture.web.openapi import document
 from overture.web.protocol import Runner
 from overture.web.routing import PUBLIC, Call, Route, mount, preflight, route
@@ -74,6 +76,8 @@ ROUTES: tuple[Route, ...] = (
     schemas.tests,
     clocks.view,
     clocks.advance,
+    plugins.every,
+    plugins.refused,
     health.alive,
     health.ready,
     health.metrics,
@@ -93,6 +97,7 @@ def make_app(services: Services, bodies: Bodies | None = None) -> web.Applicatio
             app.router.add_route(method, path, handle)
         if r.cors:
             app.router.add_route("OPTIONS", r.path, preflight)
+    add_sources(app, services, held)
     return app
 
 

@@ -13,7 +13,14 @@ from overture.web.services import Grant, Keys
 
 def authorize(request: web.Request, keys: Keys, scope: str) -> Grant:
     """The caller's grant, if it covers the scope. Raises Refused 401 (no key, unknown key) or 403."""
-    grant = keys.grant(_token(request.headers.get("Authorization", "")))
+    return granted(_token(request.headers.get("Authorization", "")), keys, scope)
+
+
+def granted(token: str, keys: Keys, scope: str) -> Grant:
+    """What a key grants, if that covers the scope. Raises Refused 401 (no key, unknown key) or 403."""
+    if not token:
+        raise Refused("auth.key_missing", "The request has no key.", "Send Authorization: Bearer <key>.", status=401)
+    grant = keys.grant(token)
     if grant is None:
         raise Refused(
             "auth.key_unknown", "This key is not known.", "Check that it is whole and not expired.", status=401
@@ -36,6 +43,4 @@ def _token(header: str) -> str:
             token = ""
     else:
         token = ""
-    if not token:
-        raise Refused("auth.key_missing", "The request has no key.", "Send Authorization: Bearer <key>.", status=401)
     return token

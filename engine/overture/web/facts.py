@@ -62,7 +62,7 @@ async def post(call: Call) -> web.Response:
         )
     finally:
         call.bodies.release(body)
-    return answer(_summary(parsed, receipts, query.wait))
+    return answer(summary(parsed, receipts, query.wait))
 
 
 @route(
@@ -90,15 +90,17 @@ async def decide(call: Call) -> web.Response:
         )
     finally:
         call.bodies.release(body)
-    summary = _summary(parsed, [receipt], True)
-    status = "duplicate" if summary.duplicates else "accepted"
+    status = "duplicate" if summary(parsed, [receipt], True).duplicates else "accepted"
     return answer(shapes.DecideAnswer(receipt.id, status, receipt.contact, receipt.decision))
 
 
 async def _parse(request: web.Request, body: bytes, now: int) -> Parsed:
     headers = request.headers
-    encoding = headers.get("Content-Encoding", "")
-    content_type = headers.get("Content-Type", "").lower()
+    return await read_facts(body, now, headers.get("Content-Encoding", ""), headers.get("Content-Type", "").lower())
+
+
+async def read_facts(body: bytes, now: int, encoding: str, content_type: str) -> Parsed:
+    """As `overture.intake.parse`, a large body beside the loop; what is refused is counted."""
     try:
         compressed = encoding or body.startswith(GZIP)
         if len(body) <= (_INLINE_COMPRESSED if compressed else _INLINE):
@@ -118,7 +120,7 @@ def _alone(rejection: Rejection) -> Refused:
     return refused(rejection.code, rejection.message, rejection.pointer)
 
 
-def _summary(parsed: Parsed, receipts: list[Receipt], waited: bool) -> shapes.FactsAnswer:
+def summary(parsed: Parsed, receipts: list[Receipt], waited: bool) -> shapes.FactsAnswer:
     """Raises Refused 409 for a conflict of a fact sent alone."""
     size = len(parsed.drafts) + len(parsed.rejected)
     ids: list[str | None] = [None] * size

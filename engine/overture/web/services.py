@@ -16,6 +16,7 @@ from overture.web.clocked import Clock
 from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery
 from overture.web.formed import Forms
 from overture.web.funnels import Journeys
+from overture.web.plugged import Plugins
 from overture.web.subscribed import Subscriptions
 
 
@@ -178,3 +179,4 @@ class Services:
     forms: Forms
     journeys: Journeys
     clock: Clock
+    plugins: Plugins

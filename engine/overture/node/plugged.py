@@ -1,0 +1,62 @@
+"""The plugins of this process as the routes see them: what they offer, the sources that are open, what was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from overture.intake.parse import Rejection
+from overture.model.clock import to_text
+from overture.plugin.host import HostedChannel
+from overture.plugin.listening import HostedPush
+from overture.plugin.manager import PluginManager
+from overture.state.refusals import Refusal, Refusals, shown
+from overture.web.plugged import OfferView, PluginView, RefusalView
+
+
+class PluginService:
+    """Implements `overture.web.plugged.Plugins`."""
+
+    def __init__(
+        self,
+        plugins: PluginManager,
+        channels: Mapping[str, HostedChannel],
+        sources: Collection[HostedPush],
+        refusals: Refusals,
+    ) -> None:
+        self.sources = sources
+        self._plugins = plugins
+        self._channels = channels
+        self._refusals = refusals
+
+    def states(self) -> list[PluginView]:
+        """In the order in which they were loaded."""
+        breakers = {("channel", name): channel.breaker.state for name, channel in self._channels.items()}
+        breakers |= {("source", source.name): source.breaker.state for source in self.sources}
+        return [
+            PluginView(
+                plugin.name,
+                plugin.distribution,
+                plugin.version,
+                plugin.state,
+                plugin.error,
+                list(plugin.hooks),
+                [
+                    OfferView(kind, name, schema, {own: breakers.get((kind, own), "closed") for own in names})
+                    for kind, name, schema, names in self._plugins.offers(plugin)
+                ],
+            )
+            for plugin in self._plugins.states()
+        ]
+
+    async def refused(self, limit: int) -> list[RefusalView]:
+        """Newest first."""
+        return [
+            RefusalView(to_text(each.at), each.source, each.code, each.message, each.pointer, each.fact)
+            for each in await self._refusals.last(limit)
+        ]
+
+    async def record(self, source: str, refused: Sequence[Rejection], facts: Sequence[object], now: int) -> None:
+        """Keep what was refused, with the fact as it was brought."""
+        await self._refusals.record(
+            [Refusal(now, source, r.code, r.message, r.pointer, shown(facts[r.index])) for r in refused]
+        )

@@ -1,0 +1,60 @@
+"""Plugins as people look at them, and the sources among them as the routes call them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from overture.intake.parse import Rejection
+from overture.plugin.listening import HostedPush
+
+
+class OfferView(msgspec.Struct, frozen=True):
+    """``settings``: the JSON Schema of what stands in ``[channels.<name>]`` or ``[sources.<name>]``; ``open``: under
+    which names it is there, with the state of its circuit breaker.
+    """
+
+    kind: str
+    name: str
+    settings: dict[str, Any]
+    open: dict[str, str]
+
+
+class PluginView(msgspec.Struct, frozen=True):
+    """A plugin as it was loaded. ``offers``: kind and name of each channel and source; ``error`` of one that failed."""
+
+    name: str
+    distribution: str
+    version: str
+    state: str
+    error: str
+    hooks: list[str]
+    offers: list[OfferView]
+
+
+class RefusalView(msgspec.Struct, frozen=True):
+    """A fact that a source brought and that was refused; ``fact`` as JSON, or the beginning of it."""
+
+    at: str
+    source: str
+    code: str
+    message: str
+    pointer: str
+    fact: str
+
+
+class Plugins(Protocol):
+    @property
+    def sources(self) -> Collection[HostedPush]:
+        """Those that others call."""
+        ...
+
+    def states(self) -> list[PluginView]: ...
+
+    async def refused(self, limit: int) -> list[RefusalView]:
+        """Newest first."""
+        ...
+
+    async def record(self, source: str, refused: Sequence[Rejection], facts: Sequence[object], now: int) -> None: ...
