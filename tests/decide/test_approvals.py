@@ -157,9 +157,9 @@ def test_a_desk_that_nobody_attends_takes_no_room_from_what_waits_for_the_mornin
     sends = {"a": send("a", approval=True, priority=9), "b": send("b")}
     ada = desk(NIGHTFALL, sends, quiet=(NIGHT,))
     ada.post("b")
-    for _ in range(limits.WAITING + 2):
+    for _ in range(limits.KEPT_MESSAGES + 2):
         ada.post("a", 1000)
-    assert ada.waiting.count(("a", "approval.pending")) == limits.WAITING
+    assert ada.waiting.count(("a", "approval.pending")) == limits.KEPT_MESSAGES
     assert ada.waiting.count(("b", "quiet.held")) == 1
     full = [e for step in ada.steps for e in gates(step) if e.reason == "gate.full"]
     assert len(full) == 2

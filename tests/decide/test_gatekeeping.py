@@ -211,14 +211,14 @@ def test_what_could_not_go_takes_no_slot_and_delivery_says_why():
 
 
 def test_too_many_that_wait():
-    sends = {f"p{n}": send(f"p{n}", priority=n) for n in range(limits.WAITING + 2)}
+    sends = {f"p{n}": send(f"p{n}", priority=n) for n in range(limits.KEPT_MESSAGES + 2)}
     ada = Gated(gated(sends, quiet=(NIGHT,)), at("2026-03-20T23:00"))
     for type in sends:
         ada.post(type)
-    assert len(ada.contact.waiting) == limits.WAITING
+    assert len(ada.contact.waiting) == limits.KEPT_MESSAGES
     assert [name for name, reason in ada.verdicts() if reason == "gate.full"] == ["p0", "p1"]
     ada.until(at("2026-03-21T08:00"))
-    assert [m.template for m in ada.sent] == [f"p{n}" for n in reversed(range(2, limits.WAITING + 2))]
+    assert [m.template for m in ada.sent] == [f"p{n}" for n in reversed(range(2, limits.KEPT_MESSAGES + 2))]
 
 
 def test_what_there_is_no_room_for_does_not_wait():
@@ -319,11 +319,11 @@ def test_where_two_contacts_become_one_the_least_important_of_what_waits_for_bot
     plan = gated({"a": send("low"), "b": send("high", priority=9)}, quiet=(NIGHT,))
     night = at("2026-03-20T23:00")
     known, visitor = Gated(plan, night), Gated(plan, night, contact="anonymous_id:x")
-    for _ in range(limits.WAITING):
+    for _ in range(limits.KEPT_MESSAGES):
         known.post("a")
     for _ in range(3):
         visitor.post("b")
     (merge,) = visitor.take(Fact("link", "$link", visitor.contact.id, night, night, {"into": "ada"})).forwards
     known.take(merge)
-    assert [each.priority for each in known.contact.waiting] == [0] * (limits.WAITING - 3) + [9] * 3
+    assert [each.priority for each in known.contact.waiting] == [0] * (limits.KEPT_MESSAGES - 3) + [9] * 3
     assert known.verdicts()[-3:] == [("low", "gate.full")] * 3

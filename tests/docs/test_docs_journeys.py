@@ -11,7 +11,7 @@ from dockit import CODE, blocks, code, page, part, table
 from ruamel.yaml import YAML
 from test_docs_rulesets import BASE, merged
 
-from overture.decide.positions import OUTCOMES
+from overture.decide.positions import ENDS
 from overture.match.calendar import add_days, next_local
 from overture.model.intervals import CONFIDENCE, FEW
 from overture.rules import inspect, link
@@ -67,7 +67,7 @@ def test_the_fields_of_a_funnel_are_the_codes() -> None:
     assert {"way", "split", "passed"} <= set(VariantFunnel.__struct_fields__)
     assert {"low", "high"} <= set(Difference.__struct_fields__)
     assert {"contests", *WayCount.__struct_fields__} | set(ContestState.__struct_fields__) <= named
-    assert {"done", "exit", "stopped", "goal"} <= set(OUTCOMES)
+    assert {"done", "exit", "stopped", "goal"} <= set(ENDS)
     assert f"with {CONFIDENCE * 100:g} % confidence" in told
     assert f"fewer than {FEW}" in told
 

@@ -33,7 +33,7 @@ def test_a_sentence_is_said_about_a_message():
 
 
 def test_the_numbers_are_the_codes():
-    assert f"At most {limits.WAITING} wait for one contact" in PAGE
+    assert f"At most {limits.KEPT_MESSAGES} wait for one contact" in PAGE
 
 
 def test_the_addresses_are_the_codes():

@@ -29,7 +29,7 @@ def catch_up(work: Work, plan: Plan, fact: Fact) -> list[Effect]:
     contact.joins = {id: parts for id, parts in contact.joins.items() if id in joins}
     if plan.sessions is None:
         contact.sessions = []
-    effects = [*redeployed.catch_up(work, plan.journeys), *holds.catch_up(work, plan.holdings)]
+    effects = [*redeployed.redeploy(work, plan.journeys), *holds.catch_up(work, plan.holdings)]
     gone = [Effect("segment", name, "deploy", True, False) for name in contact.segments if name not in plan.segments]
     for effect in gone:
         del contact.segments[effect.name]

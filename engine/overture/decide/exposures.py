@@ -32,7 +32,7 @@ def expose(work: Work, journey: Journey, split: Split, position: Position) -> No
         known = Exposure(journey.edition, position.revision, position.variants[split.id], due)
         work.touched.add(EXPOSURES)
     contact.exposures[id] = known
-    if len(contact.exposures) > limits.EXPOSURES:
+    if len(contact.exposures) > limits.EXPOSED:
         del contact.exposures[next(iter(contact.exposures))]
 
 

@@ -210,10 +210,10 @@ class _Judging:
             effects = []
         last = _one_too_many(self.contact, held)
         if last is held:
-            return [self.refused(held, "gate.full", str(limits.WAITING))]
+            return [self.refused(held, "gate.full", str(limits.KEPT_MESSAGES))]
         if effects and message.approval:
             note(self.work, chosen, effects[0], "held")
-        return effects if last is None else [*effects, self.refused(last, "gate.full", str(limits.WAITING))]
+        return effects if last is None else [*effects, self.refused(last, "gate.full", str(limits.KEPT_MESSAGES))]
 
 
 def waits(verdict: Effect) -> bool:
@@ -239,7 +239,7 @@ def _one_too_many(contact: Contact, added: Waiting) -> Waiting | None:
     """
     asked = added.reason == PENDING
     alike = [each for each in contact.waiting if (each.reason == PENDING) == asked]
-    if len(alike) <= limits.WAITING:
+    if len(alike) <= limits.KEPT_MESSAGES:
         return None
     last = min(alike, key=lambda w: (w.priority, 0 if asked else -w.due, -w.message.created_at))
     contact.waiting = [each for each in contact.waiting if each is not last]
@@ -259,7 +259,7 @@ def take_over(work: Work, theirs: Contact) -> list[Effect]:
         full = room.keep_message(mine, waiting)
         lost = waiting if full else _one_too_many(mine, waiting)
         if lost is not None:
-            reason, before = (full, "") if full else ("gate.full", str(limits.WAITING))
+            reason, before = (full, "") if full else ("gate.full", str(limits.KEPT_MESSAGES))
             effects.append(Effect("gate", lost.message.template, lost.message.id, before, None, reason))
             if lost.message.approval:
                 note(work, lost.message, effects[-1], "dropped")

@@ -24,12 +24,12 @@ ADDRESSES = 100  # suppressed ones; the oldest goes first
 FIRINGS = 50  # of a rule with `once_per` and a span, for each rule; the newest
 KEYS_REMEMBERED = 1024  # values of a `once_per` key, for each rule; the oldest goes first
 
-WAITING = 20  # messages that the send gate keeps; the one with the lowest priority goes
+KEPT_MESSAGES = 20  # messages that the send gate keeps; the one with the lowest priority goes
 SENT = 1_000  # messages remembered for caps; the newest
 CHANNELS = 50  # on which messages were opened or clicked
 
 POSITIONS = 50  # journeys under way
-EXPOSURES = 50  # splits with a winner that a contact is counted by; the newest
+EXPOSED = 50  # splits with a winner that a contact is counted by; the newest
 JOURNEY_STEPS = 100  # of one journey at one fact
 
 LATE = 7 * 86_400_000  # ms: how late a fact may come and still find the others of its join, or its visit

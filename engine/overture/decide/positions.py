@@ -11,7 +11,7 @@ JOURNEYS = "journeys"
 """The path that changes where somebody comes to another step."""
 
 
-OUTCOMES = (
+ENDS = (
     "done", "goal", "exit", "stopped", "redeployed", "stranded", "merged", "no_instant", "too_many_steps", "full",
     "rolled_back",
 )  # fmt: skip

@@ -10,7 +10,7 @@ from overture.decide.work import Work
 from overture.model import Effect, Position
 
 
-def catch_up(work: Work, journeys: Journeys | None) -> list[Effect]:
+def redeploy(work: Work, journeys: Journeys | None) -> list[Effect]:
     """As the revision that is active now says (``on_redeploy``). Who is to finish on an earlier one that decides no
     more goes on by the active one; without a journey of the name there is nothing to go on by.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from overture.decide.positions import OUTCOMES
+from overture.decide.positions import ENDS
 from overture.rules import Program
 from overture.rules.journey import Do
 from overture.rules.report import Report, did_you_mean
@@ -18,7 +18,7 @@ _TRAITS = {"email": Type("string", optional=True), "timezone": Type("string", op
 """Traits that mean something to Overture itself or its channels, declared or not."""
 
 
-_ENDS = ("ended", *(f"end:{outcome}" for outcome in OUTCOMES))
+_ENDED = ("ended", *(f"end:{outcome}" for outcome in ENDS))
 
 
 class Names:
@@ -150,8 +150,8 @@ class Names:
                 "test.value", f"A contact is on the journey {name!r} {kept}", claim.name, f"Write {name}: {hint}."
             )
         said = claim.expected
-        if said is not None and said not in journey.steps and said not in _ENDS:
-            hint = did_you_mean(said, (*journey.steps, *_ENDS))
+        if said is not None and said not in journey.steps and said not in _ENDED:
+            hint = did_you_mean(said, (*journey.steps, *_ENDED))
             report.add("test.unknown", f"The journey {name!r} has no step {said[:80]!r}", claim.name, hint)
 
     def _score(self, claim: Claim, report: Report) -> None:
