@@ -30,8 +30,9 @@ def in_quiet(quiet: Quiet, at: int, zone: tzinfo) -> bool:
 def quiet_end(quiets: Sequence[Quiet], at: int, zone: tzinfo) -> int | None:
     """The first instant from ``at`` on at which the clock shows no quiet time; None where there is none for days.
 
-    That is ``at`` itself outside quiet hours. An end that clocks skip is the instant at which they do; of one that
-    they show twice it is the first.
+    That is ``at`` itself outside quiet hours. An end that clocks skip is the instant at which they do, as in
+    `overture.match.calendar`; of one that they show twice it is the first. From between the two it is the second, for
+    which that would answer with the next day: so it is not asked.
     """
     for _ in range(_LOOKS):
         quiet = next((each for each in quiets if in_quiet(each, at, zone)), None)

@@ -1,4 +1,6 @@
-"""The send gate: may this message go to this contact, and if not, why. Pure; asked right before each hand-off."""
+"""The last look before a hand-off: erased, address, consent, suppression, time. Pure. (The send gate is
+`overture.decide.gatekeeping`.)
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calendar where a contact lives: when its days begin, and what its clocks show."""
+"""The zone where a contact lives: when its days begin, and what its clocks show."""
 
 from __future__ import annotations
 

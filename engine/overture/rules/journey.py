@@ -24,7 +24,9 @@ class Do:
 
 @dataclass(frozen=True, slots=True)
 class LocalTime:
-    """The next time the contact's clock on the wall shows this, on one of these weekdays (1 = Monday; empty: any)."""
+    """The next time the contact's clock on the wall shows this, or the end of the gap that skips it, on one of these
+    weekdays (1 = Monday; empty: any).
+    """
 
     minute: int
     weekdays: frozenset[int] = frozenset()

@@ -1,4 +1,6 @@
-"""Wakes contacts: when something of theirs is due, a ``$tick`` goes into the log and is decided like any fact."""
+"""Wakes contacts: when something of theirs is due, a ``$tick`` goes into the log. That only wakes: the step makes a
+``$tick`` of its own for each instant that is due, and decides it.
+"""
 
 from __future__ import annotations
 
