@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from overture.decide import room
 from overture.decide.approvals import APPROVAL, answered
-from overture.decide.consent import consent_verdict
+from overture.decide.consent import NEEDS_NO_CONSENT, consent_verdict
 from overture.decide.limits import shown
 from overture.decide.merge import merge
 from overture.decide.work import Work
@@ -87,6 +87,17 @@ def _suppress(work: Work, fact: Fact) -> list[Effect]:
     return [Effect("suppress", address, "", None, reason)]
 
 
+def _unsubscribed(work: Work, fact: Fact) -> list[Effect]:
+    """From the purpose of the message; where that is not known or asks for no consent, from all on the channel."""
+    p = fact.properties
+    channel, purpose = p.get("channel"), p.get("purpose")
+    if type(channel) is not str or not channel:
+        return []
+    if type(purpose) is str and purpose and purpose != NEEDS_NO_CONSENT:
+        return [work.set_consent(channel, purpose, "denied")]
+    return [work.set_consent(channel, each, "denied") for each in sorted(work.contact.consent.get(channel, {}))]
+
+
 def _habit(work: Work, fact: Fact) -> list[Effect]:
     channel = fact.properties.get("channel")
     if type(channel) is not str or not channel:
@@ -105,7 +116,9 @@ _APPLY: dict[str, Callable[[Work, Fact], list[Effect]]] = {
     APPROVAL: answered,
     "message.bounced": _suppress,
     "message.failed": _suppress,
+    "message.rejected": _suppress,
     "message.complained": _suppress,
+    "message.unsubscribed": _unsubscribed,
     "message.opened": _habit,
     "message.clicked": _habit,
 }

@@ -168,15 +168,6 @@ def _changed(delivery: Delivery, now: int, **changes: Any) -> Delivery:
 
 def _outcome(delivery: Delivery, type: str, now: int, more: dict[str, Any]) -> Fact:
     message: Message = delivery.message
-    properties = {
-        "message": message.id,
-        "channel": message.channel,
-        "template": message.template,
-        "address": delivery.address,
-        "attempts": delivery.attempts,
-        **more,
-    }
-    if message.journey:
-        properties |= {"journey": message.journey, "step": message.step, "revision": message.revision}
     id = f"{type}:{message.id}:{delivery.attempts}"
+    properties = {**delivery.told(), **more}
     return Fact(id, type, message.contact, now, now, properties, source="delivery", cause=message.fact)

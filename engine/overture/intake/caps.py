@@ -1,8 +1,10 @@
-"""How much one body and one fact may hold."""
+"""How much one body and one fact may hold, and which of Overture's own types it may be."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from overture.model.fact import POSTED_TYPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +18,4 @@ class Caps:
     depth: int = 32  # the fact itself is level 1
     keys: int = 256  # of all objects in the fact together
     future: int = 24 * 60 * 60 * 1000
+    own: frozenset[str] = POSTED_TYPES  # of the reserved types, those that may come

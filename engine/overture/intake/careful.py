@@ -14,7 +14,7 @@ from overture.intake.caps import Caps
 from overture.intake.codes import clip, refused
 from overture.intake.plain import escape, from_json, from_msgpack
 from overture.model import Draft, Refused
-from overture.model.fact import POSTED_TYPES, RESERVED_TYPES
+from overture.model.fact import RESERVED_TYPES
 from overture.model.ids import IDENTIFIERS, new_fact_id
 
 _KEYS = ("id", "type", "contact", "occurred_at", "properties", "context")
@@ -41,7 +41,7 @@ def _draft(fact: dict[str, Any], now: int, caps: Caps) -> Draft:
     for key in fact:
         if key not in _KEYS:
             raise _unknown_key(key)
-    kind = _type(fact)
+    kind = _type(fact, caps)
     ids = _ids(fact)
     occurred_at = _occurred_at(fact["occurred_at"], now, caps) if "occurred_at" in fact else None
     properties = _object(fact, "properties")
@@ -62,13 +62,13 @@ def _unknown_key(key: str) -> Refused:
     return refused("fact.unknown_key", f"The fact has no key {clip(key)}.{ask}", f"/{escape(key)}")
 
 
-def _type(fact: dict[str, Any]) -> str:
+def _type(fact: dict[str, Any], caps: Caps) -> str:
     if "type" not in fact:
         raise refused("fact.type_missing")
     kind = fact["type"]
-    if isinstance(kind, str) and kind.startswith(RESERVED_TYPES) and kind not in POSTED_TYPES:
+    if isinstance(kind, str) and kind.startswith(RESERVED_TYPES) and kind not in caps.own:
         raise refused("fact.type_reserved", pointer="/type")
-    if not (isinstance(kind, str) and fields.is_type(kind)):
+    if not (isinstance(kind, str) and fields.is_type(kind, caps.own)):
         raise refused("fact.type_invalid", f"The type {clip(kind)} is not a valid name.", "/type")
     return kind
 

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from overture.model.fact import POSTED_TYPES, RESERVED_TYPES, TYPE_NAME
+from overture.model.fact import RESERVED_TYPES, TYPE_NAME
 from overture.model.ids import RESERVED
 
 EXTERNAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # no colon: it separates name and value in a contact's id
@@ -15,9 +15,9 @@ CONSENT_STATES = ("granted", "pending", "denied")  # pending: to be confirmed by
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def is_type(text: str) -> bool:
-    """Whether an app may send facts of this type."""
-    if text.startswith(RESERVED_TYPES) and text not in POSTED_TYPES:
+def is_type(text: str, own: frozenset[str]) -> bool:
+    """Whether facts of this type may come from outside; ``own``: `Caps.own`."""
+    if text.startswith(RESERVED_TYPES) and text not in own:
         return False
     return len(text) <= 128 and TYPE_NAME.fullmatch(text) is not None
 

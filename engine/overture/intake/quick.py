@@ -52,7 +52,7 @@ def read(raw: bytes, now: int, caps: Caps) -> Draft | None:
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
     kind = wire.type
-    if not fields.is_type(kind):
+    if not fields.is_type(kind, caps.own):
         return None
     keys = 2
 

@@ -11,6 +11,11 @@ TYPE_NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*")
 # Made by Overture itself, never from outside; beginnings of names.
 RESERVED_TYPES = ("$", "message.", "score.", "segment.", "session.ended", "trait.")
 POSTED_TYPES = frozenset({"message.opened", "message.clicked"})  # reserved, but apps may post them: only they know
+REPORTED_TYPES = POSTED_TYPES | {
+    "message.delivered", "message.deferred", "message.bounced", "message.rejected", "message.complained",
+    "message.unsubscribed",
+}  # fmt: skip
+"""Reserved, but sources may bring them that themselves check who calls: what became of a message after its hand-off."""
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True):

@@ -56,3 +56,17 @@ class Delivery(msgspec.Struct, array_like=True):
     address: str = ""
     queued_at: int = 0  # when the gate let it go, by the wall clock: its message is as of when that was due
     consent: str = ""  # the link of the consent ledger that allowed the last hand-off, as `Standing.reference`
+
+    def told(self) -> dict[str, Any]:
+        """What a fact about this message says of it, whatever became of it."""
+        message = self.message
+        told: dict[str, Any] = {
+            "message": message.id,
+            "channel": message.channel,
+            "template": message.template,
+            "address": self.address,
+            "attempts": self.attempts,
+        }
+        if message.journey:
+            told |= {"journey": message.journey, "step": message.step, "revision": message.revision}
+        return told

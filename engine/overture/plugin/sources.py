@@ -14,7 +14,14 @@ from pydantic import BaseModel
 
 C = TypeVar("C", bound=BaseModel)
 FactBody = Mapping[str, Any]
-"""``{"id", "type", "contact", "occurred_at", "properties", "context"}``."""
+"""``{"id", "type", "contact", "occurred_at", "properties", "context"}``.
+
+From an endpoint that itself checks who calls (``proof="source"``) it may tell what became of a message: one of the
+types ``message.delivered``, ``.deferred``, ``.bounced``, ``.rejected``, ``.complained``, ``.unsubscribed``, ``.opened``,
+``.clicked``, with ``channel`` and ``address`` among its properties. ``contact`` may then have ``message``, the id of one
+of ours (`Outgoing.id`): the fact is about the contact that it went to, and the message's own record fills in its
+``message``, ``template``, ``channel`` and ``address``. The other identifiers are for where there is no such message.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +59,15 @@ class Posted:
     """The facts in a request, and what the caller is told once they are on disk; nothing else is ever said before.
 
     ``key``: the write key that the request carries in a place of its own; empty where it stands in a header as usual.
-    ``backfill``: recorded history; it changes states and sends nothing.
+    ``backfill``: recorded history; it changes states and sends nothing. ``refused``: what came along and is no fact, as
+    (what it is, code, message); it is recorded beside the facts that are refused.
     """
 
     facts: Sequence[FactBody]
     answer: Answer = field(default_factory=Answer)
     key: str = ""
     backfill: bool = False
+    refused: Sequence[tuple[Any, str, str]] = ()
 
 
 class Refuse(Exception):

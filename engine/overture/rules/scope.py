@@ -17,6 +17,12 @@ _MESSAGE = {
     **dict.fromkeys(("reason", "detail", "address", "provider_id"), _TEXT),
     "attempts": NUMBER,
 }
+_REPORT = {  # of a message that may be another's than ours
+    "channel": STRING,
+    **dict.fromkeys(("message", "template", "reason", "detail", "address", "provider_id"), _TEXT),
+    "attempts": Type("number", optional=True),
+}
+_PERMANENT = Type("bool", optional=True)
 
 BUILT_IN: dict[str, dict[str, Type]] = {
     "identify": {},  # its fields are the traits
@@ -28,9 +34,13 @@ BUILT_IN: dict[str, dict[str, Type]] = {
     "segment.left": {"name": STRING},
     "message.sent": _MESSAGE,
     "message.dropped": _MESSAGE,
-    "message.failed": {**_MESSAGE, "permanent": Type("bool", optional=True)},
-    "message.bounced": {**_MESSAGE, "permanent": Type("bool", optional=True)},
-    "message.complained": _MESSAGE,
+    "message.failed": {**_MESSAGE, "permanent": _PERMANENT},
+    "message.delivered": _REPORT,
+    "message.deferred": _REPORT,
+    "message.bounced": {**_REPORT, "permanent": _PERMANENT},
+    "message.rejected": {**_REPORT, "permanent": _PERMANENT},
+    "message.complained": _REPORT,
+    "message.unsubscribed": {**_REPORT, "purpose": _TEXT},
     "message.opened": {"channel": STRING, "message": _TEXT},
     "message.clicked": {"channel": STRING, "message": _TEXT, "url": _TEXT},
     "session.ended": {

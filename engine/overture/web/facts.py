@@ -99,15 +99,15 @@ async def _parse(request: web.Request, body: bytes, now: int) -> Parsed:
     return await read_facts(body, now, headers.get("Content-Encoding", ""), headers.get("Content-Type", "").lower())
 
 
-async def read_facts(body: bytes, now: int, encoding: str, content_type: str) -> Parsed:
+async def read_facts(body: bytes, now: int, encoding: str, content_type: str, caps: Caps = CAPS) -> Parsed:
     """As `overture.intake.parse`, a large body beside the loop; what is refused is counted."""
     try:
         compressed = encoding or body.startswith(GZIP)
         if len(body) <= (_INLINE_COMPRESSED if compressed else _INLINE):
-            parsed = parse(body, now, CAPS, encoding, content_type)
+            parsed = parse(body, now, caps, encoding, content_type)
         else:
             loop = asyncio.get_running_loop()
-            parsed = await loop.run_in_executor(_reader, parse, body, now, CAPS, encoding, content_type)
+            parsed = await loop.run_in_executor(_reader, parse, body, now, caps, encoding, content_type)
     except Refused as e:
         metrics.FACTS.labels("rejected", e.code).inc()
         raise
