@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from decidekit import plan
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overture.decide import step
-from overture.model import Contact, Fact, Step
+from overture.model import Contact, Fact, Step, Trace
 
 MINUTE = timedelta(minutes=1)
 TIMES = ["00:00", "01:30", "02:00", "02:15", "02:30", "03:00", "09:00", "23:59"]
@@ -90,7 +92,7 @@ def test_a_wait_is_over_when_the_wall_says_so_never_early_and_once(
     over: list[datetime] = []
     looks = [right - timedelta(milliseconds=1), right, right + timedelta(hours=30), right + timedelta(days=20)]
     for at, type in [(since, "came"), *((at, "$tick") for at in looks)]:
-        ms = round(at.timestamp() * 1000)
+        ms = ms_of(at)
         outcome = step(
             contact, Fact(f"{type}{ms}", type, "ada", ms, ms, {"n": which} if type == "came" else {}), PLAN, ms
         )
@@ -109,3 +111,75 @@ def instants(outcome: Step) -> list[datetime]:
         for effect in firing.effects
         if effect.kind == "score"
     ]
+
+
+MOVING = """
+facts: {morning: {}, gone: {}, begin: {}}
+traits: {timezone: "string?", plan: "string?", home: "string?"}
+scores: {lead: {}}
+rules:
+  leaves: {when: fact.type == "gone", then: [{set: {timezone: America/New_York}}]}
+  at_home: {while: contact.home == "there", then: [{set: {timezone: Asia/Tokyo}}]}
+segments:
+  s: {when: contact.scores.lead > 5, on_enter: [{start: circle}]}
+journeys:
+  nine:
+    enter_when: fact.type == "morning"
+    steps:
+      - {id: nine, wait: {until_local: "09:00"}}
+      - {id: stay, wait: {for: 99w}}
+  goes:
+    enter_when: fact.type == "gone"
+    steps:
+      - {id: there, set: {timezone: Asia/Tokyo}}
+  circle:
+    enter_when: fact.type == "begin"
+    reentry: always
+    steps:
+      - {id: pro, wait: {until: contact.plan == "pro"}}
+      - {id: up, score: {name: lead, add: 10}}
+      - {id: down, score: {name: lead, add: -10}}
+"""
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+NINE_THERE = datetime(2026, 1, 6, 0, tzinfo=UTC)  # in Tokyo
+VIENNA, TOKYO, HOME = {"timezone": "Europe/Vienna"}, {"timezone": "Asia/Tokyo"}, {"home": "there"}
+
+
+def shown(*facts: tuple[str, dict[str, Any]], contact: str = "ada", last: datetime = NOON) -> Step:
+    """The last step of a contact that is shown facts at noon, the last one then."""
+    made, outcome = plan(MOVING), Step(Contact(contact), Trace(0, Fact("", "", "", 0, 0), 0, 0))
+    for n, (type, said) in enumerate(facts, 1):
+        ms = ms_of(last if n == len(facts) else NOON)
+        outcome = step(outcome.contact, Fact(f"{contact}{n}", type, contact, ms, ms, said), made, ms)
+    return outcome
+
+
+def waiting(outcome: Step) -> tuple[list[str], datetime]:
+    """Where the contact waits, and when time alone goes on."""
+    return [p.step for p in outcome.contact.journeys], datetime.fromtimestamp(outcome.contact.due / 1000, UTC)
+
+
+@pytest.mark.parametrize(("last", "said"), [("identify", TOKYO), ("identify", HOME), ("gone", {})])
+def test_who_moves_waits_for_the_time_there_whatever_says_so(last: str, said: dict[str, Any]) -> None:
+    assert waiting(shown(("identify", VIENNA), ("morning", {}), (last, said))) == (["nine"], NINE_THERE)
+
+
+def test_who_moves_to_where_it_is_past_the_time_waits_no_longer() -> None:
+    outcome = shown(("identify", VIENNA), ("morning", {}), ("identify", TOKYO), last=NINE_THERE + 60 * MINUTE)
+    assert waiting(outcome)[0] == ["stay"]
+
+
+@pytest.mark.parametrize("said", [TOKYO, HOME])
+def test_who_moves_in_a_step_that_is_rolled_back_waits_for_the_time_there(said: dict[str, Any]) -> None:
+    outcome = shown(("identify", VIENNA), ("morning", {}), ("begin", {}), ("identify", {"plan": "pro", **said}))
+    assert outcome.trace.error.startswith("chain.too_deep")
+    assert waiting(outcome) == (["nine"], NINE_THERE)
+
+
+def test_who_becomes_known_somewhere_else_waits_for_the_time_there() -> None:
+    (merge,) = shown(("morning", {}), ("$link", {"into": "ada"}), contact="anonymous_id:1").forwards
+    assert waiting(shown(("identify", TOKYO), ("$merge", merge.properties))) == (["nine"], NINE_THERE)
+
+
+def ms_of(at: datetime) -> int:
+    return round(at.timestamp() * 1000)

@@ -36,6 +36,8 @@ def pass_time(work: Work, plan: Plan) -> None:
 
 def reschedule(work: Work, plan: Plan) -> None:
     """Find out when something is due next, if this step may have changed that."""
+    if plan.journeys is not None:
+        plan.journeys.move_house(work)
     contact = work.contact
     touched = work.touched
     if "*" not in touched and plan.timed.isdisjoint(touched):

@@ -12,8 +12,7 @@ def follow(work: Work, plan: Plan, fact: Fact, firings: list[Firing]) -> None:
     """Bring them up to date, until nothing changes any more. Raises ChainTooDeep where that does not come."""
     for _ in range(DEPTH_LIMIT):
         changed, work.changed = work.changed, set()
-        if plan.timed:
-            work.touched |= changed
+        work.touched |= changed
         moved: list[tuple[str, bool, list[Effect]]] = [(name, entered, []) for name, entered in work.edges]
         work.edges.clear()
         every = "*" in changed

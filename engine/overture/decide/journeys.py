@@ -21,7 +21,6 @@ from overture.model import ChainTooDeep, Contact, Effect, Fact, Firing, Position
 from overture.model.ids import digest
 from overture.rules.journey import END
 from overture.rules.program import Program
-from overture.rules.reach import ZONE
 
 Follow = Callable[[Fact], None]
 """What follows from the actions of a step: segments, and rules with ``while``."""
@@ -70,14 +69,12 @@ class Journeys:
     def go_on(self, work: Work, fact: Fact, follow: Follow, firings: list[Firing]) -> None:
         """Show the fact to everybody under way, then let enter who may."""
         contact = work.contact
-        if contact.journeys:
-            if ZONE in work.touched or "*" in work.touched:
-                self._moved_house(work, fact)
-            for position in contact.journeys.copy():
-                if work.root.backfill and fact.occurred_at < position.entered_at:
-                    continue  # history posted later: it was over before this began
-                if position.step != END and (course := self.course(position)) is not None:
-                    _Going(work, course, position, follow, firings).see(fact)
+        self.move_house(work)
+        for position in contact.journeys.copy():
+            if work.root.backfill and fact.occurred_at < position.entered_at:
+                continue  # history posted later: it was over before this began
+            if position.step != END and (course := self.course(position)) is not None:
+                _Going(work, course, position, follow, firings).see(fact)
         for course in self.entered.get(fact.type, ()):
             assert course.enters is not None  # it would not be there
             if course.enters(fact, contact):
@@ -91,8 +88,23 @@ class Journeys:
             if (course := self.active.get(journey)) is not None:  # an earlier revision may start what is gone
                 self._enter(work, course, by, follow, firings)
 
+    def move_house(self, work: Work) -> None:
+        """Another zone has other clocks: what waits for a time on the wall waits for the one there. To be asked before
+        anybody looks when waits are over.
+        """
+        if not work.moved:
+            return
+        work.moved = False
+        for position in work.contact.journeys:
+            course = self.course(position)
+            step = course.steps[position.step] if course is not None and position.step in course.zoned else None
+            if isinstance(step, Staying):
+                position.due = step.due(NOTHING, work.contact, position.since) or 0
+                work.touched.add(JOURNEYS)
+
     def give_up(self, work: Work) -> list[Effect]:
         """End what would go on now: the step in which it did was rolled back, and would be again at every fact."""
+        self.move_house(work)
         going = [p for p in work.contact.journeys if self._goes_on(work, p)]
         return [ended(work, p, "rolled_back", "journey.rolled_back") for p in going]
 
@@ -105,15 +117,6 @@ class Journeys:
         if not isinstance(step, Staying) or not step.at_once or step.until is None:
             return False
         return step.until(shown_to(work.root, position), work.contact)
-
-    def _moved_house(self, work: Work, fact: Fact) -> None:
-        """Another zone has other clocks: what waits for a time on the wall waits for the one there."""
-        for position in work.contact.journeys:
-            course = self.course(position)
-            step = course.steps[position.step] if course is not None and position.step in course.zoned else None
-            if isinstance(step, Staying):
-                position.due = step.due(shown_to(fact, position), work.contact, position.since) or 0
-                work.touched.add(JOURNEYS)
 
     def _enter(self, work: Work, course: Course, fact: Fact, follow: Follow, firings: list[Firing]) -> None:
         contact, journey = work.contact, course.journey

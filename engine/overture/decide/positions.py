@@ -78,4 +78,5 @@ def take_over(work: Work, theirs: Contact) -> list[Effect]:
     mine.journeys.sort(key=lambda p: (p.entered_at, p.journey, p.key))
     if mine.journeys:
         work.touched.add(JOURNEYS)
+        work.moved = True
     return effects

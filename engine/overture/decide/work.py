@@ -16,6 +16,7 @@ from overture.model.decay import place, ranking, raw, remaining, tidy
 from overture.model.ids import digest, issued_code
 from overture.model.numbers import NUMBER_LIMIT
 from overture.rules.program import Program
+from overture.rules.reach import ZONE
 
 
 class Visit(NamedTuple):
@@ -68,6 +69,7 @@ class Work:
         "left",
         "links",
         "messages",
+        "moved",
         "notes",
         "position",
         "program",
@@ -89,10 +91,11 @@ class Work:
         self.current = root  # the fact being shown to the rules: the cause of what is derived
         self.edges: list[tuple[str, bool]] = []  # segments entered or left by actions, not yet followed up
         self.changed: set[str] = set()
-        self.touched: set[str] = set()  # all that was in `changed`, where something follows the clock
+        self.touched: set[str] = set()  # all that was in `changed`, and what only instants to come depend on
         self.scores: dict[str, float | None] = {}  # the contact's new places in rankings
         self.segments: set[str] = set()
         self.messages: list[Message] = []
+        self.moved = False  # to another zone: the waits of journeys still go by the clocks of the one before
         self.records: list[Delivery] = []  # of messages that need approval and have not passed the gate
         self.queue: list[Fact] = []
         self.starts: list[tuple[str, Fact]] = []  # journeys that actions want begun, each with the fact they acted on
@@ -128,7 +131,8 @@ class Work:
             room.drop_trait(self.contact, name)
         elif reason := room.keep_trait(self.contact, name, value):
             return Effect("set", shown(name), reason=reason)
-        self.changed.add(f"traits.{name}")
+        self.changed.add(path := f"traits.{name}")
+        self.moved = self.moved or path == ZONE
         self.derive_change("trait.changed", {"name": name, "before": before, "after": value})
         return Effect("unset" if value is None else "set", name, "", shown(before), shown(value))
 
