@@ -206,7 +206,10 @@ class MemoryPlugins:
     async def refused(self, limit: int) -> list[RefusalView]:
         return []
 
-    async def record(self, source: str, refused: Any, facts: Any, now: int) -> None:
+    async def addressed(self, facts: Sequence[object]) -> list[object]:
+        return list(facts)
+
+    async def record(self, source: str, refused: Any, now: int) -> None:
         raise AssertionError("no source can have brought anything")
 
 

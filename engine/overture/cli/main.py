@@ -318,16 +318,18 @@ def plugins(*, as_json: Json = False) -> None:
     """Which plugins there are, what they offer, and which could not be loaded and why."""
     manager = PluginManager()
     manager.load()
-    states = [
-        {"name": p.name, "distribution": p.distribution, "version": p.version, "state": p.state, "error": p.error}
-        for p in manager.states()
-    ]
+    found = [(p, [(kind, name) for kind, name, _, _ in manager.offers(p)]) for p in manager.states()]
     if as_json:
-        print(json.dumps({"plugins": states, "channels": sorted(manager.channels)}))
+        told = [asdict(p) | {"offers": [{"kind": kind, "name": name} for kind, name in own]} for p, own in found]
+        print(json.dumps({"plugins": told, "channels": sorted(manager.channels), "sources": sorted(manager.sources)}))
         return
-    for p in states:
-        console.print(f"{p['name']:12} {p['distribution']} {p['version']:10} {p['state']} {p['error']}", markup=False)
+    for p, own in found:
+        console.print(f"{p.name:16} {p.distribution} {p.version:10} {p.state:7} {p.error}", markup=False)
+        offers = ", ".join(f"{kind} {name}" for kind, name in own)
+        if told := " · ".join(part for part in (offers, ", ".join(p.hooks)) if part):
+            console.print(f"  {told}", markup=False)
     console.print(f"channels: {', '.join(sorted(manager.channels))}")
+    console.print(f"sources: {', '.join(sorted(manager.sources))}")
 
 
 @app.command

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from overture.delivery.loop import Deliverer
@@ -11,6 +11,7 @@ from overture.match import available
 from overture.model import OvertureError, clock
 from overture.node.gauges import Gauges
 from overture.plugin.host import HostedChannel
+from overture.plugin.listening import HostedPush
 from overture.plugin.manager import PluginManager
 from overture.settings import Settings
 from overture.state.probe import StoreFacts
@@ -30,6 +31,7 @@ class Health:
         deliverer: Deliverer | None,
         plugins: PluginManager,
         channels: Mapping[str, HostedChannel],
+        sources: Collection[HostedPush],
     ) -> None:
         self._settings = settings
         self._store = store
@@ -39,6 +41,7 @@ class Health:
         self._deliverer = deliverer
         self._plugins = plugins
         self._channels = channels
+        self._sources = sources
 
     async def ready(self) -> dict[str, Any]:
         """``ready`` and why: the store with its durability, the active revisions, how far the workers are behind."""
@@ -55,6 +58,7 @@ class Health:
             },
             "plugins": [{"name": p.name, "state": p.state, "error": p.error} for p in self._plugins.states()],
             "channels": {name: channel.breaker.state for name, channel in self._channels.items()},
+            "sources": {source.name: source.breaker.state for source in self._sources},
         }
         try:
             await self._gauges.refresh()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from overture.backtest import Jobs
@@ -16,7 +16,7 @@ from overture.delivery.templates import Templates
 from overture.deploy.contests import Contests
 from overture.node.approving import Approvals
 from overture.node.backtesting import BacktestService
-from overture.node.channels import tell_failures
+from overture.node.configured import tell_failures
 from overture.node.explaining import ExplainService
 from overture.node.facts import FactService
 from overture.node.fastforward import FastForward
@@ -48,6 +48,7 @@ from overture.state.refusals import Refusals
 from overture.state.registry import Registry
 from overture.state.samples import RuleSamples
 from overture.state.wire import Wire
+from overture.web import path_taken
 from overture.web.services import Services
 from overture.worker.loop import Worker
 from overture.worker.plans import Plans
@@ -70,6 +71,7 @@ class Parts:
     services: Services
     plugins: PluginManager
     channels: Mapping[str, HostedChannel]
+    sources: Sequence[HostedPush]
     backtests: Jobs
     clock: FastForward
     contests: Contests
@@ -84,6 +86,8 @@ class Parts:
     async def close(self) -> None:
         for channel in self.channels.values():
             await channel.close()
+        for source in self.sources:
+            await source.close()
         await self.backtests.close()
         await self.clock.close()
         await self.wire.close()
@@ -127,8 +131,7 @@ async def assemble(
         deliverer = Deliverer(leases, outbox, attempt, Pace(Rates(wire), settings.channel_rates))
         if worker is not None:
             worker.tell_of_messages(deliverer.wake)
-    opened = plugins.open_sources()
-    pushed = [source for source in opened.values() if isinstance(source, HostedPush)]
+    sources = await _pushed(plugins)
     tell_failures(plugins)
     asked = Plans(registry, "reference")  # whatever the API asks: what is active, and versions of the past
     past = Past(wire, settings.data_dir / "archive", n, asked.program)
@@ -150,8 +153,8 @@ async def assemble(
         subscriptions=SubscriptionService(links, ledgers, facts, contacts, identity, asked),
         journeys=FunnelService(funnels, registry, asked),
         clock=clock,
-        plugins=PluginService(plugins, channels, pushed, Refusals(wire)),
-        health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels),
+        plugins=PluginService(plugins, channels, sources, Refusals(wire), outbox),
+        health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels, sources),
     )
     return Parts(
         wire,
@@ -164,9 +167,24 @@ async def assemble(
         services,
         plugins,
         channels,
+        sources,
         backtests,
         clock,
         contests,
         worker,
         deliverer,
     )
+
+
+async def _pushed(plugins: PluginManager) -> list[HostedPush]:
+    """The open sources that others call, but for those whose paths somebody else answers already."""
+    pushed: list[HostedPush] = []
+    for source in plugins.open_sources().values():
+        if not isinstance(source, HostedPush):
+            continue
+        if (error := path_taken(source, pushed)) is None:
+            pushed.append(source)
+        else:
+            plugins.withdraw(source.name, error)
+            await source.close()
+    return pushed

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from overture.intake.parse import Rejection
 from overture.model.clock import to_text
+from overture.node.reporting import about, message_of
 from overture.plugin.host import HostedChannel
 from overture.plugin.listening import HostedPush
 from overture.plugin.manager import PluginManager
+from overture.state.outbox import Outbox
 from overture.state.refusals import Refusal, Refusals, shown
-from overture.web.plugged import OfferView, PluginView, RefusalView
+from overture.web.plugged import OfferView, PluginView, RefusalView, Unwanted
 
 
 class PluginService:
@@ -22,11 +23,13 @@ class PluginService:
         channels: Mapping[str, HostedChannel],
         sources: Collection[HostedPush],
         refusals: Refusals,
+        outbox: Outbox,
     ) -> None:
         self.sources = sources
         self._plugins = plugins
         self._channels = channels
         self._refusals = refusals
+        self._outbox = outbox
 
     def states(self) -> list[PluginView]:
         """In the order in which they were loaded."""
@@ -55,8 +58,17 @@ class PluginService:
             for each in await self._refusals.last(limit)
         ]
 
-    async def record(self, source: str, refused: Sequence[Rejection], facts: Sequence[object], now: int) -> None:
+    async def addressed(self, facts: Sequence[object]) -> list[object]:
+        """The same; what names one of our messages as its contact is about that message and its contact."""
+        asked = [message_of(fact) for fact in facts]
+        if not any(asked):
+            return list(facts)
+        found = await self._outbox.find_all(sorted({id for id in asked if id}))
+        known = {delivery.message.id: delivery for delivery in found}
+        return [about(fact, known.get(id)) if id else fact for fact, id in zip(facts, asked, strict=True)]
+
+    async def record(self, source: str, refused: Sequence[Unwanted], now: int) -> None:
         """Keep what was refused, with the fact as it was brought."""
         await self._refusals.record(
-            [Refusal(now, source, r.code, r.message, r.pointer, shown(facts[r.index])) for r in refused]
+            [Refusal(now, source, r.code, r.message, r.pointer, shown(r.fact)) for r in refused]
         )

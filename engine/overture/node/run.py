@@ -21,7 +21,7 @@ from overture.deploy.contests import Contests
 from overture.deploy.rulesets import Rulesets
 from overture.match import available
 from overture.model import OvertureError, Refused, StartupRefused
-from overture.node.channels import load_plugins
+from overture.node.configured import load_plugins
 from overture.node.fastforward import load_clock
 from overture.node.meta import make_keys, require_strong_keys, settle
 from overture.node.needed import require_usable
@@ -279,7 +279,7 @@ async def _settle(contests: Contests) -> None:
     """What goes wrong is told by what else asks for the rulesets; here the next look is as good."""
     while True:
         await asyncio.sleep(CONTESTS)
-        with contextlib.suppress(OvertureError, LookupError):
+        with contextlib.suppress(OvertureError):
             await contests.settle()
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from overture.model.errors import PluginFailed, Refused, describe
 from overture.plugin.guard import Busy, Guard, Late, Limits, Raised
 from overture.plugin.sources import Answer, Endpoint, Incoming, Posted, PullSource, PushSource, PushSourcePlugin, Refuse
@@ -93,13 +95,35 @@ def _below(name: str, path: str) -> str:
 
 def _malformed(answer: Posted | Answer) -> str:
     reply = answer.answer if isinstance(answer, Posted) else answer
+    if not isinstance(reply, Answer):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return "its answer is no Answer"
     if type(reply.status) is not int or not 200 <= reply.status <= 499:
         return f"status {reply.status!r}"
-    if not isinstance(reply.headers, Mapping) or not all(type(x) is str for kv in reply.headers.items() for x in kv):  # pyright: ignore[reportUnnecessaryIsInstance]
-        return "headers are texts by name"
-    if isinstance(answer, Posted) and (not isinstance(answer.facts, Sequence) or isinstance(answer.facts, str | bytes)):  # pyright: ignore[reportUnnecessaryIsInstance]
-        return "facts are a list"
+    if not isinstance(reply.headers, Mapping) or not all(map(_is_line, [*reply.headers, *reply.headers.values()])):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return "headers are lines of text by name"
+    if not _is_line(reply.content_type):
+        return "content_type is a line of text"
+    if not isinstance(reply.body, bytes):
+        try:
+            msgspec.json.encode(reply.body)
+        except (TypeError, ValueError, RecursionError) as error:
+            return f"its body is no JSON: {describe(error)}"
+    if isinstance(answer, Posted):
+        if not _is_list(answer.facts) or not _is_list(answer.refused):
+            return "facts and refused are lists"
+        if not all(isinstance(each, tuple) and list(map(type, each[1:])) == [str, str] for each in answer.refused):  # pyright: ignore[reportUnnecessaryIsInstance]
+            return "what was refused is told as (what, code, message)"
+        if type(answer.key) is not str:
+            return "key is a text"
     return ""
+
+
+def _is_line(text: object) -> bool:
+    return type(text) is str and text.isprintable()
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def _refused(refusal: Refuse) -> Refused:

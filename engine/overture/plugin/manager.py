@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from types import MappingProxyType, ModuleType
+from types import ModuleType
 from typing import Any, Literal, TypeVar, cast
 
 import pluggy
@@ -24,12 +24,12 @@ GROUP = "overture"
 Kind = Literal["channel", "source"]
 Settings = Mapping[str, Mapping[str, Any]]
 H = TypeVar("H")
-_NOTHING: Settings = MappingProxyType({})
 _HOOKS: tuple[tuple[str, Kind, tuple[type, ...]], ...] = (
     ("overture_channels", "channel", (ChannelPlugin,)),
     ("overture_sources", "source", (PushSourcePlugin, PullSourcePlugin)),
 )
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+"""What channels and sources may be called; a source's name is a part of a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class WrongSetting:
 class PluginManager:
     """The plugins of the entry point group ``overture``.
 
-    `load` once, `configure` with the settings, then `open_channels` and `open_sources`. ``channels`` and ``sources``
-    hold what the plugins offer that could be loaded, by name.
+    `load` once, then `configure_channels` and `open_channels`, `configure_sources` and `open_sources`. ``channels`` and
+    ``sources`` hold what the plugins offer that could be loaded, by name.
     """
 
     def __init__(self) -> None:
@@ -93,26 +93,38 @@ class PluginManager:
     def _named(self, kind: Kind, of: str) -> list[str]:
         return [name for (its, name), (what, _) in self._configs.items() if (its, what) == (kind, of)]
 
-    def configure(self, channels: Settings, sources: Settings = _NOTHING) -> list[WrongSetting]:
-        """Check the settings; answers what is wrong. The plugins of what has wrong ones are recorded as failed.
+    def configure_channels(self, given: Settings) -> list[WrongSetting]:
+        """Check the settings; answers what is wrong. The plugin of a channel that has wrong ones is recorded as failed.
 
-        By name, the settings for the config model. A channel that is not named gets the model's defaults, and so does a
-        push source that needs none. A source may have another name, and say with ``plugin`` what it is; settings of
-        what nobody offers are left alone. Unknown keys are wrong, unless the model says otherwise (``extra``).
+        By name, the settings for the config model; a channel that is not named gets the model's defaults. Those of what
+        nobody offers are left alone. Unknown keys are wrong, unless the model says otherwise (``extra``).
         """
+        return [
+            wrong
+            for name, plugin in self.channels.items()
+            for wrong in self._configure("channel", name, name, plugin.config, given.get(name, {}))
+        ]
+
+    def configure_sources(self, given: Settings) -> list[WrongSetting]:
+        """As `configure_channels`. A source may have a name of its own, and say with ``plugin`` what it is. One that is
+        not named gets the model's defaults where it is pushed to and needs no settings; otherwise it is not there.
+        """
+        wanted: Settings = {
+            **{name: {} for name, source in self.sources.items() if name in given or _needs_nothing(source)},
+            **given,
+        }
         wrong: list[WrongSetting] = []
-        for name, plugin in self.channels.items():
-            wrong += self._configure("channel", name, name, plugin.config, channels.get(name, {}))
-        for name, given in sources.items():
-            of = str(given.get("plugin", name))
+        for name, settings in wanted.items():
+            of = source_of(name, settings)
             if (source := self.sources.get(of)) is not None:
-                own = {key: value for key, value in given.items() if key != "plugin"}
+                own = {key: value for key, value in settings.items() if key != "plugin"}
                 wrong += self._configure("source", name, of, source.config, own)
-        for name, source in self.sources.items():
-            needed = any(field.is_required() for field in source.config.model_fields.values())
-            if name not in sources and isinstance(source, PushSourcePlugin) and not needed:
-                wrong += self._configure("source", name, name, source.config, {})
         return wrong
+
+    def withdraw(self, source: str, error: PluginFailed) -> None:
+        """An open source that cannot be used as it is: it counts as not there, and its plugin as failed."""
+        of, _ = self._configs.pop(("source", source))
+        self._fail(self._owner["source", of], f"source {source}: {_explain(error)}")
 
     def _configure(
         self, kind: Kind, name: str, of: str, model: type[BaseModel], given: Mapping[str, Any]
@@ -150,7 +162,7 @@ class PluginManager:
 
     def _open(self, kind: Kind, make: Callable[[str, str, BaseModel], H]) -> dict[str, H]:
         opened: dict[str, H] = {}
-        for (its, name), (of, config) in self._configs.items():
+        for (its, name), (of, config) in list(self._configs.items()):
             if its != kind:
                 continue
             try:
@@ -158,6 +170,7 @@ class PluginManager:
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
+                del self._configs[kind, name]
                 self._fail(self._owner[kind, of], f"{kind} {name}: {_explain(error)}")
         return opened
 
@@ -198,7 +211,7 @@ class PluginManager:
                 for each in offered:
                     _check(hook, kind, types, each)
                     if each.name in self._offers(kind) or (kind, each.name) in found:
-                        raise PluginFailed(f"plugin.{kind}_taken", f"Another plugin offers the {kind} {each.name}.")
+                        raise _taken(kind, each.name)
                     found[kind, each.name] = each
         return found
 
@@ -207,13 +220,29 @@ class PluginManager:
         self._states[key] = PluginState(state.name, state.distribution, state.version, state.hooks, "failed", error)
 
 
+def source_of(name: str, settings: Mapping[str, Any]) -> str:
+    """Which source is meant by the settings under a name."""
+    return str(settings.get("plugin", name))
+
+
+def _needs_nothing(source: SourcePlugin) -> bool:
+    required = any(field.is_required() for field in source.config.model_fields.values())
+    return isinstance(source, PushSourcePlugin) and not required
+
+
+def _taken(kind: Kind, name: str) -> PluginFailed:
+    if kind == "channel":
+        return PluginFailed("plugin.channel_taken", f"Another plugin offers the channel {name}.")
+    return PluginFailed("plugin.source_taken", f"Another plugin offers the source {name}.")
+
+
 def _check(hook: str, kind: Kind, types: tuple[type, ...], offered: Any) -> None:
     if not isinstance(offered, types):
         wanted = " or ".join(each.__name__ for each in types)
         raise PluginFailed("plugin.wrong_type", f"{hook} yielded {type(offered).__name__}: no {wanted}.")
     name, config = offered.name, offered.config
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise PluginFailed("plugin.wrong_name", f"A {kind}'s name must match {_NAME.pattern}: {name!r}.")
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise PluginFailed("plugin.wrong_name", f"A {kind}'s name must match {NAME.pattern}: {name!r}.")
     if not isinstance(config, type) or not issubclass(config, BaseModel):
         raise PluginFailed("plugin.wrong_type", f"The config of the {kind} {name} is not a pydantic model.")
     if isinstance(offered, PushSourcePlugin):

@@ -28,7 +28,7 @@ from pydantic import ValidationError as _Invalid
 from overture.model.environ import PREFIX
 from overture.model.errors import StartupRefused
 from overture.settings import checks
-from overture.settings.sentences import of_finding, place_of, shown
+from overture.settings.sentences import TABLES, of_finding, place_of, shown
 
 FILE = Path("overture.toml")
 _HINT = "`overture config` shows every setting and where its value comes from."
@@ -150,9 +150,10 @@ def _from_file(file: Path) -> list[tuple[str, str, Any]]:
 
 def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, Any]]:
     found: list[tuple[str, str, Any]] = []
-    if environ.get(PREFIX + "CHANNELS"):
-        what = f"{PREFIX}CHANNELS is not read: settings of channels stand in {FILE}, under [channels.<name>]."
-        raise StartupRefused("settings.invalid", what, _HINT)
+    for name in TABLES:
+        if environ.get(variable := PREFIX + name.upper()):
+            what = f"{variable} is not read: settings of {name} stand in {FILE}, under [{name}.<name>]."
+            raise StartupRefused("settings.invalid", what, _HINT)
     for name in Settings.model_fields:
         variable = PREFIX + name.upper()
         value = environ.get(variable)

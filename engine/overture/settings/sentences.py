@@ -10,13 +10,16 @@ from pydantic import SecretStr
 
 from overture.model.environ import PREFIX
 
+TABLES = ("channels", "sources")
+"""Settings that are tables in the file, handed to plugins."""
+
 
 def of_finding(finding: Any, origins: Mapping[str, str]) -> str:
     """One finding of pydantic about the settings, as a sentence."""
     name = str(finding["loc"][0])
     origin = origins.get(name, "default")
     problem, value = str(finding["msg"]), finding["input"]
-    if name == "channels":
+    if name in TABLES:
         return f"{place_of('.'.join(map(str, finding['loc'])), origin)} must be a table."
     if origin == PREFIX + "PORT" and isinstance(value, str) and value.startswith("tcp://"):
         problem += "; Kubernetes sets this variable for a Service named overture: set enableServiceLinks to false"
@@ -47,7 +50,7 @@ def shown(name: str, value: Any) -> str:
         return ""
     if isinstance(value, SecretStr):
         return "********"
-    if name == "channels":
+    if name in TABLES:
         return ", ".join(sorted(cast(Mapping[str, Any], value)))
     if name == "channel_rates":
         return ",".join(f"{channel}={rate:g}" for channel, rate in cast(Mapping[str, float], value).items())

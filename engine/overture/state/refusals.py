@@ -51,6 +51,6 @@ def shown(fact: Any) -> str:
     """A fact as it was brought, as far as it is kept."""
     try:
         text = _json(fact)
-    except (TypeError, ValueError, RecursionError):
-        return ""
+    except (TypeError, ValueError, OverflowError, RecursionError):  # which may be why it was refused
+        return repr(fact)[:SHOWN] if not isinstance(fact, dict | list) else ""
     return text[:SHOWN].decode("utf-8", "ignore")

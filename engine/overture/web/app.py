@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from overture.model.errors import PluginFailed
+from overture.plugin.listening import HostedPush
 from overture.web import (
     backtests,
     clocks,
@@ -25,7 +28,7 @@ from overture.web import (
     schemas,
 )
 from overture.web.body import Bodies
-from overture.web.incoming import add_sources
+from overture.web.incoming import add_sources, meet
 from overture.web.openapi import document
 from overture.web.protocol import Runner
 from overture.web.routing import PUBLIC, Call, Route, mount, preflight, route
@@ -84,6 +87,17 @@ ROUTES: tuple[Route, ...] = (
     openapi,
 )
 _OPENAPI = msgspec.json.encode(document(ROUTES))
+
+
+def path_taken(source: HostedPush, earlier: Iterable[HostedPush]) -> PluginFailed | None:
+    """The error of a source with a path that the server itself, or an earlier source, answers already."""
+    taken = [(r.method, r.path, "Overture itself") for r in ROUTES]
+    taken += [(e.method, path, f"the source {other.name}") for other in earlier for path, e in other.endpoints]
+    for path, endpoint in source.endpoints:
+        for method, other, whose in taken:
+            if method == endpoint.method and meet(path, other):
+                return PluginFailed("plugin.path_taken", f"{method} {path} is answered by {whose} already, as {other}.")
+    return None
 
 
 def make_app(services: Services, bodies: Bodies | None = None) -> web.Application:

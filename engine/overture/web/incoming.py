@@ -10,26 +10,38 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 from aiohttp import web
 
-from overture.intake import Caps
+from overture.intake import Caps, refused
 from overture.intake.inflate import inflate
-from overture.model import Refused, clock
+from overture.model import clock
+from overture.model.fact import REPORTED_TYPES
 from overture.plugin.listening import HostedPush
 from overture.plugin.sources import Answer, Endpoint, Incoming, Posted
 from overture.web import problem
 from overture.web.auth import authorize, granted
 from overture.web.body import Bodies
-from overture.web.facts import read_facts, summary
+from overture.web.facts import CAPS, read_facts, summary
 from overture.web.metrics import LATENCY, REQUESTS
+from overture.web.plugged import Unwanted
 from overture.web.routing import allow_origin, preflight
 from overture.web.services import Services
 
 SCOPE = "facts:write"
+_REPORTS = Caps(own=REPORTED_TYPES)
 _encode = msgspec.msgpack.Encoder(enc_hook=str).encode
+_ARRAY = b"\xdd"  # in msgpack, followed by how many
+_UNENCODABLE: Mapping[type[Exception], str] = {
+    UnicodeEncodeError: "fact.surrogate",
+    OverflowError: "fact.number_range",
+    RecursionError: "fact.too_deep",
+}
 
 
-def pattern(path: str) -> str:
-    """A path with all its names made one: where two are the same, they take the same requests."""
-    return re.sub(r"\{\w+\}", "{}", path.rstrip("/"))
+def meet(one: str, other: str) -> bool:
+    """Whether there is a request that both paths would take; a slash at the end makes no difference here."""
+    parts, others = one.rstrip("/").split("/"), other.rstrip("/").split("/")
+    return len(parts) == len(others) and all(
+        a == b or a.startswith("{") or b.startswith("{") for a, b in zip(parts, others, strict=True)
+    )
 
 
 def add_sources(app: web.Application, services: Services, bodies: Bodies) -> None:
@@ -39,8 +51,8 @@ def add_sources(app: web.Application, services: Services, bodies: Bodies) -> Non
         for path, endpoint in source.endpoints:
             taking = re.sub(r"\{(\w+)\}", r"{\1:[^/]+}", path)
             app.router.add_route(endpoint.method, taking, _mounted(source, endpoint, path, services, bodies))
-            if endpoint.browser and pattern(path) not in asked:
-                asked.add(pattern(path))
+            if endpoint.browser and taking not in asked:
+                asked.add(taking)
                 app.router.add_route("OPTIONS", taking, preflight)
 
 
@@ -80,34 +92,47 @@ async def _answered(
         said = await source.parse(_incoming(request, endpoint, body, inflated, now))
         if isinstance(said, Answer):
             return _response(said)
+        response = _response(said.answer)
         if endpoint.proof == "source":
             sender = source.name
         elif not sender:
             sender = granted(said.key, services.keys, SCOPE).name
-        await _take(said, source.name, sender, services, now)
-        return _response(said.answer)
+        await _take(said, source.name, sender, services, now, reports=endpoint.proof == "source")
+        return response
     finally:
         bodies.release(body)
 
 
-async def _take(posted: Posted, source: str, sender: str, services: Services, now: int) -> None:
-    """All are on disk, or refused and recorded."""
+async def _take(
+    posted: Posted, source: str, sender: str, services: Services, now: int, *, reports: bool = False
+) -> None:
+    """All are on disk, or refused and recorded. ``reports``: some may tell what became of messages."""
+    if len(posted.facts) > CAPS.facts:
+        raise refused("body.too_many_facts")
     given: list[object] = list(posted.facts)
-    if not given:
-        return
-    try:
-        packed = _encode(given)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        hint = "Nothing of the request was taken."
-        raise Refused("source.failing", f"The source {source} made no fact: {error}.", hint, status=503) from None
-    parsed = await read_facts(packed, now, "", "application/msgpack")
-    receipts = (
-        await services.facts.accept(parsed.drafts, source=sender, backfill=posted.backfill, wait=False, now=now)
-        if parsed.drafts
-        else []
-    )
-    if refused := summary(parsed, receipts, False).rejected:
-        await services.plugins.record(source, refused, given, now)
+    if reports:
+        given = await services.plugins.addressed(given)
+    unwanted = [Unwanted(code, message, "", what) for what, code, message in posted.refused]
+    kept, pieces = list[object](), list[bytes]()
+    for fact in given:
+        try:
+            pieces.append(_encode(fact))
+            kept.append(fact)
+        except (TypeError, ValueError, RecursionError, OverflowError) as error:  # one must not stop the others
+            why = refused(_UNENCODABLE.get(type(error), "fact.malformed"))
+            unwanted.append(Unwanted(why.code, why.message, "", fact))
+    if pieces:
+        packed = _ARRAY + len(pieces).to_bytes(4, "big") + b"".join(pieces)
+        parsed = await read_facts(packed, now, "", "application/msgpack", _REPORTS if reports else CAPS)
+        receipts = (
+            await services.facts.accept(parsed.drafts, source=sender, backfill=posted.backfill, wait=False, now=now)
+            if parsed.drafts
+            else []
+        )
+        rejected = summary(parsed, receipts, False).rejected
+        unwanted += [Unwanted(r.code, r.message, r.pointer, kept[r.index]) for r in rejected]
+    if unwanted:
+        await services.plugins.record(source, unwanted, now)
 
 
 def _incoming(request: web.Request, endpoint: Endpoint, body: bytes, inflated: bytes, now: int) -> Incoming:
@@ -116,7 +141,7 @@ def _incoming(request: web.Request, endpoint: Endpoint, body: bytes, inflated: b
         method=request.method,
         endpoint=endpoint.path,
         parts=dict(request.match_info),
-        query=dict(request.query),
+        query=dict(request.query.items()),  # of several the last; dict() takes the first
         headers=headers,
         body=body,
         inflated=inflated,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from overture.intake.parse import Rejection
 from overture.plugin.listening import HostedPush
 
 
@@ -45,6 +44,15 @@ class RefusalView(msgspec.Struct, frozen=True):
     fact: str
 
 
+class Unwanted(NamedTuple):
+    """What a source brought and was refused: ``pointer`` is the place in ``fact``, empty for all of it."""
+
+    code: str
+    message: str
+    pointer: str
+    fact: object
+
+
 class Plugins(Protocol):
     @property
     def sources(self) -> Collection[HostedPush]:
@@ -57,4 +65,8 @@ class Plugins(Protocol):
         """Newest first."""
         ...
 
-    async def record(self, source: str, refused: Sequence[Rejection], facts: Sequence[object], now: int) -> None: ...
+    async def addressed(self, facts: Sequence[object]) -> list[object]:
+        """The same, with what is said of a message (``contact.message``, its id) said of that message's contact."""
+        ...
+
+    async def record(self, source: str, refused: Sequence[Unwanted], now: int) -> None: ...
