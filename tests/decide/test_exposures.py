@@ -66,7 +66,8 @@ class On:
 
     @property
     def way(self) -> str:
-        return self.contact.exposures["o/offer.test"].way
+        (known, *_) = self.contact.exposures.values()
+        return known.way
 
 
 def told(outcome: Step) -> list[tuple[Any, Effect]]:
@@ -150,19 +151,90 @@ def test_who_is_under_way_keeps_to_its_way_and_goes_on_counting_when_there_is_a_
     assert lea.contact.journeys[0].variants == {"test": "long"}
 
 
-@pytest.mark.parametrize("known", [False, True])
-def test_who_becomes_known_counts_once(known: bool) -> None:
-    """``known``: the contact that it becomes was on the journey, too."""
-    now = plan()
-    visitor, ada = On(now, "anonymous_id:v"), On(now, "ada")
-    if known:
-        ada.fact(0, "seen")
-    visitor.fact(HOUR, "seen")
-    out = step(visitor.contact, fact("l", "$link", 2 * HOUR, visitor.contact.id, properties={"into": "ada"}), now, 0)
+def merged(visitor: On, known: On, at: int) -> list[tuple[int, str, Any]]:
+    """The visitor becomes known; answers what was counted at the merge."""
+    link = fact("l", "$link", at, visitor.contact.id, properties={"into": known.contact.id})
+    out = step(visitor.contact, link, visitor.plan, START + at)
     (forwarded,) = out.forwards
-    ada.take(msgspec.msgpack.decode(msgspec.msgpack.encode(forwarded), type=Fact))
-    counted = [*ada.fact(3 * HOUR, "bought"), *ada.fact(9 * DAY, "other")]
-    assert [(way, what) for _, way, what in counted] == [(ada.way, "reached")]
+    return known.take(msgspec.msgpack.decode(msgspec.msgpack.encode(forwarded), type=Fact))
+
+
+def other_way(way: str) -> str:
+    """A name of a contact whom the split sends another way."""
+    names = (f"c{n}" for n in range(100))
+    for name in names:
+        contact = On(plan(), name)
+        contact.fact(0, "seen")
+        if contact.way != way:
+            return name
+    raise AssertionError("all go one way")
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_who_becomes_known_counts_once_as_what_it_was_first(known: bool) -> None:
+    """``known``: the contact that it becomes was on the journey, too, but later."""
+    visitor = On(plan(), "anonymous_id:v")
+    visitor.fact(0, "seen")
+    ada = On(plan(), other_way(visitor.way))
+    if known:
+        ada.fact(HOUR, "seen")
+    counted = merged(visitor, ada, 2 * HOUR)
+    counted += [*ada.fact(3 * HOUR, "bought"), *ada.fact(9 * DAY, "other")]
+    assert counted == [(7 * DAY, visitor.way, "reached")]
+
+
+def test_who_becomes_known_goes_on_the_way_of_the_visitor_it_was() -> None:
+    """Otherwise most of those who went the rarer way would go on by the other one, and not reach its goal."""
+    visitor = On(plan(), "anonymous_id:v")
+    visitor.fact(0, "seen")
+    ada = On(plan(), other_way(visitor.way))
+    merged(visitor, ada, HOUR)
+    ada.fact(2 * HOUR, "bought")
+    ada.fact(3 * HOUR, "seen")
+    assert ada.contact.journeys[0].variants == {"test": visitor.way}
+
+
+def test_a_goal_counts_for_the_way_that_somebody_was_sent_whichever_position_reaches_it() -> None:
+    ada = On(plan(), "lea")
+    ada.fact(0, "seen")
+    assert ada.way == "short"
+    edition = ruleset().journeys["offer"].edition
+    ada.plan = plan(winners={"o/offer.test": (edition, "long")}, version=2)
+    ada.fact(HOUR, "$tick")
+    ada.contact.journeys.clear()
+    ada.fact(2 * HOUR, "seen")
+    assert ada.contact.journeys[0].variants == {"test": "long"}
+    ada.fact(3 * HOUR, "bought")
+    assert ada.fact(8 * DAY, "other") == [(7 * DAY, "short", "reached")]
+
+
+def test_a_visitor_who_was_counted_is_not_counted_again_as_somebody_known() -> None:
+    visitor, ada = On(plan(), "anonymous_id:v"), On(plan())
+    visitor.fact(0, "seen")
+    assert len(visitor.fact(7 * DAY, "other")) == 1
+    ada.fact(6 * DAY, "seen")
+    counted = merged(visitor, ada, 8 * DAY)
+    assert [*counted, *ada.fact(20 * DAY, "other")] == []
+
+
+def test_who_counted_in_an_edition_does_not_count_in_it_again_after_a_way_back() -> None:
+    changed = OFFER.replace("for: 1d", "for: 2d")
+    ada = On(plan())
+    counted = [*ada.fact(0, "seen"), *ada.fact(12 * DAY, "other")]
+    ada.plan = plan(changed, version=2)
+    counted += [*ada.fact(13 * DAY, "seen"), *ada.fact(14 * DAY, "other")]
+    ada.plan = plan(version=3)
+    counted += [*ada.fact(30 * DAY, "seen"), *ada.fact(60 * DAY, "other")]
+    assert [at for at, _, _ in counted] == [7 * DAY, 20 * DAY]
+
+
+def test_an_outcome_is_one_of_the_edition_in_which_the_contact_was_sent() -> None:
+    ada = On(plan())
+    ada.fact(0, "seen")
+    before = ruleset().journeys["offer"].edition
+    ada.plan = plan(OFFER.replace("for: 1d", "for: 2d"), version=2)
+    outcome = step(ada.contact, fact("f", "seen", 15 * DAY), ada.plan, START)
+    assert [(e.before, e.name) for _, e in told(outcome) if e.kind == "outcome"] == [(before, "o/offer.test")]
 
 
 @settings(max_examples=60, deadline=None)

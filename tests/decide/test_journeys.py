@@ -530,7 +530,10 @@ def test_an_old_state_without_positions_is_readable() -> None:
 @pytest.mark.parametrize("which", ["goal", "exit_when"])
 def test_who_would_leave_at_once_does_not_begin(which: str) -> None:
     """It would get the first message of a journey that is not for it, and leave at its next fact."""
-    text = CART.replace("exit_when: fact", f"{which}: contact.plan == 'pro' or contact.fax == journey.key\n    #")
+    text = CART.replace(
+        "exit_when: fact",
+        f"{which}: contact.plan == 'pro' or contact.fax == journey.key or fact.type == 'other'\n    #",
+    )
     text = text.replace("requires:", "traits: {plan: string, fax: string}\nrequires:").replace(
         "{id: pause", "{id: at-once"
     )

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
 
 from overture.deploy.rulesets import Rulesets
 from overture.deploy.scratch import WAITING, Scratch
@@ -175,3 +176,24 @@ async def test_only_so_many_stand_in_line() -> None:
         job.cancel()
     await asyncio.wait(jobs)
     assert (await Scratch().run(Prove({"points": POINTS}, ["points"]))).results == []  # no tests in it
+
+
+async def test_a_split_that_finds_its_winner_meanwhile_does_not_cost_a_deploy(rulesets: Rulesets) -> None:
+    registry, hot = rulesets.registry, (await rulesets.put("hot", HOT)).revision
+    deploy = asyncio.create_task(rulesets.activate("hot", hot))
+    await asyncio.sleep(0)
+    won = {"a/b.c": ("edition", "way")}
+    before = await registry.activation(1)
+    assert await registry.activate(1, replace(before, winners=won), 0) == 2
+    assert await deploy == 3
+    after = await registry.activation(3)
+    assert (after.rulesets["hot"], after.winners) == (hot, won)
+
+
+async def test_what_another_deploy_changes_meanwhile_does(rulesets: Rulesets) -> None:
+    registry, hot = rulesets.registry, (await rulesets.put("hot", HOT)).revision
+    deploy = asyncio.create_task(rulesets.activate("hot", hot))
+    await asyncio.sleep(0)
+    await registry.activate(1, replace(await registry.activation(1), older=[("points", "0" * 16)]), 0)
+    with pytest.raises(Refused, match="Another activation came first"):
+        await deploy

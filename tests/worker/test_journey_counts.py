@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from workerkit import PARTITIONS, Bed
 
+from overture.model import Fact, clock
 from overture.model.intervals import FEW, difference
 from overture.state.funnel import Funnels
+from overture.state.log import Entry
 
 JOURNEYS = """\
 journeys:
@@ -28,6 +30,7 @@ journeys:
     steps:
       - {id: wait, wait: {until: contact.scores.sum < 0}}
 """
+DAY = 86_400_000
 USERS = [f"u{i}" for i in range(8)]
 
 
@@ -84,6 +87,35 @@ async def test_nothing_counts_twice_or_not_at_all(store_url: str, tmp_path: Path
         assert found == expected
         assert ways["entered pick=one"] + ways["entered pick=two"] == expected["pass", "entered", "", ""]
         assert ways["messages"] == ways["entered pick=two"] == ways["ended pick=two"]
+
+
+CONTEST = """\
+journeys:
+  offer:
+    enter_when: fact.type == "asked"
+    goal: fact.type == "counted"
+    steps:
+      - {id: test, split: [{name: one, weight: 1, go: rest}, {name: two, weight: 1, go: rest}], winner: {within: 7d}}
+      - {id: rest, wait: {for: 10d}}
+"""
+
+
+async def test_who_becomes_known_just_when_it_is_to_count_is_counted_and_stops_nobody(
+    store_url: str, tmp_path: Path
+) -> None:
+    """The link is decided together with what was due before it, and leaves an empty contact behind."""
+    entered = clock.now() - 8 * DAY
+    async with Bed(store_url, tmp_path, more=CONTEST) as bed:
+        bed.now = lambda: entered
+        await bed.feed("anonymous_id:v", type="asked")
+        link = Fact("link", "$link", "anonymous_id:v", clock.now(), clock.now(), {"into": "ada"})
+        await bed.log.append([Entry(link)])
+        await bed.feed(*USERS, type="asked")
+        await bed.join()
+        await bed.drained()
+        counts = await Funnels(bed.wire, PARTITIONS).of("count/offer")
+        assert sum(n for cell, n in counts.items() if cell.what == "outcome") >= 1
+        assert [await bed.moments(user) for user in USERS if not await bed.moments(user)] == []
 
 
 async def test_without_journeys_nothing_is_counted(store_url: str, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ class Record:
 
 
 def backtest(spec: Spec) -> None:
-    """Run it. Raises Refused (the period), StoreUnavailable, LookupError, RulesetInvalid, `Cancelled`."""
+    """Run it. Raises Refused (the period, a lost text), StoreUnavailable, RulesetInvalid, `Cancelled`."""
     job = Job(Path(spec.directory))
     pace = _Pace(job)
     since, until = (_bound(text, name) for text, name in ((spec.since, "since"), (spec.until, "until")))

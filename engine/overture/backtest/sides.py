@@ -88,7 +88,7 @@ def program(
 async def read_versions(
     registry: Registry, versions: set[int]
 ) -> tuple[dict[int, Activation], dict[NamedRevision, str]]:
-    """What the versions decide by, and the texts of all revisions in them. Raises LookupError where one is gone."""
+    """What the versions decide by, and the texts of all revisions in them. Raises Refused ``ruleset.lost``."""
     found = {version: await registry.activation(version) for version in sorted(versions)}
     pairs = {pair for by in found.values() for pair in (*by.rulesets.items(), *by.older)}
     return found, {pair: await registry.activated(*pair) for pair in pairs}

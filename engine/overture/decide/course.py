@@ -20,7 +20,7 @@ from overture.rules.clocked import comes_by_time, unsolvable
 from overture.rules.journey import Branch, Do, Journey, JourneyStep, Split, Wait, Way, awaits
 from overture.rules.program import Program
 from overture.rules.reach import reads
-from overture.rules.routes import asked_at_once, asks_for_a_fact
+from overture.rules.routes import asked_at_once
 from overture.rules.tree import Node
 
 Test = Callable[[Fact, Contact], bool]
@@ -84,11 +84,9 @@ class Parting:
     winner: Way | None = None
 
     def way(self, journey: str, step: str, contact: str, before: str = "") -> Way:
-        """The same one for the same contact every time; ``before``: the one that it went as the contact it was then."""
+        """The same one for the same contact every time; ``before``: the one that it went before, perhaps as another."""
         if (known := next((way for way in self.split.ways if way.name == before), None)) is not None:
             return known
-        if self.winner is not None:
-            return self.winner
         at = int.from_bytes(digest("split", contact, journey, step)[:8], "big") % self.total
         for way in self.split.ways:
             at -= way.weight
@@ -112,8 +110,7 @@ class Course:
         self.restarts = _test(journey.restart_when)
         self.reaches = _test(journey.goal)
         self.exits = _test(journey.exit_when)
-        lasting = (when for when in (journey.goal, journey.exit_when) if when is not None and not asks_for_a_fact(when))
-        self.over = tuple(compile_condition(when) for when in lasting)
+        self.over = tuple(test for test in (self.reaches, self.exits) if test is not None)
         self.steps = {id: _compiled(step, program, journey) for id, step in journey.steps.items()}
         changes = map(_change, (journey.goal, journey.exit_when))
         self.changes = tuple(change for change in changes if change is not None)

@@ -13,13 +13,13 @@ from msgspec.structs import replace
 
 from overture.decide import limits, room
 from overture.decide.course import NOTHING, Acting, Choosing, Course, Parting, Staying
-from overture.decide.exposures import expose, reach
+from overture.decide.exposures import expose, known_way, reach
 from overture.decide.gatekeeping import held_out
 from overture.decide.positions import JOURNEYS, ended, gone, leave
 from overture.decide.work import Work
 from overture.model import ChainTooDeep, Contact, Effect, Fact, Firing, Position
 from overture.model.ids import digest
-from overture.rules.journey import END
+from overture.rules.journey import END, Way
 from overture.rules.program import Program
 
 Follow = Callable[[Fact], None]
@@ -134,7 +134,7 @@ class Journeys:
         id = digest("position", contact.id, work.root.id, course.id, key)[:10].hex()
         position = Position(course.id, course.revision, id, key, contact.clock, value=value, fact=_kept(course, fact))
         position.holdout = held_out(contact, journey.ruleset, self.holdouts.get(journey.ruleset, 0))
-        if course.over and any(holds(shown_to(fact, position), contact) for holds in course.over):
+        if course.over and any(holds(shown_to(NOTHING, position), contact) for holds in course.over):
             firings.append(_refused(course, fact, limits.shown(key), "journey.over"))
             return
         if len(contact.journeys) >= limits.POSITIONS:
@@ -170,7 +170,7 @@ class _Going:
             return self.walk(fact, course.journey.first, "journey.restart")
         if course.reaches is not None and course.reaches(shown, contact):
             position.reached = True
-            reach(contact, course.journey, position)
+            reach(contact, course.journey)
             return self.leave(fact, "end:goal")
         if course.exits is not None and course.exits(shown, contact):
             return self.leave(fact, "end:exit")
@@ -226,11 +226,7 @@ class _Going:
                 case Choosing() as step:
                     effects, to = self._firing(fact, to), step.way(shown_to(fact, position), contact)
                 case Parting() as step:
-                    before = position.variants.get(to, "")
-                    effects, way = self._firing(fact, to), step.way(self.course.id, to, contact.id, before)
-                    position.variants = {**position.variants, to: way.name}
-                    if not before and step.winner is None:
-                        expose(self.work, self.course.journey, step.split, position)
+                    effects, way = self._firing(fact, to), self._parted(step, to)
                     reason, to = way.name, way.next
         return self.leave(fact, "end:too_many_steps", "journey.too_many_steps")
 
@@ -249,6 +245,17 @@ class _Going:
         work.position = outer
         if work.changed:
             self.follow(shown)
+
+    def _parted(self, step: Parting, id: str) -> Way:
+        """The way through a split: the one that it went before, else the one that has won, else the contact's own."""
+        position, contact, journey = self.position, self.contact, self.course.journey
+        before = position.variants.get(id, "")
+        won = "" if step.winner is None else step.winner.name
+        way = step.way(journey.id, id, contact.id, before or won or known_way(contact, journey, id))
+        position.variants = {**position.variants, id: way.name}
+        if not before and not won:
+            expose(self.work, journey, step.split, position)
+        return way
 
     def _stand(self, step: str) -> None:
         position, contact = self.position, self.contact

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from overture.deploy.finishing import older_revisions, stranded
 from overture.deploy.scratch import Scratch
 from overture.model import Diagnostic, Refused, clock
@@ -99,9 +101,17 @@ class Rulesets:
         proof = await self._scratch.run(Prove(texts, sorted(wanted), self._installed(), older))
         if not all(result.passed for result in proof.results):
             raise TrialsFailed(proof.results)
-        rows = since(proof.keeps, before.series, version + 1)
-        by = Activation(new, rows, proof.finishing, before.winners)
-        return await self.registry.activate(version, by, clock.now())
+        while True:
+            rows = since(proof.keeps, before.series, version + 1)
+            by = Activation(new, rows, proof.finishing, before.winners)
+            try:
+                return await self.registry.activate(version, by, clock.now())
+            except Refused:
+                version = await self.registry.version()
+                now = await self.registry.activation(version)
+                if replace(now, winners=before.winners) != before:
+                    raise
+                before = now  # a split has found its winner meanwhile: what was proved is the same
 
     async def stranded(self, name: str, revision: str) -> dict[str, int]:
         """How many contacts stand at steps of journeys that migrate and that this revision lacks, by ``journey.step``.

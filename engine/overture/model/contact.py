@@ -64,7 +64,7 @@ class Contact(msgspec.Struct, array_like=True):
     waiting: list[Waiting] = []  # messages that the send gate keeps back
     sent: list[Sent] = []  # what counts towards frequency caps, oldest first
     habits: dict[str, int] = {}  # channel -> how often a message there was opened or clicked
-    exposures: dict[str, Exposure] = {}  # "ruleset/journey.split" -> which way it went, where one is to win
+    exposures: dict[str, Exposure] = {}  # "ruleset/journey.split#edition" -> its way, where a winner is looked for
 
     @property
     def wake(self) -> int:

@@ -24,8 +24,8 @@ class Effect(msgspec.Struct, frozen=True, array_like=True):
     ``reason`` says why the effect was suppressed: then nothing has changed, and there is no ``before`` and ``after``.
     Or it is ``corrected``, with both: a late fact has undone it.
 
-    Of an ``outcome`` (``name``: the split that looks for a winner, ``key``: the way) ``after`` is
-    ``reached`` or ``missed``.
+    Of an ``outcome`` (``name``: the split that looks for a winner, ``key``: the way) ``before`` is the edition of the
+    journey, ``after`` is ``reached`` or ``missed``.
 
     Of a ``journey`` (``name``: its id, ``key``: that of the position) ``before`` and ``after`` are steps, ``after``
     also ``end:`` with the outcome, and ``reason`` says what moved it. A verdict of the send gate (``gate``) has what

@@ -36,16 +36,14 @@ class Position(msgspec.Struct, array_like=True):
 
 
 class Exposure(msgspec.Struct, frozen=True, array_like=True):
-    """That the contact went a ``way`` of a split that looks for the best one. It counts at ``due`` (0: it has), with
-    ``reached``: whether it came to the goal of the journey until then. ``edition`` is that of the journey
-    (`overture.rules.journey.Journey`).
+    """That the contact went a ``way`` of a split that looks for the best one. It counts at ``due`` with ``reached``:
+    whether it came to the goal of the journey until then. Once it has, it is ``counted``.
     """
 
-    edition: str
-    revision: str
     way: str
     due: int
     reached: bool = False
+    counted: bool = False
 
 
 class Waiting(msgspec.Struct, array_like=True):

@@ -137,7 +137,7 @@ class FastForward:
         """Whether a winner was found just now, which is otherwise looked for every few seconds."""
         try:
             return bool(await self._contests.settle())
-        except (OvertureError, LookupError):  # the next look is as good
+        except OvertureError:  # the next look is as good
             return False
 
     async def _rested(self, to: int) -> Rest:

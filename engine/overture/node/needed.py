@@ -21,6 +21,6 @@ async def require_usable(wire: Wire, settings: Settings) -> None:
         for version in range(slowest, await registry.version() + 1):
             await plans.program(version)
     except Refused as error:
+        if error.code == "ruleset.lost":
+            raise StartupRefused("ruleset.lost", error.message, error.hint) from error
         raise StartupRefused("ruleset.refused", error.message, error.hint) from error
-    except LookupError as error:
-        raise StartupRefused("ruleset.lost", str(error), "Put back a backup of the store.") from error

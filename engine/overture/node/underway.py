@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
+from overture.decide.exposures import key_of
 from overture.decide.journeys import shown_to
 from overture.match.zone import zone_of
 from overture.model import Contact, Effect, Fact, Position, Refused, Trace
@@ -218,11 +219,11 @@ def _by(contact: Contact, position: Position, journey: Journey | None, split: st
     step = None if journey is None else journey.steps.get(split)
     if journey is None or not isinstance(step, Split) or step.contest is None:
         return ""
-    way, counts = position.variants[split], contact.exposures.get(f"{journey.id}.{split}")
+    way, counts = position.variants[split], contact.exposures.get(key_of(journey, split))
     won = program.winner(journey, step)
     told = [", which has won"] if won is not None and won.name == way else []
-    if counts is not None and (counts.edition, counts.way) == (journey.edition, way):
-        told.append(f", and counts at {local(counts.due, contact)}" if counts.due else ", and has been counted")
+    if counts is not None and counts.way == way:
+        told.append(", and has been counted" if counts.counted else f", and counts at {local(counts.due, contact)}")
     return "".join(told)
 
 

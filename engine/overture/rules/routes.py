@@ -81,12 +81,7 @@ def _takes_time(step: JourneyStep) -> bool:
 def asked_at_once(step: JourneyStep) -> bool:
     """Whether what it waits for reads no fact, so that it may hold already when the contact comes to the step."""
     until = step.until if isinstance(step, Wait) else None
-    return until is not None and not asks_for_a_fact(until)
-
-
-def asks_for_a_fact(when: Node) -> bool:
-    """Whether a condition is about the fact that comes, or else about the contact alone."""
-    return any(isinstance(node, Field) and node.root == "fact" for node in walk(when))
+    return until is not None and not any(isinstance(node, Field) and node.root == "fact" for node in walk(until))
 
 
 def _over_at_once(journey: Journey, edges: Edges) -> Edges:

@@ -57,7 +57,7 @@ class Leases:
                 if changed is not None:
                     await changed(lost)
                 self.healthy = True
-            except (OvertureError, LookupError) as error:
+            except OvertureError as error:
                 self.healthy = False
                 log.warning("Leases could not be renewed: %s", error)
             await asyncio.sleep(self._ttl / 3000)

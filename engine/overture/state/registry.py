@@ -67,10 +67,13 @@ class Registry:
         return blob.decode() if blob else None
 
     async def activated(self, name: str, revision: str) -> str:
-        """The text of a revision that is or was active. Raises LookupError where it is gone all the same."""
+        """The text of a revision that is or was active. Raises Refused ``ruleset.lost`` (409) where it is gone all the
+        same.
+        """
         text = await self.text(name, revision)
         if text is None:
-            raise LookupError(f"The store has no text of {name} revision {revision}, though it was active.")
+            message = f"The store has no text of {name} revision {revision}, though it was active."
+            raise Refused("ruleset.lost", message, "Put back a backup of the store.", status=409)
         return text
 
     async def revisions(self, name: str) -> list[tuple[str, int]]:

@@ -95,7 +95,7 @@ async def decide_batch(part: Partition, facts: list[Fact], plans: Plans) -> Batc
         if contact.journeys or outcome.contact.journeys:
             moved(batch.positions, contact, outcome.contact)
         if part.plan.journeys is not None or _journeyed(contact, fact, outcome.contact):
-            passed(batch.funnels, contact, fact, outcome, part.plan)
+            _count(batch.funnels, contact, fact, outcome, part.plan)
         part.cache[fact.contact] = outcome.contact
         batch.decided(outcome, part.plan.half_lives)  # of now: a later fact of the batch may bring another plan
         if held > COMMIT_BYTES:
@@ -111,6 +111,14 @@ async def decide_batch(part: Partition, facts: list[Fact], plans: Plans) -> Batc
 def _journeyed(before: Contact, fact: Fact, after: Contact) -> bool:
     """Whether a fact may be about journeys although none is active any more."""
     return bool(before.journeys or after.journeys or before.waiting or after.waiting or "journey" in fact.properties)
+
+
+def _count(counts: Counts, before: Contact, fact: Fact, outcome: Step, plan: Plan) -> None:
+    """What is only counted stops no partition."""
+    try:
+        passed(counts, before, fact, outcome, plan)
+    except Exception:
+        log.exception("What fact %s did on journeys is not counted", fact.id)
 
 
 def _near_misses(before: Contact, step: Step, plan: Plan) -> list[Near]:

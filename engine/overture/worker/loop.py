@@ -107,7 +107,7 @@ class Worker:
             await self._waking.look(parts)
             await self._read(parts)
             await self._work([part for part in parts if part.pending])
-        except (OvertureError, LookupError) as error:
+        except OvertureError as error:
             log.warning("The worker reads again from its checkpoints: %s", error)
             self._parts.clear()
             await asyncio.sleep(BLOCK)

@@ -9,7 +9,7 @@ import msgspec
 
 from overture.decide import Plan, limits
 from overture.decide.gatekeeping import held_out, waits
-from overture.model import Contact, Effect, Exposure, Fact, Firing, Message, Position, Step, Waiting
+from overture.model import Contact, Effect, Fact, Firing, Message, Position, Step, Waiting
 from overture.rules.journey import Journey, Split
 from overture.state.funnel import HELD_OUT, Cell, Counts
 
@@ -47,7 +47,7 @@ def passed(counts: Counts, before: Contact, fact: Fact, outcome: Step, plan: Pla
             if effect.kind == "journey":
                 reading.moved(effect, "")
             elif effect.kind == "outcome":
-                _came_to(counts, effect, outcome.contact.exposures[effect.name])
+                _came_to(counts, effect)
         for firing in trace.firings:
             for effect in firing.effects:
                 if effect.kind == "journey":
@@ -72,10 +72,11 @@ def _delivered(counts: Counts, fact: Fact) -> None:
         counts[Cell(journey, p["revision"], REPORTED[fact.type], p["step"], detail=detail)] += 1
 
 
-def _came_to(counts: Counts, outcome: Effect, known: Exposure) -> None:
+def _came_to(counts: Counts, outcome: Effect) -> None:
+    """By the edition of the journey: several revisions may say the same of it."""
     journey, _, split = outcome.name.rpartition(".")
-    way, detail = f"{split}={outcome.key}", f"{known.edition}:{outcome.after}"
-    counts[Cell(journey, known.revision, "outcome", split, variant=way, detail=detail)] += 1
+    way, detail = f"{split}={outcome.key}", f"{outcome.before}:{outcome.after}"
+    counts[Cell(journey, "", "outcome", split, variant=way, detail=detail)] += 1
 
 
 class _Reading:

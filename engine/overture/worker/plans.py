@@ -18,8 +18,8 @@ _Value = TypeVar("_Value")
 class Plans:
     """Turns versions of the active set into plans; one of each kind (``durable``, ``reference``) per version.
 
-    Raises Refused ``ruleset.refused`` (409) for a set that an earlier version of Overture took and this one does not,
-    LookupError where the store has lost a text.
+    Raises Refused (409) ``ruleset.refused`` for a set that an earlier version of Overture took and this one does not,
+    ``ruleset.lost`` where the store has lost a text.
     """
 
     def __init__(self, registry: Registry, kind: Literal["durable", "reference"]) -> None:

@@ -67,7 +67,7 @@ class Sweeper:
                 try:
                     worked |= await self._go_on(part, parts)
                 except Exception as error:  # what it is about is one partition's; the others' deploys must arrive
-                    known = isinstance(error, OvertureError | LookupError | OSError)
+                    known = isinstance(error, OvertureError | OSError)
                     log.warning("Partition %d cannot be swept now: %s", p, error, exc_info=not known)
                     self._slices.pop(p, None)
                     self._later[p] = loop.time() + AGAIN
