@@ -19,6 +19,7 @@ import pytest
 from aiohttp import ClientSession, web
 from webkit import Memory
 
+from overture.model import Overloaded, StoreUnavailable
 from overture.node.plugged import PluginService
 from overture.plugin import Limits, PluginManager
 from overture.plugin.listening import HostedPush
@@ -256,6 +257,22 @@ async def test_hanging_calls_do_not_pile_up(site: Site, bell: ClientSession):
     assert {status for status, _ in answers} == {503}
     async with bell.get("/healthz") as alive:
         assert alive.status == 200
+
+
+async def test_without_the_store_nothing_is_taken_and_the_caller_comes_again(site: Site, bell: ClientSession):
+    facts = [{"id": "f1", "type": "rung", "contact": "ada"}, {"type": "Bad"}]
+    site.memory.fail = StoreUnavailable("The store cannot be reached.")
+    async with bell.post("/ring", json={"do": "facts", "facts": facts}) as answer:
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+    assert await site.service.refused(10) == []
+    site.memory.fail = Overloaded("facts.backlog", "Too many wait.")
+    async with bell.post("/ring", json={"do": "facts", "facts": facts}) as answer:
+        assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
+    assert site.memory.taken == {}
+    site.memory.fail = None
+    assert (await ring(bell, do="facts", facts=facts))[0] == 200
+    assert list(site.memory.taken) == ["f1"]
+    assert site.sources["doorbell"].breaker.state == "closed"  # it was not the source that failed
 
 
 async def test_a_refusal_is_the_sources_own(bell: ClientSession):
