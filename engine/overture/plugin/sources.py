@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -17,10 +17,11 @@ FactBody = Mapping[str, Any]
 """``{"id", "type", "contact", "occurred_at", "properties", "context"}``.
 
 From an endpoint that itself checks who calls (``proof="source"``) it may tell what became of a message: one of the
-types ``message.delivered``, ``.deferred``, ``.bounced``, ``.rejected``, ``.complained``, ``.unsubscribed``, ``.opened``,
-``.clicked``, with ``channel`` and ``address`` among its properties. ``contact`` may then have ``message``, the id of one
-of ours (`Outgoing.id`): the fact is about the contact that it went to, and the message's own record fills in its
-``message``, ``template``, ``channel`` and ``address``. The other identifiers are for where there is no such message.
+types ``message.delivered``, ``.deferred``, ``.bounced``, ``.rejected``, ``.complained``, ``.unsubscribed``,
+``.opened``, ``.clicked``, with ``channel`` and ``address`` among its properties. ``contact`` may then have
+``message``, the id of one of ours (`Outgoing.id`): the fact is about the contact that it went to, and the message's own
+record fills in ``message``, ``template``, ``channel`` and ``address``. The other identifiers are for where there is
+no such message.
 """
 
 
@@ -54,20 +55,28 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+class NoFact(NamedTuple):
+    """What came along with facts and is none: what it is, and why, as a dotted code and a sentence."""
+
+    what: Any
+    code: str
+    message: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
     """The facts in a request, and what the caller is told once they are on disk; nothing else is ever said before.
 
     ``key``: the write key that the request carries in a place of its own; empty where it stands in a header as usual.
-    ``backfill``: recorded history; it changes states and sends nothing. ``refused``: what came along and is no fact, as
-    (what it is, code, message); it is recorded beside the facts that are refused.
+    ``backfill``: recorded history; it changes states and sends nothing. ``refused`` is recorded beside the facts that
+    the host refuses.
     """
 
     facts: Sequence[FactBody]
     answer: Answer = field(default_factory=Answer)
     key: str = ""
     backfill: bool = False
-    refused: Sequence[tuple[Any, str, str]] = ()
+    refused: Sequence[NoFact] = ()
 
 
 class Refuse(Exception):

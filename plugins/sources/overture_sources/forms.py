@@ -1,0 +1,75 @@
+"""Bodies that are HTML forms: ``multipart/form-data`` and ``application/x-www-form-urlencoded``."""
+
+from __future__ import annotations
+
+import re
+from email.message import Message
+from email.parser import BytesParser
+from email.policy import HTTP
+from urllib.parse import parse_qsl
+
+from overture.plugin import Incoming
+
+MOST = 1_000  # fields
+
+
+class Form:
+    """The fields in their order; a name may come several times. Files are left out."""
+
+    def __init__(self, fields: list[tuple[str, bytes, str]]) -> None:
+        self._fields = fields
+
+    def all(self, name: str) -> list[str]:
+        return [_decoded(value, charset) for given, value, charset in self._fields if given == name]
+
+    def first(self, name: str) -> str:
+        return next(iter(self.all(name)), "")
+
+    def last(self, name: str) -> str:
+        return next(reversed(self.all(name)), "")
+
+    def raw(self, name: str) -> bytes:
+        return next((value for given, value, _ in self._fields if given == name), b"")
+
+    def names(self) -> list[str]:
+        """Each once, in the order of their first field."""
+        return list(dict.fromkeys(name for name, _, _ in self._fields))
+
+
+def form(request: Incoming) -> Form | None:
+    """The form in a request; None where its type says that it is none."""
+    given = request.headers.get("content-type", "")
+    if given.lower().startswith("multipart/form-data"):
+        return Form(_parts(given, request.inflated))
+    if given.lower().startswith("application/x-www-form-urlencoded"):
+        try:
+            pairs = parse_qsl(request.inflated.decode("utf-8", "replace"), True, max_num_fields=MOST)
+        except ValueError:
+            return Form([])
+        return Form([(name, value.encode(), "") for name, value in pairs])
+    return None
+
+
+def _parts(content_type: str, body: bytes) -> list[tuple[str, bytes, str]]:
+    outer = Message()
+    outer["Content-Type"] = re.sub(r"[\r\n]", " ", content_type)
+    boundary = outer.get_boundary()
+    if not boundary or not boundary.isascii():
+        return []
+    found: list[tuple[str, bytes, str]] = []
+    for piece in (b"\r\n" + body).split(b"\r\n--" + boundary.encode())[1 : MOST + 1]:
+        head, found_end, value = piece.partition(b"\r\n\r\n")
+        if piece.startswith(b"--") or not found_end:
+            continue
+        part = BytesParser(policy=HTTP).parsebytes(head.lstrip(b"\r\n") + b"\r\n\r\n", headersonly=True)
+        name, filename = (part.get_param(each, None, "content-disposition") for each in ("name", "filename"))
+        if isinstance(name, str) and filename is None:
+            found.append((name, value, part.get_content_charset("")))
+    return found
+
+
+def _decoded(value: bytes, charset: str) -> str:
+    try:
+        return value.decode(charset or "utf-8", "replace")
+    except LookupError:
+        return value.decode("utf-8", "replace")

@@ -1,0 +1,151 @@
+"""Amazon SES: notifications and events of its configuration sets, as Amazon SNS posts them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from email.utils import parseaddr
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+from overture.plugin import Answer, Endpoint, Incoming, Posted, PushSourcePlugin, Refuse, hookimpl
+from overture_sources.reports import HEADER, OURS, Report, at_text, ours, posted, rows, table, text
+from overture_sources.sns import Amazon, verify
+
+_KINDS = {
+    "Send": "sent",
+    "Delivery": "delivered",
+    "DeliveryDelay": "deferred",
+    "Bounce": "bounced",
+    "Complaint": "complained",
+    "Reject": "rejected",
+    "Rendering Failure": "failed",
+    "Open": "opened",
+    "Click": "clicked",
+    "Subscription": "unsubscribed",
+}
+_DETAILS = {"Rendering Failure": "failure", "DeliveryDelay": "deliveryDelay"}  # others by their name in lower case
+
+
+class SesConfig(BaseModel):
+    """``topics``: ARNs of the SNS topics that may post here; their subscriptions are confirmed. ``tolerance``: seconds
+    that a signature counts.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    topics: tuple[str, ...] = Field(min_length=1)
+    tolerance: int = Field(default=7_200, ge=1)  # Amazon tries again for an hour at most
+    channel: str = "email"
+
+
+class Ses:
+    def __init__(self, config: SesConfig, amazon: Amazon | None = None) -> None:
+        self._config = config
+        self._amazon = amazon or Amazon()
+
+    async def parse(self, request: Incoming) -> Posted | Answer:
+        message = _object(request.inflated)
+        await verify(message, self._config.topics, self._amazon, self._config.tolerance)
+        kind = text(message.get("Type"))
+        if kind == "SubscriptionConfirmation":
+            await self._amazon.confirm(text(message.get("SubscribeURL")))
+            return Answer(body={"confirmed": message["TopicArn"]})
+        if kind != "Notification":
+            return Answer(body={"ignored": kind})
+        return posted("ses", self._config.channel, reports(message))
+
+    async def close(self) -> None:
+        await self._amazon.close()
+
+
+def reports(message: Mapping[str, Any]) -> list[Report]:
+    """One for each receiver that an SNS message speaks of; none for what SES says when it is set up. Raises `Refuse`
+    for a received mail, which belongs elsewhere.
+    """
+    try:
+        event = _object(text(message.get("Message")).encode())
+    except Refuse:
+        return []
+    said = text(event.get("eventType")) or text(event.get("notificationType"))
+    if said == "Received":
+        raise Refuse("source.body", "This is a received mail, no event.")
+    mail, about = table(event.get("mail")), table(event.get(_DETAILS.get(said, said.lower())))
+    headers = [(text(h.get("name")).lower(), text(h.get("value"))) for h in map(table, rows(mail.get("headers")))]
+    own = [value for name, value in headers if name == HEADER]
+    metadata = [table(_loaded(value)) for name, value in headers if name == "x-metadata"]
+    kind, event_id = _KINDS.get(said, "unknown"), text(message.get("MessageId"))
+    reason, permanent = "", False
+    if kind == "bounced":
+        reason, permanent = "bounced", about.get("bounceType") == "Permanent"
+    elif kind == "complained":
+        reason = "spam"
+    elif kind == "rejected":
+        reason = "blocked"
+    return [
+        Report(
+            kind=kind,
+            key=f"{event_id}:{address}",
+            at=at_text(message.get("Timestamp")),
+            address=address,
+            message=ours(own[0]) if own else text(next(iter(rows(table(mail.get("tags")).get(OURS))), "")),
+            event=event_id,
+            provider_id=text(mail.get("messageId")),
+            reason=reason,
+            detail=detail,
+            description=_description(kind, about),
+            url=text(about.get("link")),
+            user_agent=text(about.get("userAgent")),
+            tags=tuple(value for name, value in headers if name == "x-tag"),
+            metadata=dict(metadata[0]) if metadata else {},
+            permanent=permanent,
+        )
+        for address, detail in _receivers(kind, mail, about)
+    ]
+
+
+def _receivers(kind: str, mail: Mapping[str, Any], about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Addresses, each with what its server said."""
+    each: list[Any] = []
+    for name in ("bouncedRecipients", "complainedRecipients", "delayedRecipients"):
+        each += map(table, rows(about.get(name)))
+    if each:
+        return [(_bare(who.get("emailAddress")), text(who.get("diagnosticCode"))) for who in each]
+    if kind == "delivered":
+        return [(_bare(who), text(about.get("smtpResponse"))) for who in rows(about.get("recipients"))]
+    return [(_bare(who), "") for who in rows(mail.get("destination"))]
+
+
+def _bare(address: object) -> str:
+    return parseaddr(text(address))[1]
+
+
+def _description(kind: str, about: Mapping[str, Any]) -> str:
+    if kind == "bounced":
+        return f"{text(about.get('bounceType'))}: {text(about.get('bounceSubType'))}"
+    names = ("complaintFeedbackType", "reason", "errorMessage", "delayType")
+    return next((text(about[name]) for name in names if about.get(name)), "")
+
+
+def _loaded(told: str) -> Any:
+    try:
+        return msgspec.json.decode(told)
+    except (msgspec.DecodeError, ValueError):
+        return None
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    try:
+        value: Any = msgspec.json.decode(body)
+    except (msgspec.DecodeError, ValueError):
+        value = None
+    if not isinstance(value, dict):
+        raise Refuse("source.body", "The body is no JSON object.")
+    return value
+
+
+@hookimpl
+def overture_sources() -> Iterable[PushSourcePlugin[SesConfig]]:
+    events = Endpoint(method="POST", path="~", proof="source")
+    yield PushSourcePlugin(name="ses", config=SesConfig, open=Ses, endpoints=[events])
