@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, cast
+from dataclasses import dataclass
 
 from overture.rules.reach import conjuncts, reads
 from overture.rules.report import Report
 from overture.rules.ruleset import Action, Rule, ScoreAction, SetAction, UnsetAction, values_of
 from overture.rules.spelling import spell
-from overture.rules.tree import Node
+from overture.rules.told import actions_told
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ def check_shadowed(rules: Sequence[Rule], report: Report) -> None:
     for rule in reversed(firing):
         item = _Seen(rule, frozenset(spell(t) for t in conjuncts(rule.when)), _sets(rule.then))
         once = rule.once and (rule.once.window_ms, rule.once.key and spell(rule.once.key))
-        meaning = (item.terms, tuple(map(spell_action, rule.then)), once)
+        meaning = (item.terms, json.dumps(actions_told(rule.then), sort_keys=True), once)
         same = known.get(meaning)
         known[meaning] = rule
         if same is not None and rule.then:
@@ -77,15 +77,3 @@ def _sets(then: Iterable[Action]) -> Mapping[str, str] | None:
             case _:
                 return None
     return found
-
-
-def spell_action(action: Action) -> str:
-    """The same for actions of one meaning, wherever they are written."""
-    parts = [f"{f.name}={_plain(getattr(action, f.name))}" for f in fields(action)]
-    return f"{type(action).__name__}({', '.join(parts)})"
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return repr({name: spell(node) for name, node in cast(Mapping[str, Node], value).items()})
-    return spell(value) if isinstance(value, Node) else repr(value)
