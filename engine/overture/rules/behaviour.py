@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from overture.rules.actions import Actions
-from overture.rules.condition import check_followed, check_rule, check_value, expression
+from overture.rules.asking import Asking
+from overture.rules.condition import check_followed, check_value, expression
 from overture.rules.durations import duration
 from overture.rules.joins import Joins, condition_of
 from overture.rules.keys import RULE, SEGMENT, WHILE
@@ -14,12 +15,11 @@ from overture.rules.tree import Node
 from overture.rules.yamltext import Mapping, Scalar, YamlNode
 
 
-class Behaviour(Reading):
+class Behaviour(Asking):
     """Reads rules and segments. ``ruleset`` and ``revision`` are the document's."""
 
     def __init__(self, reading: Reading, scope: Scope, actions: Actions, ruleset: str, revision: str) -> None:
-        super().__init__(reading.report)
-        self.scope = scope
+        super().__init__(reading, scope)
         self.actions = actions
         self.ruleset = ruleset
         self.revision = revision
@@ -59,11 +59,7 @@ class Behaviour(Reading):
             if join is None:
                 return None, frozenset(), None
             return condition_of(join, node.place), frozenset[str]().union(*(p.types for p in join.parts)), join
-        scalar = self.text(node, "A condition")
-        when = expression(scalar, 0, self.scope, self.report) if scalar else None
-        if scalar is None or when is None:
-            return None, frozenset(), None
-        return when, check_rule(when, self.scope, self.report, scalar.pointer, scalar.locator()(0)), None
+        return *self.on_facts(node), None
 
     def held(self, name: str, body: Mapping, key: Scalar) -> While | None:
         """A rule with ``while``."""
@@ -87,10 +83,11 @@ class Behaviour(Reading):
 
     def followed(self, node: YamlNode | None, what: str) -> Node | None:
         """A condition over the contact that is followed without any fact."""
-        scalar = self.text(node, "A condition")
-        when = expression(scalar, 0, self.scope, self.report) if scalar else None
-        if scalar is not None and when is not None:
-            check_followed(when, what, self.scope, self.report, scalar.pointer)
+        found = self.parsed(node)
+        if found is None:
+            return None
+        scalar, when = found
+        check_followed(when, what, self.scope, self.report, scalar.pointer)
         return when
 
     def once(self, node: YamlNode | None, types: frozenset[str]) -> Once | None:

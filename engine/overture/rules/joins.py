@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from overture.rules.condition import check_part, expression
+from overture.rules.asking import Asking
+from overture.rules.condition import check_part
 from overture.rules.historic import LONGEST_WINDOW
 from overture.rules.keys import JOIN
 from overture.rules.reach import conjuncts, walk
-from overture.rules.reading import Reading
 from overture.rules.rewrite import rewrite
 from overture.rules.ruleset import Join, Part
-from overture.rules.scope import FACT_FIELDS, Scope
+from overture.rules.scope import FACT_FIELDS
 from overture.rules.tree import ORDINALS, And, Field, Node, Or, Ordinal, Place
 from overture.rules.yamltext import Mapping, Sequence, YamlNode
 
@@ -29,11 +29,7 @@ def condition_of(join: Join, place: Place) -> Node:
     return Or(tuple(part.when for part in join.parts), place)
 
 
-class Joins(Reading):
-    def __init__(self, reading: Reading, scope: Scope) -> None:
-        super().__init__(reading.report)
-        self.scope = scope
-
+class Joins(Asking):
     def read(self, node: Mapping) -> Join | None:
         if not self.keys(node, JOIN):
             return None
@@ -64,10 +60,10 @@ class Joins(Reading):
         return found if len(found) == len(node.items) else []
 
     def part(self, node: YamlNode, ordinal: Ordinal, before: dict[str, frozenset[str]]) -> _Read | None:
-        scalar = self.text(node, "A condition")
-        whole = expression(scalar, 0, self.scope, self.report, (*before, "fact", "contact")) if scalar else None
-        if scalar is None or whole is None:
+        found = self.parsed(node, roots=(*before, "fact", "contact"))
+        if found is None:
             return None
+        scalar, whole = found
         own: list[Node] = []
         related: list[Node] = []
         for term in conjuncts(whole):

@@ -9,12 +9,13 @@ from typing import Literal, cast
 
 from overture.model.ids import digest
 from overture.rules.actions import Actions
-from overture.rules.condition import check_inside, check_rule, check_value, expression
+from overture.rules.asking import Asking
+from overture.rules.condition import check_value
 from overture.rules.journey import Do, Journey, expressions_of
 from overture.rules.keys import JOURNEY, ON_REDEPLOY, REENTRY
 from overture.rules.presence import certain
 from overture.rules.reach import fact_types, walk
-from overture.rules.reading import Reading
+from overture.rules.reading import Reading, is_null
 from overture.rules.routes import check_routes
 from overture.rules.ruleset import Rule, Segment, SendAction, StartAction
 from overture.rules.scope import Inside, Scope
@@ -38,7 +39,7 @@ class _Begun:
     open: bool = False
 
 
-class Journeys(Reading):
+class Journeys(Asking):
     """``inside`` makes the reader of the actions of one journey; ``uses``: what templates read, by name."""
 
     def __init__(
@@ -49,8 +50,7 @@ class Journeys(Reading):
         uses: Mapping[str, Iterable[Use]],
         named: tuple[str, str],
     ) -> None:
-        super().__init__(reading.report)
-        self.scope = scope
+        super().__init__(reading, scope)
         self.inside = inside
         self.uses = uses
         self.ruleset, self.revision = named
@@ -73,8 +73,9 @@ class Journeys(Reading):
     def journey(self, name: str, body: YamlMapping, key: Scalar, begun: _Begun | None) -> Journey:
         self.keys(body, JOURNEY)
         self.text(body.items.get("description"), "description")
-        enter, types = self.enter(body.items.get("enter_when"))
-        if begun is None and "enter_when" not in {n for n, v in body.items.items() if not _null(v)}:
+        entered = body.items.get("enter_when")
+        enter, types = (None, frozenset[str]()) if is_null(entered) else self.on_facts(entered)
+        if begun is None and is_null(entered):
             hint = "Add enter_when, or an action start; to retire the journey, remove it."
             self.report.add("journey.never_entered", f"Nobody can enter the journey {name!r}", key, hint)
         starts = begun or _Begun()
@@ -82,15 +83,15 @@ class Journeys(Reading):
         value, kind = self.key(body.items.get("key"), known, enter)
         restart, again = self.restart(body.items.get("restart_when"), Inside(types | starts.types, starts.open, kind))
         knows = self.knows[name] = Inside(types | starts.types | again, starts.open, kind)
-        scope = self.scope.within(knows)
-        goal, leave = (self.asked(body.items.get(which), scope) for which in ("goal", "exit_when"))
+        asking = Asking(self, self.scope.within(knows))
+        goal, leave = (asking.asked(body.items.get(which), followed=True) for which in ("goal", "exit_when"))
         reentry, after = self.reentry(body.items.get("reentry"))
         redeploy = self.one_of(body.items.get("on_redeploy"), "on_redeploy", ON_REDEPLOY, ON_REDEPLOY[0])
         journey = Journey(
             name,
             self.ruleset,
             self.revision,
-            Steps(self, scope, self.inside(scope)).read(body.items.get("steps")),
+            Steps(self, asking.scope, self.inside(asking.scope)).read(body.items.get("steps")),
             enter,
             types,
             value,
@@ -104,20 +105,13 @@ class Journeys(Reading):
         )
         return replace(journey, keeps=frozenset(self.kept(journey)), edition=_edition(journey))
 
-    def enter(self, node: YamlNode | None) -> tuple[Node | None, frozenset[str]]:
-        scalar = None if node is None or _null(node) else self.text(node, "A condition")
-        when = expression(scalar, 0, self.scope, self.report) if scalar else None
-        if scalar is None or when is None:
-            return None, frozenset()
-        return when, check_rule(when, self.scope, self.report, scalar.pointer, scalar.locator()(0))
-
     def key(
         self, node: YamlNode | None, types: frozenset[str] | None, enter: Node | None
     ) -> tuple[Node | None, Type | None]:
-        scalar = self.text(node, "key")
-        key = expression(scalar, 0, self.scope, self.report) if scalar else None
-        if scalar is None or key is None:
+        found = self.parsed(node, "key")
+        if found is None:
             return None, None
+        scalar, key = found
         present = certain(enter) if enter is not None else frozenset[object]()
         kind = check_value(key, types, self.scope, self.report, scalar.pointer, present)
         if kind.group not in ("text", "any") and kind.kind not in ("int", "number"):
@@ -129,28 +123,19 @@ class Journeys(Reading):
 
     def restart(self, node: YamlNode | None, knows: Inside) -> tuple[Node | None, frozenset[str]]:
         """The condition, and the facts that can begin the journey anew: their fields it may read itself."""
-        scalar = self.text(node, "A condition")
-        scope = self.scope.within(knows)
-        when = expression(scalar, 0, scope, self.report) if scalar else None
-        if scalar is None or when is None:
+        found = Asking(self, self.scope.within(knows)).parsed(node)
+        if found is None:
             return None, frozenset()
+        scalar, when = found
         types = (fact_types(when) or frozenset()) & self.scope.facts.keys()
         scope = self.scope.within(replace(knows, types=knows.types | types))
-        return when, check_rule(when, scope, self.report, scalar.pointer, scalar.locator()(0))
-
-    def asked(self, node: YamlNode | None, scope: Scope) -> Node | None:
-        """A condition that is asked on whatever fact comes."""
-        scalar = self.text(node, "A condition")
-        when = expression(scalar, 0, scope, self.report) if scalar else None
-        if scalar is not None and when is not None:
-            check_inside(when, scope, self.report, scalar.pointer, followed=True)
-        return when
+        return when, Asking(self, scope).types(scalar, when)
 
     def reentry(self, node: YamlNode | None) -> Reentry:
         if isinstance(node, YamlMapping):
             after = self.text(node.items.get("after"), "after") if self.keys(node, REENTRY) else None
             return ("after", self.duration(after, "condition.duration")) if after else ("never", 0)
-        said = self.one_of(node, "reentry", ("never", "always", "{after: 30d}"), "never")
+        said = self.one_of(node, "reentry", ("never", "always"), "never", "Or {after: 30d}, not in quotes.")
         return ("always" if said == "always" else "never"), 0
 
     def kept(self, journey: Journey) -> Iterable[str]:
@@ -195,7 +180,3 @@ def _started(node: YamlNode | None) -> Iterable[str]:
                 yield value.text
             else:
                 yield from _started(value)
-
-
-def _null(node: YamlNode) -> bool:
-    return isinstance(node, Scalar) and node.value is None

@@ -29,6 +29,9 @@ IF_HELD = ("defer", "expire")
 ON_REDEPLOY = ("finish_on_old", "migrate", "exit")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 ON_ACTIVATE = ("silent", "apply")
+WEIGHT_LIMIT = 10_000  # of a way of a split
+SURE = 0.5, 0.9999  # the least and the most that a winner can be asked to be
+CAP_LIMIT = 1000  # messages
 
 _ABOUT = Key("What it is for, to people.", TEXT)
 
@@ -186,13 +189,13 @@ CASE = Shape({
 
 WAY = Shape({
     "name": Key("What this way is called.", NAMED, required=True),
-    "weight": Key("How many go this way, in proportion to the others.", {"type": "integer", "minimum": 1, "maximum": 10_000}, required=True),
+    "weight": Key("How many go this way, in proportion to the others.", {"type": "integer", "minimum": 1, "maximum": WEIGHT_LIMIT}, required=True),
     "go": Key("Where it leads.", TEXT, required=True),
 })  # fmt: skip
 
 WINNER = Shape({
     "within": Key("Whether a contact reached the goal in this time after the split is what counts of it.", SPAN, required=True),
-    "certainty": Key("How certain it must be that one way is better than all others (0.95).", {"type": "number", "minimum": 0.5, "maximum": 0.9999}),
+    "certainty": Key("How certain it must be that one way is better than all others (0.95).", {"type": "number", "minimum": SURE[0], "maximum": SURE[1]}),
 })  # fmt: skip
 
 _KINDS = {
@@ -242,7 +245,7 @@ QUIET = Shape({
 })  # fmt: skip
 
 CAP = Shape({
-    "max": Key("So many messages to a contact.", {"type": "integer", "minimum": 1, "maximum": 1000}, required=True),
+    "max": Key("So many messages to a contact.", {"type": "integer", "minimum": 1, "maximum": CAP_LIMIT}, required=True),
     "within": Key("In a duration, or `today`, `this week`, `this month`.", {"anyOf": [SPAN, {"enum": list(CALENDAR)}]}, required=True),
     "purposes": PURPOSES,
 })  # fmt: skip

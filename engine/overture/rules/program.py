@@ -14,7 +14,7 @@ from overture.rules.conflicts import check_derived, check_traits, segment_order
 from overture.rules.feedback import check_feedback
 from overture.rules.form import Form
 from overture.rules.journey import Do, Journey, Split, Way, acting, awaits, conditions_of, expressions_of
-from overture.rules.reach import named_types, reads, required_literals
+from overture.rules.reach import named_types, reads
 from overture.rules.report import Report, RulesetInvalid
 from overture.rules.ruleset import (
     ListAction,
@@ -37,8 +37,6 @@ from overture.rules.types import parse_type
 
 Winners = Mapping[str, tuple[str, str]]
 """Of splits (``ruleset/journey.split``) that have a winner: the edition of the journey, and the name of the way."""
-
-__all__ = ["Program", "link", "reads", "required_literals"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +155,7 @@ def link(
         if _still_fits(j, scores, segments, lists)
     }
     travelled = (*journeys.values(), *finishing.values())
-    series = series_of(
-        expressions(rules, whiles, in_order, travelled),
-    )
+    series = series_of(expressions(rules, whiles, in_order, travelled))
     awaited = frozenset[str]().union(*(named_types(when) for j in travelled for when in conditions_of(j)))
     by_type: dict[str, list[Rule]] = {}
     for rule in rules:

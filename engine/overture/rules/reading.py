@@ -29,13 +29,13 @@ class Reading:
         """A mapping; None where there is nothing (an empty section is no mistake) or something else (reported)."""
         if isinstance(node, Mapping):
             return node
-        if node is not None and not _is_null(node):
+        if node is not None and not is_null(node):
             self.report.add("ruleset.shape", f"{what} is a mapping", node, "Write name: value, one a line.")
         return None
 
     def body(self, node: YamlNode | None, what: str) -> Mapping | None:
         """A mapping that must be there; None where there is nothing or something else (both reported)."""
-        if node is not None and _is_null(node):
+        if node is not None and is_null(node):
             self.report.add("ruleset.shape", f"{what} is empty", node, "Write name: value, one a line.")
             return None
         return self.mapping(node, what)
@@ -115,11 +115,14 @@ class Reading:
         self.report.add("ruleset.shape", "priority is a whole number from -1000 to 1000", node)
         return 0
 
-    def one_of(self, node: YamlNode | None, what: str, known: Collection[str], default: str = "") -> str:
-        """One of the known words; the default where there is none, or another (reported)."""
+    def one_of(
+        self, node: YamlNode | None, what: str, known: Collection[str], default: str = "", hint: str = ""
+    ) -> str:
+        """One of the known words; the default where there is none, or another (reported, with a hint)."""
         said = self.text(node, what)
         if said is not None and said.text not in known:
-            self.report.add("ruleset.shape", f"{what} is {' or '.join(known)}", said, did_you_mean(said.text, known))
+            hint = did_you_mean(said.text, known, hint)
+            self.report.add("ruleset.shape", f"{what} is {' or '.join(known)}", said, hint)
         return said.text if said is not None and said.text in known else default
 
     def texts(self, node: YamlNode | None, what: str, names: re.Pattern[str] = NAME) -> list[Scalar]:
@@ -135,7 +138,7 @@ def literal(node: YamlNode) -> Node | None:
     """A text, number, boolean, or a list of these; None for anything else."""
     if isinstance(node, Scalar):
         value = node.value
-        if value is None or (type(value) in (int, float) and not abs(value) <= 2**53):  # type: ignore[arg-type,operator]
+        if value is None or (type(value) in (int, float) and not abs(value) <= NUMBER_LIMIT):  # type: ignore[arg-type,operator]
             return None
         if isinstance(value, str) and len(value) > 1000:
             return None
@@ -147,5 +150,6 @@ def literal(node: YamlNode) -> Node | None:
     return None
 
 
-def _is_null(node: YamlNode) -> bool:
-    return isinstance(node, Scalar) and node.value is None
+def is_null(node: YamlNode | None) -> bool:
+    """Whether nothing stands there; ``null`` is nothing."""
+    return node is None or (isinstance(node, Scalar) and node.value is None)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from overture.rules.durations import minute_of_day, window
 from overture.rules.historic import LONGEST_WINDOW
-from overture.rules.keys import CAP, QUIET, SENDING
+from overture.rules.keys import CAP, CAP_LIMIT, QUIET, SENDING
 from overture.rules.reading import NAME, Reading
 from overture.rules.sending import Cap, Quiet, Sending
 from overture.rules.yamltext import Mapping, Sequence, YamlNode
-
-CAP_LIMIT = 1000
 
 
 class SendingReader(Reading):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from overture.rules.actions import Actions
-from overture.rules.condition import check_inside, expression
+from overture.rules.asking import Asking
 from overture.rules.durations import DAY, calendar_days, minute_of_day
 from overture.rules.journey import END, Branch, Contest, Do, JourneyStep, LocalTime, Split, Wait, Way
-from overture.rules.keys import ACTION, CASE, STEP, WAIT, WAY, WEEKDAYS, WINNER
+from overture.rules.keys import ACTION, CASE, STEP, SURE, WAIT, WAY, WEEKDAYS, WEIGHT_LIMIT, WINNER
 from overture.rules.reading import NAME, Reading
 from overture.rules.report import did_you_mean
 from overture.rules.scope import Scope
@@ -23,18 +23,15 @@ LAST = "end"
 LONGEST_WAIT = 3660 * DAY
 LONGEST_CONTEST = 366 * DAY
 CERTAINTY = 0.95  # of a winner
-SURE = 0.5, 0.9999
-WEIGHT_LIMIT = 10_000
 ACTING = ("do", *ACTION.keys)
 KINDS = ("wait", "branch", "split", "go", *ACTING)
 
 
-class Steps(Reading):
+class Steps(Asking):
     """``scope`` is that of the journey, ``actions`` read in it."""
 
     def __init__(self, reading: Reading, scope: Scope, actions: Actions) -> None:
-        super().__init__(reading.report)
-        self.scope = scope
+        super().__init__(reading, scope)
         self.actions = actions
         self.ids: dict[str, Scalar] = {}
 
@@ -114,13 +111,6 @@ class Steps(Reading):
             return END
         return to.text
 
-    def condition(self, node: YamlNode | None, *, followed: bool = False) -> Node | None:
-        scalar = self.text(node, "A condition")
-        when = expression(scalar, 0, self.scope, self.report) if scalar else None
-        if scalar is not None and when is not None:
-            check_inside(when, self.scope, self.report, scalar.pointer, followed=followed)
-        return when
-
     # --- waiting --------------------------------------------------------------------------------------------
 
     def wait(self, id: str, node: YamlNode, then: str) -> Wait | None:
@@ -141,7 +131,7 @@ class Steps(Reading):
             self.report.add("condition.duration", "A wait of more than ten years", text, "At most 3660d.")
         days = calendar_days(text.text) if text else 0
         at = self.actions.value(items["at"], NUMBER, None) if "at" in items else None
-        until = self.condition(items.get("until"), followed=True)
+        until = self.asked(items.get("until"), followed=True)
         return Wait(id, then, 0 if days else ms, days, at, self.local(items), until, self.ids[id].place)
 
     def local(self, items: Mapping[str, YamlNode]) -> LocalTime | None:
@@ -175,7 +165,7 @@ class Steps(Reading):
             elif not body.items.keys() >= {"if", "go"}:
                 self.report.add("journey.branch", "A case has `if` and `go`", body, "Write {if: condition, go: step}.")
             else:
-                to, when = self.target(body.items["go"], "go"), self.condition(body.items["if"])
+                to, when = self.target(body.items["go"], "go"), self.asked(body.items["if"])
                 if when is not None:
                     cases.append((when, to))
         return Branch(id, tuple(cases), otherwise, self.ids[id].place) if bodies else None
