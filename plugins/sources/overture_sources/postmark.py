@@ -36,7 +36,7 @@ _SOFT = ("bounced", "other", False)
 
 
 class PostmarkConfig(BaseModel):
-    """``username`` and ``password`` of its basic auth, or a ``header`` (its name) and the ``token`` that it must have."""
+    """``username`` and ``password`` of its basic auth, or a ``header`` (its name) and the ``token`` to stand there."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote
 
-from overture.plugin import Answer, Posted
+from overture.plugin import Posted
 from overture_sources.fitting import clean, fitted
 
 OURS = "overture_message"
@@ -51,12 +51,8 @@ class Report:
 
 
 def posted(source: str, channel: str, reports: Iterable[Report]) -> Posted:
-    """The facts that they make. One that names neither a message of ours nor an address is about nobody, and counted
-    in the answer as ignored.
-    """
-    every = list(reports)
-    facts = [fact(source, channel, each) for each in every if each.message or each.address]
-    return Posted(facts=facts, answer=Answer(body={"taken": len(facts), "ignored": len(every) - len(facts)}))
+    """The facts that they make."""
+    return Posted(facts=[fact(source, channel, each) for each in reports])
 
 
 def fact(source: str, channel: str, report: Report) -> dict[str, Any]:

@@ -52,7 +52,7 @@ _OWN = frozenset({
 
 
 class SendgridConfig(BaseModel):
-    """``public_key``: the key that verifies its signed Event Webhook; ``tolerance``: seconds that a signature counts."""
+    """``public_key``: what verifies its signed Event Webhook; ``tolerance``: seconds that a signature counts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
