@@ -15,7 +15,8 @@ from overture.rules.scope import BUILT_IN
 PAGE = page("errors.md")
 DOTTED = re.compile(r"[a-z][a-z_]*\.[a-z][a-z0-9_]*")
 ROOTS = {"OvertureError", "EgressRefused"}
-VALUES = {"Rejected", "Handed", "BacktestError", "respond", "_later", "fail"}  # what else carries a code
+# what else carries a code
+VALUES = {"Rejected", "Handed", "BacktestError", "respond", "_later", "fail", "Refuse", "NoFact"}
 TREES = list(modules())
 
 

@@ -43,7 +43,7 @@ def test_the_settings_are_the_codes():
     assert [code(row[0]) for row in SETTINGS] == list(Settings.model_fields)
     for name, variable, default, what in SETTINGS:
         field = code(name)
-        assert variable == ("" if field == "channels" else f"`{PREFIX}{field.upper()}`")
+        assert variable == ("" if field in ("channels", "sources") else f"`{PREFIX}{field.upper()}`")
         if field != "rulesets":
             assert default == (f"`{shown[field]}`" if shown[field] else ""), field
         assert what

@@ -1,32 +1,42 @@
-"""``docs/plugins.md`` is true: its package is installed as pip would leave it, loaded, and held to the contract."""
+"""``docs/plugins.md`` is true: its packages are installed as pip would leave them, loaded and held to what it says."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
+import re
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
 from importlib import import_module, invalidate_caches
 from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
-from dockit import CODE, blocks, page, part, table
+from dockit import CODE, PATIENCE, Running, blocks, page, part, serving, table
 from ruamel.yaml import YAML
 
 from overture.model import Contact
-from overture.plugin import HOOK_API, Limits, Outgoing, PluginManager
+from overture.plugin import HOOK_API, Answer, Incoming, Limits, Outgoing, PluginManager, Posted
+from overture.plugin.listening import LISTENING
 from overture.rules import inspect
 
 PAGE = page("plugins.md")
+CHANNEL, SOURCE = part(PAGE, "## Writing a channel"), part(PAGE, "## Writing a source")
+SECRET = "shared with the booking tool"
 MODULES = ("overture_sms", "test_overture_sms")
 
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    project = tomllib.loads(blocks(PAGE, "toml")[0])["project"]
-    for name, source in zip(MODULES, blocks(PAGE, "python"), strict=True):
-        assert f"`{name}.py`" in PAGE
+    project = tomllib.loads(blocks(CHANNEL, "toml")[0])["project"]
+    for name, source in zip(MODULES, blocks(CHANNEL, "python"), strict=True):
+        assert f"`{name}.py`" in CHANNEL
         (tmp_path / f"{name}.py").write_text(source)
     info = tmp_path / f"overture_sms-{project['version']}.dist-info"
     info.mkdir()
@@ -52,7 +62,7 @@ async def test_the_package_is_loaded_and_opened(monkeypatch: pytest.MonkeyPatch)
     state = next(state for state in manager.states() if state.name == "sms")
     assert (state.distribution, state.version, state.state, state.error) == ("overture-sms", "1.0.0", "active", "")
     monkeypatch.setenv("SMS_TOKEN", "s3cret")
-    settings = tomllib.loads(blocks(PAGE, "toml")[1])["channels"]
+    settings = tomllib.loads(blocks(CHANNEL, "toml")[1])["channels"]
     mail = {"url": "smtp://127.0.0.1:1", "sender": "news@example.org"}
     assert manager.configure_channels({**settings, "email": mail}) == []
     hosted = manager.open_channels()
@@ -65,14 +75,14 @@ async def test_the_package_is_loaded_and_opened(monkeypatch: pytest.MonkeyPatch)
 def test_its_ruleset_passes_the_checker():
     frame = {"apiVersion": "overture/v1", "kind": "Ruleset", "name": "sms"}
     facts = {"order_completed": {"order_id": "string"}}
-    (fragment,) = blocks(PAGE, "yaml")
+    (fragment,) = blocks(CHANNEL, "yaml")
     ruleset, findings = inspect(json.dumps({**frame, "facts": facts, **YAML(typ="safe").load(fragment)}))
     assert findings == []
     assert ruleset is not None
 
 
 def test_names_and_numbers_are_the_codes():
-    text = part(PAGE, "## What `send` may do")
+    text = part(PAGE, "### What `send` may do")
     assert {field.name for field in fields(Outgoing)} <= set(CODE.findall(text))
     said = {name for row in table(text, "it") for name in CODE.findall(row[0])}
     assert said == {"Sent", "Rejected", "RetryLater", "AmbiguousHandOff"}
@@ -81,3 +91,68 @@ def test_names_and_numbers_are_the_codes():
     assert f"up to {limits.parallel} times at once" in text
     assert f"After {limits.failures} failures in a row the channel is left alone for {limits.pause:g} seconds" in text
     assert f"`OVERTURE_HOOK_API = {HOOK_API}`" in PAGE
+
+
+@pytest.fixture(scope="module")
+def bookings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server with the source of the page, and its settings."""
+    here = tmp_path_factory.mktemp("bookings")
+    (source,) = blocks(SOURCE, "python")
+    assert "`overture_bookings.py`" in SOURCE
+    (here / "overture_bookings.py").write_text(source)
+    points, settings = blocks(SOURCE, "toml")
+    entry = tomllib.loads(points)["project"]["entry-points"]["overture"]
+    info = here / "overture_bookings-1.0.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: overture-bookings\nVersion: 1.0.0\n")
+    (info / "entry_points.txt").write_text(
+        "\n".join(["[overture]", *(f"{n} = {module}" for n, module in entry.items())])
+    )
+    (here / "overture.toml").write_text(settings)
+    (here / "other-house.secret").write_text(SECRET)
+    with serving(here, "data", BOOKINGS_SECRET=SECRET) as running:
+        yield running
+
+
+def asked(url: str, key: str = "", body: bytes | None = None, **headers: str) -> tuple[int, Any]:
+    sent = {**({"Authorization": f"Bearer {key}"} if key else {}), **headers}
+    try:
+        with urlopen(Request(url, body, sent)) as answer:
+            return answer.status, json.load(answer)
+    except HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_the_source_takes_what_is_posted_to_it(bookings: Running):
+    example = blocks(SOURCE, "")[0]
+    found = re.search(r"BODY='(.*)'", example)
+    assert found
+    (event,) = json.loads(found[1])
+    body = json.dumps([event, {"kind": "cancelled"}]).encode()
+    signature = {"X-Signature": hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()}
+    assert "$URL/in/bookings/hook" in example
+    for path in ("/in/bookings/hook", "/in/bookings/hook", "/in/bookings_of_the_other_house/hook"):
+        assert asked(bookings.url + path, body=body, **signature) == (200, {})
+    assert asked(f"{bookings.url}/in/bookings/hook", body=b"[]", **signature)[1]["code"] == "bookings.signature"
+    _, refused = asked(f"{bookings.url}/v1/sources/refused", bookings.admin)
+    assert {each["code"] for each in refused} == {"bookings.kind"}
+    deadline = time.monotonic() + PATIENCE
+    timeline = f"{bookings.url}/v1/contacts/email:{event['guest']}/timeline"
+    while (told := asked(timeline, bookings.admin))[0] == 404:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert [(m["fact"]["id"], m["fact"]["type"]) for m in told[1]["items"]] == [("bookings:1", "appointment_booked")]
+
+
+def test_what_the_page_says_of_sources_is_the_codes():
+    text = part(SOURCE, "### What `parse` may do")
+    assert {field.name for field in fields(Incoming)} <= set(CODE.findall(text))
+    said = {name for row in table(text, "it") for name in CODE.findall(row[0])}
+    assert said == {"Posted", "Answer", "Refuse"}
+    assert f"longer than {LISTENING.timeout:g} seconds" in text
+    assert f"up to {LISTENING.parallel} times at" in text
+    assert (
+        f"After {LISTENING.failures} failures in a row the source is left alone for {LISTENING.pause:g} second" in text
+    )
+    assert Answer() == Posted(facts=[]).answer
+    assert (Answer().status, Answer().body) == (200, {})

@@ -35,7 +35,7 @@ import json
 
 from pydantic import BaseModel
 
-from overture.plugin import Answer, Endpoint, Posted, PushSourcePlugin, Refuse, hookimpl
+from overture.plugin import Answer, Endpoint, NoFact, Posted, PushSourcePlugin, Refuse, hookimpl
 
 
 class Config(BaseModel):
@@ -77,7 +77,7 @@ class Doorbell:
             case "flood":
                 return Posted(facts=[rung(n) for n in range(said["n"])])
             case "facts":
-                return Posted(facts=said["facts"], key=key, refused=[tuple(r) for r in said.get("no", [])])
+                return Posted(facts=said["facts"], key=key, refused=[NoFact(*r) for r in said.get("no", [])])
             case "surrogate":
                 odd = [rung(2, properties={"name": "\\ud800"}), rung(3, properties={"n": 2**70})]
                 return Posted(facts=[rung(1), *odd, rung(4)])

@@ -12,7 +12,17 @@ import msgspec
 
 from overture.model.errors import PluginFailed, Refused, describe
 from overture.plugin.guard import Busy, Guard, Late, Limits, Raised
-from overture.plugin.sources import Answer, Endpoint, Incoming, Posted, PullSource, PushSource, PushSourcePlugin, Refuse
+from overture.plugin.sources import (
+    Answer,
+    Endpoint,
+    Incoming,
+    NoFact,
+    Posted,
+    PullSource,
+    PushSource,
+    PushSourcePlugin,
+    Refuse,
+)
 
 LISTENING = Limits(timeout=10.0, parallel=64, failures=20, pause=1.0)
 _PATH = re.compile(r"(~|/)?(/([A-Za-z0-9_.-]+|\{[a-z_]+\}))*/?")
@@ -111,11 +121,15 @@ def _malformed(answer: Posted | Answer) -> str:
     if isinstance(answer, Posted):
         if not _is_list(answer.facts) or not _is_list(answer.refused):
             return "facts and refused are lists"
-        if not all(isinstance(each, tuple) and list(map(type, each[1:])) == [str, str] for each in answer.refused):  # pyright: ignore[reportUnnecessaryIsInstance]
-            return "what was refused is told as (what, code, message)"
+        if not all(map(_is_no_fact, answer.refused)):
+            return "what was refused is told as NoFact"
         if type(answer.key) is not str:
             return "key is a text"
     return ""
+
+
+def _is_no_fact(each: object) -> bool:
+    return isinstance(each, NoFact) and type(each.code) is str and type(each.message) is str
 
 
 def _is_line(text: object) -> bool:

@@ -226,8 +226,15 @@ def source_of(name: str, settings: Mapping[str, Any]) -> str:
 
 
 def _needs_nothing(source: SourcePlugin) -> bool:
-    required = any(field.is_required() for field in source.config.model_fields.values())
-    return isinstance(source, PushSourcePlugin) and not required
+    if not isinstance(source, PushSourcePlugin):
+        return False
+    try:
+        source.config.model_validate({})
+    except ValidationError:
+        return False
+    except Exception:  # of the plugin itself: told where it is configured
+        return True
+    return True
 
 
 def _taken(kind: Kind, name: str) -> PluginFailed:
