@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import minijinja
 
+from overture.rules.guards import ROOTS, TOKEN, Guards, defined, path_of, tokens_of
 from overture.rules.report import Report, did_you_mean
 from overture.rules.scope import CONTACT_FIELDS, FACT_FIELDS, Scope
 from overture.rules.tree import Place
@@ -22,7 +23,6 @@ SOURCE_LIMIT = 32 * 1024
 TAG_LIMIT = 1000
 CONDITIONS_LIMIT = 200
 DEPTH_LIMIT = 20
-ROOTS = frozenset({"contact", "fact", "issued", "journey", "links"})
 LINKS = frozenset({"confirm", "preferences", "unsubscribe", "visitor"})
 FILTERS = frozenset({
     "abs", "capitalize", "d", "default", "e", "escape", "first", "float", "int", "last", "length", "lower", "round",
@@ -33,10 +33,7 @@ _TESTS = frozenset({"defined", "undefined", "none", "not"})
 _TAG = re.compile(r"\{\{|\{%|\{#")
 _OF_JOURNEY = ("key", "fact")
 _END = {"{{": "}}", "{%": "%}", "{#": "#}"}
-_TOKEN = re.compile(r"""\s+|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\d+(?:\.\d+)?|\w+|[=!<>]=|//|\*\*|.""", re.DOTALL)
-_OPERATORS = frozenset(
-    {"=", "==", "!=", "<", ">", "<=", ">=", "+", "-", "/", "//", "%", "(", ")", "[", "]", ".", ",", "|"} - {"="}
-)
+_OPERATORS = frozenset({"==", "!=", "<", ">", "<=", ">=", "+", "-", "/", "//", "%", "(", ")", "[", "]", ".", ",", "|"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +76,7 @@ def _end_of(source: str, opening: str, start: int) -> int:
         return len(source) if end < 0 else end
     at, limit = start, min(len(source), start + TAG_LIMIT + 1)
     while at < limit and not source.startswith(_END[opening], at):
-        token = _TOKEN.match(source, at, limit)
+        token = TOKEN.match(source, at, limit)
         at = token.end() if token and source[at] in "\"'" else at + 1
     return at
 
@@ -120,7 +117,7 @@ class _Check:
                 if word == "if":
                     self.asked.begin()
                 if word != "endif":
-                    self.asked.condition(_tokens(body[skip:]))
+                    self.asked.condition(tokens_of(body[skip:]))
             else:
                 self.expression(body, start)
         if conditions > CONDITIONS_LIMIT:
@@ -140,8 +137,8 @@ class _Check:
             yield opening, start + len(body) - len(inner), inner.removesuffix("-").removesuffix("+")
 
     def expression(self, body: str, start: int) -> None:
-        tokens = [(m[0], start + m.start()) for m in _TOKEN.finditer(body) if not m[0].isspace()]
-        self.here = defined(_tokens(body))
+        tokens = [(m[0], start + m.start()) for m in TOKEN.finditer(body) if not m[0].isspace()]
+        self.here = defined(tokens_of(body))
         depth = 0
         for i, (token, at) in enumerate(tokens):
             before = tokens[i - 1][0] if i else ""
@@ -242,80 +239,8 @@ class _Check:
         self.report.at(code, message, self.locate(offset), self.scalar.pointer, hint)
 
 
-class Guards:
-    """What is known to be there at some place between ``if`` and ``endif``: the texts of fields, ``fact.topic``."""
-
-    def __init__(self) -> None:
-        self.branches: list[tuple[frozenset[str], frozenset[str]]] = []  # asked for in this branch; if no branch was it
-
-    def begin(self) -> None:
-        self.branches.append((frozenset(), frozenset()))
-
-    def condition(self, tokens: list[str]) -> None:
-        """Of the branch that begins here; none for ``else``."""
-        if self.branches:
-            asked, otherwise = self.branches[-1]
-            self.branches[-1] = asked | defined(tokens), otherwise | _undefined(tokens)
-
-    def otherwise(self) -> None:
-        if self.branches:
-            _, otherwise = self.branches[-1]
-            self.branches[-1] = otherwise, otherwise
-
-    def end(self) -> None:
-        if self.branches:
-            self.branches.pop()
-
-    def covers(self, field: str) -> bool:
-        return any(field in asked for asked, _ in self.branches)
-
-
 def may_be_missing(report: Report, variable: str, place: Place, pointer: str) -> None:
     hint = "Add | default('…'): a message with a missing variable is not sent."
     if variable.startswith("issued."):
         hint = f"Ask {{% if {variable} is defined %}}, or issue it before, in the same rule."
     report.at("template.may_be_missing", f"`{variable}` may be missing", place, pointer, hint)
-
-
-def path_of(tokens: list[str], most: int) -> tuple[list[str], list[str]]:
-    """The names that follow a root, ``.a["b"]``, at most so many, and the tokens after them."""
-    names: list[str] = []
-    while len(names) < most and len(tokens) > 1:
-        if tokens[0] == "." and (tokens[1][0].isalnum() or tokens[1][0] == "_"):
-            names.append(tokens[1])
-            tokens = tokens[2:]
-        elif tokens[0] == "[" and tokens[1][0] in "\"'":
-            names.append(tokens[1][1:-1])
-            tokens = tokens[3:]
-        else:
-            break
-    return names, tokens
-
-
-def _tokens(body: str) -> list[str]:
-    return [m[0] for m in _TOKEN.finditer(body) if not m[0].isspace()]
-
-
-def defined(tokens: list[str]) -> frozenset[str]:
-    """The fields that must be there where the expression holds: ``fact.a is defined and …``."""
-    if {"or", "not"} & set(tokens):
-        return frozenset()
-    return _tested(tokens, "defined")
-
-
-def _undefined(tokens: list[str]) -> frozenset[str]:
-    """The field that must be there where the expression, as a whole, does not hold."""
-    negated = tokens.count("not") == 1
-    said = [t for t in tokens if t != "not"] if negated else tokens
-    if path_of(said[1:], len(said))[1] == ["is", "defined" if negated else "undefined"]:
-        return _tested(said, said[-1])
-    return frozenset()
-
-
-def _tested(tokens: list[str], word: str) -> frozenset[str]:
-    found: set[str] = set()
-    for i, token in enumerate(tokens):
-        names, rest = path_of(tokens[i + 1 :], len(tokens)) if token in ROOTS else ([], [])
-        if rest[:2] == ["is", word]:
-            found.update(".".join((token, *names[: n + 1])) for n in range(len(names)))
-    return frozenset(found)
