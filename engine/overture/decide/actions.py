@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-
 from overture.decide.consent import consent_verdict
 from overture.decide.limits import MESSAGES, size, too_much
 from overture.decide.positions import stop
@@ -170,7 +168,6 @@ def _issue(action: r.IssueAction) -> Act:
 
 def _send(action: r.SendAction) -> Act:
     needs = sorted(action.needs)
-    special = bool(needs or action.priority or action.approval or action.expires or action.late_ms is not None)
 
     def act(work: Work, fact: Fact, rule: str, revision: str) -> list[Effect]:
         id = message_id(work.root.contact, work.root.id, rule, work.number(f"send {rule}"))
@@ -182,50 +179,39 @@ def _send(action: r.SendAction) -> Act:
             return [Effect("send", action.template, id, reason="step.too_many_messages")]
         ruleset = rule.partition("/")[0]
         own = {"type": fact.type, "id": fact.id, "occurred_at": to_text(fact.occurred_at)}
-        context = {"fact": {**fact.properties, **own}}
-        work.messages.append(
-            Message(
-                id,
-                work.contact.id,
-                action.channel,
-                action.template,
-                action.purpose,
-                action.to,
-                ruleset,
-                revision,
-                rule,
-                fact.id,
-                work.contact.clock,
-                context,
-            )
-        )
-        position, planned = work.position, work.contact.clock
+        context: dict[str, Any] = {"fact": {**fact.properties, **own}}
+        position, clock = work.position, work.contact.clock
         if position is not None:
-            planned = position.planned
-            work.messages[-1] = msgspec.structs.replace(
-                work.messages[-1],
-                journey=position.journey,
-                step=position.step,
-                context={**context, **_journey(fact)},
-                position=position.id,
-            )
-        if special:
-            work.messages[-1] = msgspec.structs.replace(
-                work.messages[-1],
-                expires=planned + action.late_ms if action.late_ms is not None else 0,
-                priority=action.priority,
-                approval=action.approval,
-                needs=needs,
-                at_once=action.expires,
-            )
+            context["journey"] = fact.context["$journey"]
+        expires = 0
+        if action.late_ms is not None:
+            expires = action.late_ms + (clock if position is None else position.planned)
+        message = Message(
+            id=id,
+            contact=work.contact.id,
+            channel=action.channel,
+            template=action.template,
+            purpose=action.purpose,
+            to=action.to,
+            ruleset=ruleset,
+            revision=revision,
+            rule=rule,
+            fact=fact.id,
+            created_at=clock,
+            context=context,
+            expires=expires,
+            priority=action.priority,
+            approval=action.approval,
+            journey="" if position is None else position.journey,
+            step="" if position is None else position.step,
+            needs=needs,
+            at_once=action.expires,
+            position="" if position is None else position.id,
+        )
+        work.messages.append(message)
         return [Effect("send", action.template, id, None, action.channel)]
 
     return act
-
-
-def _journey(fact: Fact) -> dict[str, Any]:
-    """What templates read of the journey that sends."""
-    return {"journey": fact.context["$journey"]}
 
 
 def _start(action: r.StartAction) -> Act:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import tzinfo
-from math import ceil, isfinite
+from math import ceil
 from typing import Any
 
 from overture.decide.actions import Act, compile_action
+from overture.decide.work import is_finite
 from overture.match import compile_condition, compile_value
 from overture.match.calendar import add_days, next_local
 from overture.match.clock import NextChange, compile_next_change
-from overture.match.values import is_number
 from overture.match.zone import LATEST, zone_of
 from overture.model import Contact, Fact
 from overture.model.ids import digest
@@ -50,7 +50,7 @@ class Staying:
         wait = self.wait
         if self.at is not None:
             instant = self.at(fact, contact)
-            if not is_number(instant) or not isfinite(instant):
+            if not is_finite(instant):
                 return None
             return min(max(ceil(instant), 1), LATEST)
         if not (wait.days or wait.for_ms or wait.local):

@@ -169,7 +169,6 @@ class _Going:
             position.planned, position.matched = self.at(fact), False
             return self.walk(fact, course.journey.first, "journey.restart")
         if course.reaches is not None and course.reaches(shown, contact):
-            position.reached = True
             reach(contact, course.journey)
             return self.leave(fact, "end:goal")
         if course.exits is not None and course.exits(shown, contact):
@@ -238,11 +237,11 @@ class _Going:
     def _act(self, fact: Fact, acts: tuple[Callable[..., list[Effect]], ...], effects: list[Effect]) -> None:
         work, position = self.work, self.position
         shown, rule = shown_to(fact, position), f"{self.course.id}.{position.step}"
-        outer, work.position = work.position, position
+        work.position = position
         work.held_out[position.id] = position.holdout
         for act in acts:
             effects += act(work, shown, rule, self.course.revision)
-        work.position = outer
+        work.position = None
         if work.changed:
             self.follow(shown)
 

@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import tzinfo
 
 from overture.decide.consent import NEEDS_NO_CONSENT
-from overture.match.zone import DAY_MS, clocks_put, local_time, period_end, period_start
+from overture.match.zone import DAY_MS, HOUR_MS, clocks_put, local_time, period_end, period_start
 from overture.model import Sent
+from overture.rules.durations import minute_text
 from overture.rules.sending import Cap, Quiet
 
-_MOVED = 26 * 3_600_000  # ms by which a local day can begin earlier once the contact lives elsewhere
+_MOVED = 26 * HOUR_MS  # ms by which a local day can begin earlier once the contact lives elsewhere
 _LOOKS = 16  # at quiet hours that follow each other
 
 
@@ -77,7 +78,7 @@ def on_the_wall(at: int, zone: tzinfo) -> str:
 def told(thing: Quiet | Cap) -> str:
     """``21:00–08:00``, ``2 within 3d``, ``1 within today``."""
     if isinstance(thing, Quiet):
-        return f"{_time(thing.start)}–{_time(thing.end)}"
+        return f"{minute_text(thing.start)}–{minute_text(thing.end)}"
     return f"{thing.max} within {_calendars.get(thing.calendar) or _span(thing.ms)}"
 
 
@@ -89,12 +90,8 @@ def _since(cap: Cap, at: int, zone: tzinfo) -> int:
 _calendars = {"day": "today", "week": "this week", "month": "this month"}
 
 
-def _time(minute: int) -> str:
-    return f"{minute // 60:02}:{minute % 60:02}"
-
-
 def _span(ms: int) -> str:
-    for unit, length in (("w", 7 * DAY_MS), ("d", DAY_MS), ("h", 3_600_000), ("m", 60_000)):
+    for unit, length in (("w", 7 * DAY_MS), ("d", DAY_MS), ("h", HOUR_MS), ("m", 60_000)):
         if ms % length == 0:
             return f"{ms // length}{unit}"
     return f"{ms // 1000}s"

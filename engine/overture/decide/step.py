@@ -5,10 +5,16 @@ clock, backtests and explanations all go through here, and nothing else decides.
 clock says, which facts move on; ``now`` is only noted down.
 
 Order within a step: first what became due until the fact's instant, in order, each at its own instant, so that it does
-not matter how late anybody looks. Then what the fact itself says (identify, consent, outcome of a message); then the
-rules on it, all against the state as it stood before the first of them acted; then the segments whose inputs changed;
-then, one by one, the facts derived on the way, until nothing fires. At last the send gate, over all messages of the
-step and those that have waited until now.
+not matter how late anybody looks. For each of these instants, and then for the fact:
+
+1. what an activation has changed since the contact's last fact, in silence;
+2. who came to a split that looks for a winner and is to be counted now;
+3. what the fact itself says (identify, consent, outcome of a message), and its place in visits;
+4. the rules on it, all against the state as it stood before the first of them acted; then segments and ``while`` whose
+   inputs changed; then journeys: who is on one goes on, then who may begins one;
+5. the facts derived on the way, one by one, each as in 4, until nothing fires;
+6. the send gate, over all messages of the step and those that have waited until now;
+7. when something is due next.
 """
 
 from __future__ import annotations

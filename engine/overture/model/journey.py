@@ -30,7 +30,6 @@ class Position(msgspec.Struct, array_like=True):
     matched: bool = False
     variants: dict[str, str] = {}  # split -> the way this contact went
     fact: dict[str, Any] = {}
-    reached: bool = False  # whether the goal was reached
     value: str | int | None = None  # the key as the fact had it
     holdout: bool = False  # its messages are left out, to compare with
 
