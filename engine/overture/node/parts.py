@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from overture.backtest import Jobs
@@ -26,10 +26,11 @@ from overture.node.gauges import Gauges
 from overture.node.health import Health
 from overture.node.meta import Keys
 from overture.node.plugged import PluginService
+from overture.node.pulling import Pulling
 from overture.node.reading import ContactService, MessageService, RankingService, RulesetService
 from overture.node.subscribing import SubscriptionService
 from overture.plugin.host import HostedChannel
-from overture.plugin.listening import HostedPush
+from overture.plugin.listening import HostedPush, OpenPull
 from overture.plugin.manager import PluginManager
 from overture.records import Past
 from overture.settings import Settings
@@ -47,6 +48,7 @@ from overture.state.rates import Rates
 from overture.state.refusals import Refusals
 from overture.state.registry import Registry
 from overture.state.samples import RuleSamples
+from overture.state.turns import Turns
 from overture.state.wire import Wire
 from overture.web import path_taken
 from overture.web.services import Services
@@ -75,6 +77,7 @@ class Parts:
     backtests: Jobs
     clock: FastForward
     contests: Contests
+    pulling: Pulling
     worker: Worker | None = None
     deliverer: Deliverer | None = None
 
@@ -88,6 +91,7 @@ class Parts:
             await channel.close()
         for source in self.sources:
             await source.close()
+        await self.pulling.close()
         await self.backtests.close()
         await self.clock.close()
         await self.wire.close()
@@ -131,7 +135,10 @@ async def assemble(
         deliverer = Deliverer(leases, outbox, attempt, Pace(Rates(wire), settings.channel_rates))
         if worker is not None:
             worker.tell_of_messages(deliverer.wake)
-    sources = await _pushed(plugins)
+    opened = plugins.open_sources()
+    sources = await _pushed(opened.values(), plugins)
+    fetching = {name: source for name, source in opened.items() if isinstance(source, OpenPull)}
+    fetched = dict.fromkeys(fetching, "waiting")
     tell_failures(plugins)
     asked = Plans(registry, "reference")  # whatever the API asks: what is active, and versions of the past
     past = Past(wire, settings.data_dir / "archive", n, asked.program)
@@ -153,7 +160,7 @@ async def assemble(
         subscriptions=SubscriptionService(links, ledgers, facts, contacts, identity, asked),
         journeys=FunnelService(funnels, registry, asked),
         clock=clock,
-        plugins=PluginService(plugins, channels, sources, Refusals(wire), outbox),
+        plugins=PluginService(plugins, channels, sources, fetched, Refusals(wire), outbox),
         health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels, sources),
     )
     return Parts(
@@ -171,15 +178,16 @@ async def assemble(
         backtests,
         clock,
         contests,
+        Pulling(fetching, Turns(wire, name), services, fetched),
         worker,
         deliverer,
     )
 
 
-async def _pushed(plugins: PluginManager) -> list[HostedPush]:
+async def _pushed(opened: Iterable[HostedPush | OpenPull], plugins: PluginManager) -> list[HostedPush]:
     """The open sources that others call, but for those whose paths somebody else answers already."""
     pushed: list[HostedPush] = []
-    for source in plugins.open_sources().values():
+    for source in opened:
         if not isinstance(source, HostedPush):
             continue
         if (error := path_taken(source, pushed)) is None:

@@ -22,19 +22,24 @@ class PluginService:
         plugins: PluginManager,
         channels: Mapping[str, HostedChannel],
         sources: Collection[HostedPush],
+        fetched: Mapping[str, str],
         refusals: Refusals,
         outbox: Outbox,
     ) -> None:
         self.sources = sources
         self._plugins = plugins
         self._channels = channels
+        self._fetched = fetched
         self._refusals = refusals
         self._outbox = outbox
 
     def states(self) -> list[PluginView]:
         """In the order in which they were loaded."""
-        breakers = {("channel", name): channel.breaker.state for name, channel in self._channels.items()}
-        breakers |= {("source", source.name): source.breaker.state for source in self.sources}
+        states: dict[tuple[str, str], str] = {
+            ("channel", name): channel.breaker.state for name, channel in self._channels.items()
+        }
+        states |= {("source", source.name): source.breaker.state for source in self.sources}
+        states |= {("source", name): state for name, state in self._fetched.items()}
         return [
             PluginView(
                 plugin.name,
@@ -44,7 +49,7 @@ class PluginService:
                 plugin.error,
                 list(plugin.hooks),
                 [
-                    OfferView(kind, name, schema, {own: breakers.get((kind, own), "closed") for own in names})
+                    OfferView(kind, name, schema, {own: states.get((kind, own), "not open here") for own in names})
                     for kind, name, schema, names in self._plugins.offers(plugin)
                 ],
             )

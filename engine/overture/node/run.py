@@ -241,10 +241,13 @@ async def _loops(parts: Parts) -> AsyncGenerator[list[asyncio.Task[None]]]:
     if parts.worker is not None:
         informed.append(_settle(parts.contests))
     background = [asyncio.create_task(each) for each in informed]
+    fetching = asyncio.create_task(parts.pulling.run())
     loops = [asyncio.create_task(part.run(halt)) for part in (parts.worker, parts.deliverer) if part is not None]
     try:
         yield loops
     finally:
+        fetching.cancel()
+        await asyncio.wait([fetching], timeout=GRACE)
         halt.set()
         if loops:
             await asyncio.wait(loops, timeout=2 * GRACE)

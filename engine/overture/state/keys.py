@@ -13,6 +13,7 @@ WORKERS = "ov:{ctl}:workers"  # zset: worker → heartbeat, ms (one per role: se
 RULESETS = "ov:{ctl}:rulesets"  # set of ruleset names ever put
 SECRETS = "ov:{ctl}:secrets"  # hash: name → random bytes: ``ledger`` keys the subjects of the consent ledger
 LINK_KEYS = "ov:{ctl}:links"  # hash: number → random bytes: keys that sign the links in messages; the highest signs
+PLACES = "ov:{ctl}:places"  # hash: source that fetches → the place it has reached
 REFUSED = "ov:{ctl}:refused"  # list: facts of sources that were refused, newest first
 CLOCK = "ov:{ctl}:clock"  # stream of one entry: field ``ahead``, by how many ms the clock has been put ahead
 CLOCK_TO = "ov:{ctl}:clock:to"  # while it is put ahead step by step: until when, ms
@@ -22,6 +23,11 @@ DECIDED = "ov:done:"  # + process: pub/sub channel for decisions that a process 
 def rate(channel: str) -> str:
     """When the messages that left by a channel would have left evenly, ms."""
     return f"ov:{{ctl}}:rate:{channel}"
+
+
+def turn(source: str) -> str:
+    """Which process runs a source that fetches; expires."""
+    return f"ov:{{ctl}}:turn:{source}"
 
 
 def active_set(version: int) -> str:

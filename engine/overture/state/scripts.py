@@ -159,3 +159,24 @@ while low < high do
 end
 return redis.call('ZRANGE', KEYS[1], low, low + ARGV[3] - 1, 'WITHSCORES')
 """
+
+HOLD = """
+-- KEYS: a turn.  ARGV: owner, ms.  Take the turn, or keep it so much longer; 0 while it is another's.
+local now = redis.call('GET', KEYS[1])
+if now and now ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+GIVE = """
+-- KEYS: a turn.  ARGV: owner.  Give it back if it is still the owner's.
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return 1
+"""
+
+REACH = """
+-- KEYS: a turn, places.  ARGV: owner, source, place.  Note the place if it is still the owner's turn.
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+return 1
+"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 from aiohttp import web
@@ -15,7 +15,7 @@ from overture.intake.inflate import inflate
 from overture.model import clock
 from overture.model.fact import REPORTED_TYPES
 from overture.plugin.listening import HostedPush
-from overture.plugin.sources import Answer, Endpoint, Incoming, Posted
+from overture.plugin.sources import Answer, Endpoint, FactBody, Incoming, NoFact, Taken
 from overture.web import problem
 from overture.web.auth import authorize, granted
 from overture.web.body import Bodies
@@ -97,42 +97,63 @@ async def _answered(
             sender = source.name
         elif not sender:
             sender = granted(said.key, services.keys, SCOPE).name
-        await _take(said, source.name, sender, services, now, reports=endpoint.proof == "source")
+        reports = endpoint.proof == "source"
+        await take(
+            said.facts, source.name, sender, services, now, backfill=said.backfill, reports=reports, unread=said.refused
+        )
         return response
     finally:
         bodies.release(body)
 
 
-async def _take(
-    posted: Posted, source: str, sender: str, services: Services, now: int, *, reports: bool = False
-) -> None:
-    """All are on disk, or refused and recorded. ``reports``: some may tell what became of messages."""
-    if len(posted.facts) > CAPS.facts:
+async def take(
+    facts: Sequence[FactBody],
+    source: str,
+    sender: str,
+    services: Services,
+    now: int,
+    *,
+    backfill: bool,
+    reports: bool,
+    unread: Sequence[NoFact] = (),
+) -> Taken:
+    """On return all are on disk, or refused and recorded. ``reports``: some may tell what became of messages;
+    ``unread``: what the source itself made no fact of.
+    """
+    if len(facts) > CAPS.facts:
         raise refused("body.too_many_facts")
-    given: list[object] = list(posted.facts)
+    given: list[object] = list(facts)
     if reports:
         given = await services.plugins.addressed(given)
-    unwanted = [Unwanted(code, message, "", what) for what, code, message in posted.refused]
+    unwanted = [Unwanted(r.code, r.message, "", r.what) for r in unread]
+    told: list[tuple[int, str, str]] = []
+    accepted = duplicates = 0
+    places = list[int]()
     kept, pieces = list[object](), list[bytes]()
-    for fact in given:
+    for index, fact in enumerate(given):
         try:
             pieces.append(_encode(fact))
             kept.append(fact)
+            places.append(index)
         except (TypeError, ValueError, RecursionError, OverflowError) as error:  # one must not stop the others
             why = refused(_UNENCODABLE.get(type(error), "fact.malformed"))
             unwanted.append(Unwanted(why.code, why.message, "", fact))
+            told.append((index, why.code, why.message))
     if pieces:
         packed = _ARRAY + len(pieces).to_bytes(4, "big") + b"".join(pieces)
         parsed = await read_facts(packed, now, "", "application/msgpack", _REPORTS if reports else CAPS)
         receipts = (
-            await services.facts.accept(parsed.drafts, source=sender, backfill=posted.backfill, wait=False, now=now)
+            await services.facts.accept(parsed.drafts, source=sender, backfill=backfill, wait=False, now=now)
             if parsed.drafts
             else []
         )
-        rejected = summary(parsed, receipts, False).rejected
-        unwanted += [Unwanted(r.code, r.message, r.pointer, kept[r.index]) for r in rejected]
+        outcome = summary(parsed, receipts, False)
+        accepted, duplicates = outcome.accepted, outcome.duplicates
+        unwanted += [Unwanted(r.code, r.message, r.pointer, kept[r.index]) for r in outcome.rejected]
+        told += [(places[r.index], r.code, r.message) for r in outcome.rejected]
     if unwanted:
         await services.plugins.record(source, unwanted, now)
+    return Taken(accepted, duplicates, sorted(told))
 
 
 def _incoming(request: web.Request, endpoint: Endpoint, body: bytes, inflated: bytes, now: int) -> Incoming:

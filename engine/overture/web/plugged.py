@@ -12,7 +12,7 @@ from overture.plugin.listening import HostedPush
 
 class OfferView(msgspec.Struct, frozen=True):
     """``settings``: the JSON Schema of what stands in ``[channels.<name>]`` or ``[sources.<name>]``; ``open``: under
-    which names it is there, with the state of its circuit breaker.
+    which names it is there, with the state of its circuit breaker, or what one that fetches is doing.
     """
 
     kind: str

@@ -1,0 +1,134 @@
+"""Running the sources that fetch: each in one process of all, from the place that was reached, again where it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping, MutableMapping, Sequence
+
+from overture.model import Overloaded, OvertureError, StoreUnavailable, clock
+from overture.model.errors import describe
+from overture.plugin.listening import OpenPull
+from overture.plugin.sources import FactBody, Taken
+from overture.state.turns import HOLD_MS, Turns
+from overture.web.incoming import take
+from overture.web.services import Services
+
+log = logging.getLogger("overture.plugin")
+
+RENEW = HOLD_MS / 3000  # seconds
+FIRST, LONGEST = 1.0, 60.0  # seconds until a source that failed is run again; doubled each time
+STEADY = 60.0  # seconds after which a run that fails was a good one
+PATIENCE = 0.5  # seconds until a server that has enough to do is asked again
+CLOSING = 5.0  # seconds that a source gets to end
+
+
+class TurnLost(OvertureError):
+    """Another process runs the source by now."""
+
+
+class _Emit:
+    """Implements `overture.plugin.sources.Emit` for one run of one source."""
+
+    def __init__(self, name: str, turns: Turns, services: Services, place: str) -> None:
+        self.place = place
+        self._name = name
+        self._turns = turns
+        self._services = services
+
+    async def __call__(self, facts: Sequence[FactBody], place: str = "", *, backfill: bool = False) -> Taken:
+        while True:
+            try:
+                taken = await take(
+                    facts, self._name, self._name, self._services, clock.now(), backfill=backfill, reports=True
+                )
+                break
+            except Overloaded:
+                await asyncio.sleep(PATIENCE)
+        if place and place != self.place:
+            # What is emitted twice, as the turn was lost meanwhile, is a duplicate; a place put back would be worse.
+            if not await self._turns.reach(self._name, place):
+                raise TurnLost("source.turn_lost", f"Another process runs the source {self._name}.")
+            self.place = place
+        return taken
+
+
+class Pulling:
+    """All sources of a process that fetch. ``states`` is told what each is doing, for people."""
+
+    def __init__(
+        self, sources: Mapping[str, OpenPull], turns: Turns, services: Services, states: MutableMapping[str, str]
+    ) -> None:
+        self.states = states
+        self._sources = sources
+        self._turns = turns
+        self._services = services
+
+    async def run(self) -> None:
+        """For ever; what one of them does is nothing to the others."""
+        async with asyncio.TaskGroup() as group:
+            for name, source in self._sources.items():
+                group.create_task(self._keep(name, source))
+
+    async def _keep(self, name: str, source: OpenPull) -> None:
+        pause = FIRST
+        while True:
+            self.states[name] = "another process runs it"
+            began = asyncio.get_running_loop().time()
+            try:
+                while not await self._turns.hold(name):
+                    await asyncio.sleep(RENEW)
+                began = asyncio.get_running_loop().time()
+                self.states[name] = "running"
+                if await self._run(name, source):
+                    self.states[name] = "finished"
+                    await asyncio.Event().wait()  # it keeps its turn only while this process lives
+            except (StoreUnavailable, TurnLost) as error:
+                self.states[name] = f"waiting: {error.message}"
+                await asyncio.sleep(FIRST)
+                continue
+            except Exception as error:
+                long = asyncio.get_running_loop().time() - began > STEADY
+                pause = FIRST if long else pause
+                self.states[name] = f"failed, run again in {pause:g} s: {describe(error)}"
+                log.warning("The source %s failed and is run again in %g s: %s", name, pause, describe(error))
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST)
+
+    async def _run(self, name: str, source: OpenPull) -> bool:
+        """One run, as long as the turn is kept; whether it has come to its end."""
+        emit = _Emit(name, self._turns, self._services, await self._turns.place(name))
+        running = asyncio.ensure_future(_contained(source, emit))
+        try:
+            while True:
+                done, _ = await asyncio.wait({running}, timeout=RENEW)
+                if done:
+                    error = RuntimeError("It cancelled itself.") if running.cancelled() else running.result()
+                    if error is not None:
+                        raise error
+                    return True
+                if not await self._turns.hold(name):
+                    raise TurnLost("source.turn_lost", f"Another process runs the source {name}.")
+        finally:
+            running.cancel()
+            await asyncio.wait({running}, timeout=CLOSING)
+            with contextlib.suppress(OvertureError):
+                await self._turns.give(name)
+
+    async def close(self) -> None:
+        """Let go of what the sources hold; what that raises is of no use to anyone any more."""
+        for source in self._sources.values():
+            with contextlib.suppress(Exception, TimeoutError):
+                await asyncio.wait_for(source.source.close(), CLOSING)
+
+
+async def _contained(source: OpenPull, emit: _Emit) -> Exception | None:
+    """What the source raised, as a value: SystemExit in a task would end the event loop."""
+    try:
+        await source.source.run(emit)
+    except (asyncio.CancelledError, GeneratorExit):
+        raise
+    except BaseException as error:
+        return error if isinstance(error, Exception) else RuntimeError(describe(error))
+    return None
