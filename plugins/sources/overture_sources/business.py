@@ -20,7 +20,7 @@ SERVICES = (
         id=("$.id",),
         at=("$.created",),
         contact={
-            "user_id": ("$.data.object.client_reference_id", "$.data.object.metadata.user_id"),
+            "user_id": ("$.data.object.metadata.user_id",),
             "email": stripe.EMAIL,
         },
         external={"stripe": ("$.data.object.customer",)},

@@ -55,7 +55,8 @@ def known(event: Mapping[str, Any], request: Incoming) -> dict[str, Any] | None:
     if where and isinstance(about.get(where), int):
         properties |= {"total": amount(about[where], currency), "currency": currency.upper()}
     if type == "order_completed":
-        properties["order_id"] = about.get("client_reference_id") or about.get("id")
+        # Whose that is, only the shop knows: a customer's, a cart's, an order's.
+        properties |= {"order_id": about.get("id"), "reference": about.get("client_reference_id")}
     if type.startswith(("subscription", "trial")):
         item = table(next(iter(rows(table(about.get("items")).get("data"))), None))
         price = table(item.get("price"))
