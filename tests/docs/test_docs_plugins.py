@@ -11,10 +11,13 @@ import time
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module, invalidate_caches
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import parse_qs, urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
@@ -22,12 +25,15 @@ from dockit import CODE, PATIENCE, Running, blocks, page, part, serving, table
 from ruamel.yaml import YAML
 
 from overture.model import Contact
-from overture.plugin import HOOK_API, Answer, Incoming, Limits, Outgoing, PluginManager, Posted
+from overture.node.pulling import FIRST, LONGEST
+from overture.plugin import HOOK_API, Answer, Incoming, Limits, Outgoing, PluginManager, Posted, Taken
 from overture.plugin.listening import LISTENING
 from overture.rules import inspect
+from overture.state.turns import HOLD_MS
 
 PAGE = page("plugins.md")
 CHANNEL, SOURCE = part(PAGE, "## Writing a channel"), part(PAGE, "## Writing a source")
+FETCHING = part(PAGE, "## Writing a source that fetches")
 SECRET = "shared with the booking tool"
 MODULES = ("overture_sms", "test_overture_sms")
 
@@ -112,6 +118,55 @@ def bookings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     (here / "other-house.secret").write_text(SECRET)
     with serving(here, "data", BOOKINGS_SECRET=SECRET) as running:
         yield running
+
+
+class Rows(BaseHTTPRequestHandler):
+    """The feed that the page's source follows: five rows, two on a page."""
+
+    def do_GET(self) -> None:
+        after = int(parse_qs(urlsplit(self.path).query).get("after", ["0"])[0] or 0)
+        rows = [{"id": n, "user": "grace"} for n in range(after + 1, min(after + 3, 6))]
+        body = json.dumps({"rows": rows, "last": str(rows[-1]["id"]) if rows else str(after)}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture(scope="module")
+def feed() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Rows) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/rows"
+        server.shutdown()
+
+
+def test_the_source_that_fetches_takes_each_row_once_and_goes_on_where_it_was(tmp_path: Path, feed: str):
+    (source,) = blocks(FETCHING, "python")
+    (tmp_path / "overture_feed.py").write_text(source)
+    info = tmp_path / "overture_feed-1.0.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: overture-feed\nVersion: 1.0.0\n")
+    (info / "entry_points.txt").write_text("[overture]\nfeed = overture_feed\n")
+    (tmp_path / "overture.toml").write_text(f"[sources.feed]\nurl = '{feed}'\npause = 0.05\n")
+    for _ in range(2):
+        with serving(tmp_path, "data") as running:
+            deadline = time.monotonic() + PATIENCE
+            while True:
+                status, told = asked(f"{running.url}/v1/contacts/grace/timeline", running.admin)
+                if status == 200 and len(told["items"]) == 5:
+                    break
+                assert time.monotonic() < deadline, told
+                time.sleep(0.05)
+            assert [m["fact"]["id"] for m in told["items"]] == [f"feed:{n}" for n in (5, 4, 3, 2, 1)]
+
+
+def test_what_the_page_says_of_fetching_is_the_codes():
+    assert f"another goes on within {HOLD_MS // 1000} seconds" in FETCHING
+    assert (FIRST, LONGEST) == (1, 60)
+    assert "Taken.refused" in FETCHING
+    assert "refused" in {field.name for field in fields(Taken)}
 
 
 def asked(url: str, key: str = "", body: bytes | None = None, **headers: str) -> tuple[int, Any]:
