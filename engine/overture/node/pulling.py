@@ -24,7 +24,7 @@ PATIENCE = 0.5  # seconds until a server that has enough to do is asked again
 CLOSING = 5.0  # seconds that a source gets to end
 
 
-class TurnLost(OvertureError):
+class TurnLost(Exception):
     """Another process runs the source by now."""
 
 
@@ -49,7 +49,7 @@ class _Emit:
         if place and place != self.place:
             # What is emitted twice, as the turn was lost meanwhile, is a duplicate; a place put back would be worse.
             if not await self._turns.reach(self._name, place):
-                raise TurnLost("source.turn_lost", f"Another process runs the source {self._name}.")
+                raise TurnLost(f"Another process runs the source {self._name}.")
             self.place = place
         return taken
 
@@ -85,7 +85,7 @@ class Pulling:
                     self.states[name] = "finished"
                     await asyncio.Event().wait()  # it keeps its turn only while this process lives
             except (StoreUnavailable, TurnLost) as error:
-                self.states[name] = f"waiting: {error.message}"
+                self.states[name] = f"waiting: {error}"
                 await asyncio.sleep(FIRST)
                 continue
             except Exception as error:
@@ -109,7 +109,7 @@ class Pulling:
                         raise error
                     return True
                 if not await self._turns.hold(name):
-                    raise TurnLost("source.turn_lost", f"Another process runs the source {name}.")
+                    raise TurnLost(f"Another process runs the source {name}.")
         finally:
             running.cancel()
             await asyncio.wait({running}, timeout=CLOSING)
