@@ -82,7 +82,11 @@ def _suppress(work: Work, fact: Fact) -> list[Effect]:
     if not p.get("address") or not (p.get("permanent") or fact.type == "message.complained"):
         return []
     reason = "complaint" if fact.type == "message.complained" else "bounce"
-    address = f"{p.get('channel', '')}:{p['address']}"
+    channel, address = str(p.get("channel", "")), str(p["address"])
+    own = own_address(work.contact, channel)
+    if own is not None and own.lower() == address.lower():
+        address = own  # as it is written here: that is what the gate looks for
+    address = f"{channel}:{address}"
     room.suppress(work.contact, address, reason)
     return [Effect("suppress", address, "", None, reason)]
 
