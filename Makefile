@@ -14,7 +14,7 @@ run:
 	$(BIN)/overture serve
 
 test:
-	$(INSTALL) $(VENV)/.dev
+	$(INSTALL) $(VENV)/.dev $(VENV)/.peers
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 	$(BIN)/overture test rulesets --fail-on-empty
 
@@ -40,7 +40,7 @@ mailbox:
 	$(BIN)/python -m overture.testing.mailserver --port 1025 --dir mail
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) build dist tests/peers/node_modules tests/peers/segment-2.2.2
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else "Overture needs Python 3.11 or newer, this is %d.%d: make PYTHON=python3.12" % v[:2])'
@@ -53,3 +53,10 @@ $(VENV)/.run: $(VENV)/bin/python pyproject.toml
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $(VENV)/.run $@
+
+# Other people's clients and servers that the tests run: those of npm (Node is needed), and a second version of one of PyPI.
+$(VENV)/.peers: $(VENV)/bin/python tests/peers/package-lock.json tests/peers/segment-2.2.2.txt
+	@command -v npm >/dev/null || { echo "make test needs Node with npm: tests run the clients of other products." >&2; exit 1; }
+	npm ci --prefix tests/peers --ignore-scripts --no-audit --no-fund --loglevel=error
+	$(BIN)/python -m pip install --quiet --upgrade --target tests/peers/segment-2.2.2 -r tests/peers/segment-2.2.2.txt
+	touch $@

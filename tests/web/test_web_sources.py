@@ -83,7 +83,7 @@ class Doorbell:
                 return Posted(facts=[rung(1), *odd, rung(4)])
             case "hello":
                 return Answer(status=201, body=b"hi", content_type="text/plain", headers={"X-House": self.house})
-        seen = {k: getattr(request, k) for k in ("method", "endpoint", "parts", "query", "peer")}
+        seen = {k: getattr(request, k) for k in ("method", "path", "endpoint", "parts", "query", "peer")}
         raw = [request.body.hex(), request.inflated.decode(), request.headers.get("x-mixed-case", "")]
         return Posted(facts=[], key=key, answer=Answer(body={**seen, "raw": raw, "house": self.house}))
 
@@ -162,6 +162,7 @@ async def test_what_a_source_is_given(bell: ClientSession):
         told = await answer.json()
     assert told == {
         "method": "POST",
+        "path": "/in/doorbell/rung/2/3/by/ada l",
         "endpoint": "~/rung/{floor}/by/{who}",
         "parts": {"floor": "2/3", "who": "ada l"},
         "query": {"a": "2", "b": "é"},

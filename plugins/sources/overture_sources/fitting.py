@@ -11,10 +11,10 @@ SPENT = 30_000  # bytes of all texts together
 LARGEST = 2**53
 
 
-def fitted(value: Mapping[str, Any]) -> dict[str, Any]:
+def fitted(value: Mapping[str, Any], *, values: int = VALUES, spent: int = SPENT) -> dict[str, Any]:
     """A copy with at most so many values, levels and bytes; numbers too large for a fact become text."""
     kept: dict[str, Any] = {}
-    left, spent = VALUES, SPENT
+    left = values
     waiting = deque[tuple[Iterable[tuple[Any, Any]], Any, int]]([(value.items(), kept, 1)])
     while waiting:
         pairs, into, depth = waiting.popleft()
