@@ -168,6 +168,7 @@ def _incoming(request: web.Request, endpoint: Endpoint, body: bytes, inflated: b
         inflated=inflated,
         at=now,
         peer=request.remote or "",
+        path=request.path,
     )
 
 
