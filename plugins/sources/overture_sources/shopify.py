@@ -17,6 +17,8 @@ _ORDERS = {
     "checkouts/update": "checkout_updated",
 }
 _CUSTOMERS = ("customers/create", "customers/update", "customers/enable", "customers/disable")
+TYPES = {**_ORDERS, **dict.fromkeys(_CUSTOMERS, "identify")}
+"""What it is called here."""
 _LINES = 30  # of an order that are kept
 
 

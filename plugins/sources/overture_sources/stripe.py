@@ -33,6 +33,8 @@ _TYPES = {  # the fact, and where its amount stands
     "customer.subscription.trial_will_end": ("trial_ending", ""),
 }
 _CUSTOMER = ("customer.created", "customer.updated")
+TYPES = {**{said: type for said, (type, _) in _TYPES.items()}, **dict.fromkeys(_CUSTOMER, "identify")}
+"""What it is called here."""
 _TRAITS = ("email", "name", "phone")
 
 
