@@ -9,9 +9,10 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from aiohttp import web
@@ -155,6 +156,22 @@ async def test_each_kind_at_sendgrid_has_its_type():
     ]
 
 
+async def test_a_mail_that_sendgrid_received():
+    source = Sendgrid(SendgridConfig.model_validate({"public_key": KEY.public}))
+    body = urlencode({"from": "Ada <ada@example.org>", "subject": "Hi", "text": "Stop, please."}).encode()
+    headers = {"Content_Type": "application/x-www-form-urlencoded", **KEY.headers(body, now())}
+    (made,) = await facts(source, replace(request(body, **headers), endpoint="~/inbound"))
+    assert (made["type"], made["contact"]) == ("email_received", {"email": "ada@example.org"})
+    assert made["properties"] == {
+        "channel": "email",
+        "from": "Ada <ada@example.org>",
+        "subject": "Hi",
+        "text": "Stop, please.",
+    }
+    forged = replace(request(body + b"!", **headers), endpoint="~/inbound")
+    assert await refusal(source, forged) == ("source.signature", 401)
+
+
 # --- Mailgun ----------------------------------------------------------------------------------------------------------
 
 
@@ -214,6 +231,25 @@ async def test_postmark_shows_a_password_or_a_header():
     for source in (basic, named):
         for headers in ({}, {"Authorization": "Basic x"}, {"X-Hook": "wrong é"}, {"Authorization": f"Bearer {SECRET}"}):
             assert await refusal(source, request(body, **headers)) == ("source.signature", 401)
+
+
+async def test_mails_that_the_others_received():
+    ours = Postmark(PostmarkConfig.model_validate({"header": "X-Hook", "token": SECRET}))
+    body = {"FromFull": {"Email": "ada@example.org"}, "TextBody": "Stop.", "MessageID": "m1"}
+    (made,) = await facts(ours, replace(request(body, X_Hook=SECRET), endpoint="~/inbound"))
+    assert (made["id"], made["contact"]) == ("postmark:mail:m1", {"email": "ada@example.org"})
+    theirs = Mailgun(MailgunConfig.model_validate({"signing_key": SECRET}))
+    signed = mailgun({}, now())["signature"]
+    raw = "From: ada@example.org\nSubject: Hi\n\nStop."
+    form = urlencode({**signed, "recipient": "stop@example.com", "body-mime": raw}).encode()
+    asked = request(form, Content_Type="application/x-www-form-urlencoded")
+    (made,) = await facts(theirs, replace(asked, endpoint="~/inbound"))
+    assert made["properties"]["text"] == "Stop."
+    assert made["properties"]["address"] == "stop@example.com"
+    assert await refusal(theirs, replace(request(form + b"0", Content_Type="text/plain"), endpoint="~/inbound")) == (
+        "source.body",
+        400,
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,10 @@ class Form:
     def all(self, name: str) -> list[str]:
         return [_decoded(value, charset) for given, value, charset in self._fields if given == name]
 
-    def first(self, name: str) -> str:
-        return next(iter(self.all(name)), "")
+    def first(self, name: str, charset: str = "") -> str:
+        """Empty where there is none. ``charset``: where a service says it elsewhere than the form does."""
+        told = next(((value, said) for given, value, said in self._fields if given == name), None)
+        return _decoded(told[0], charset or told[1]) if told is not None else ""
 
     def last(self, name: str) -> str:
         return next(reversed(self.all(name)), "")

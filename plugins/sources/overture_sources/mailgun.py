@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from email.utils import parseaddr
 from typing import Any
 
@@ -12,8 +13,10 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from overture.plugin import Endpoint, Incoming, Posted, PushSourcePlugin, Refuse, Secret, hookimpl
+from overture_sources.fitting import clean
 from overture_sources.forms import Form, form
-from overture_sources.reports import DEAD, OURS, Report, at_second, posted, rows, table, text
+from overture_sources.inbound import PATH, Mail, headed, posted_mail, written
+from overture_sources.reports import DEAD, OURS, Report, at_second, loaded, posted, rows, table, text
 from overture_sources.signing import fresh, same, unsigned
 
 _KINDS = {
@@ -73,10 +76,14 @@ class Mailgun:
         filled = form(request)
         if filled is not None:
             self._verify(*(filled.last(name) for name in ("timestamp", "token", "signature")))
+            if request.endpoint == PATH:
+                return posted_mail("mailgun", self._config.channel, received(filled))
             return posted("mailgun", self._config.channel, older(filled))
         body = _json(request.inflated)
         signed = table(body.get("signature"))
         self._verify(*(text(signed.get(name)) for name in ("timestamp", "token", "signature")))
+        if request.endpoint == PATH:
+            raise Refuse("source.body", "This is an event, no received mail.")
         return posted("mailgun", self._config.channel, [report(body)])
 
     async def close(self) -> None: ...
@@ -131,7 +138,7 @@ def older(filled: Form) -> list[Report]:
     if not said:
         raise Refuse("source.body", "The form has no event.")
     headers = _headers(filled.last("message-headers"))
-    carried = table(_value(headers.get("x-mailgun-variables", "")))
+    carried = table(loaded(headers.get("x-mailgun-variables", "")))
     metadata = dict(carried) if carried else _unknown(filled)
     code = filled.last("code")
     kind, reason = _KINDS.get(said, "unknown"), ""
@@ -159,6 +166,22 @@ def older(filled: Form) -> list[Report]:
     ]
 
 
+def received(filled: Form) -> Mail:
+    """The mail in a form that a route posts; raises `Refuse` where it is none."""
+    if filled.first("event"):
+        raise Refuse("source.body", "This is an event, no received mail.")
+    headers = _headers(filled.last("message-headers"))
+    mail = Mail(
+        recipient=filled.first("recipient"),
+        spam=headers.get("x-mailgun-sflag", "").lower() == "yes",
+        event=filled.last("token"),
+        at=at_second(filled.last("timestamp")),
+    )
+    if raw := filled.raw("body-mime"):
+        return written(raw, mail)
+    return replace(headed(headers.items(), mail), text=clean(filled.first("body-plain")))
+
+
 def _reason(code: str, why: str) -> str:
     number = int(code) if code.isascii() and code.isdigit() and len(code) < 6 else 0
     if number in _CODES:
@@ -181,15 +204,8 @@ def _unknown(filled: Form) -> dict[str, Any]:
 
 
 def _headers(told: str) -> dict[str, str]:
-    pairs = [each for each in rows(_value(told)) if isinstance(each, list) and len(each) == 2]
+    pairs = [each for each in rows(loaded(told)) if isinstance(each, list) and len(each) == 2]
     return {text(name).lower(): value for name, value in pairs if isinstance(value, str)}
-
-
-def _value(told: str) -> Any:
-    try:
-        return msgspec.json.decode(told)
-    except (msgspec.DecodeError, ValueError):
-        return None
 
 
 def _json(body: bytes) -> Mapping[str, Any]:
@@ -204,5 +220,5 @@ def _json(body: bytes) -> Mapping[str, Any]:
 
 @hookimpl
 def overture_sources() -> Iterable[PushSourcePlugin[MailgunConfig]]:
-    events = Endpoint(method="POST", path="~", proof="source")
-    yield PushSourcePlugin(name="mailgun", config=MailgunConfig, open=Mailgun, endpoints=[events])
+    endpoints = [Endpoint(method="POST", path=path, proof="source") for path in ("~", PATH)]
+    yield PushSourcePlugin(name="mailgun", config=MailgunConfig, open=Mailgun, endpoints=endpoints)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Self
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from overture.plugin import Endpoint, Incoming, Posted, PushSourcePlugin, Refuse, Secret, hookimpl
-from overture_sources.reports import OURS, Report, at_text, digest, posted, table, text
+from overture_sources.fitting import clean
+from overture_sources.inbound import MOST, PATH, Mail, posted_mail, written
+from overture_sources.reports import OURS, Report, at_text, digest, posted, rows, table, text
 from overture_sources.signing import same, unsigned
 
 _KINDS = {"Delivery": "delivered", "Open": "opened", "Click": "clicked", "SpamComplaint": "complained"}
@@ -69,6 +72,8 @@ class Postmark:
             body = None
         if not isinstance(body, dict):
             raise Refuse("source.body", "The body is no JSON object.")
+        if request.endpoint == PATH:
+            return posted_mail("postmark", self._config.channel, received(body))
         return posted("postmark", self._config.channel, [report(body)])
 
     async def close(self) -> None: ...
@@ -124,7 +129,25 @@ def report(body: Mapping[str, Any]) -> Report:
     )
 
 
+def received(body: Mapping[str, Any]) -> Mail:
+    """The mail in a body of its inbound stream; raises `Refuse` for an event."""
+    if text(body.get("RecordType")) not in ("", "Inbound"):
+        raise Refuse("source.body", "This is an event, no received mail.")
+    headers = [(text(h.get("Name")).lower(), text(h.get("Value"))) for h in map(table, rows(body.get("Headers")))]
+    mail = Mail(
+        recipient=text(body.get("OriginalRecipient")),
+        spam=dict(headers).get("x-spam-status", "").lower().startswith("yes"),
+        event=text(body.get("MessageID")),
+    )
+    if raw := text(body.get("RawEmail")):
+        return written(raw.encode("utf-8", "surrogateescape"), mail)
+    people = [table(body.get("FromFull")), *map(table, rows(body.get("ToFull")))]
+    sender, *to = [(clean(text(who.get("Name"))), clean(text(who.get("Email")))) for who in people]
+    told = replace(mail, sender=sender, to=tuple(to[:MOST]))
+    return replace(told, subject=clean(text(body.get("Subject"))), text=clean(text(body.get("TextBody"))))
+
+
 @hookimpl
 def overture_sources() -> Iterable[PushSourcePlugin[PostmarkConfig]]:
-    events = Endpoint(method="POST", path="~", proof="source")
-    yield PushSourcePlugin(name="postmark", config=PostmarkConfig, open=Postmark, endpoints=[events])
+    endpoints = [Endpoint(method="POST", path=path, proof="source") for path in ("~", PATH)]
+    yield PushSourcePlugin(name="postmark", config=PostmarkConfig, open=Postmark, endpoints=endpoints)

@@ -9,6 +9,8 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote
 
+import msgspec
+
 from overture.plugin import Posted
 from overture_sources.fitting import clean, fitted
 
@@ -125,6 +127,14 @@ def table(value: object) -> Mapping[str, Any]:
 def rows(value: object) -> list[Any]:
     """A JSON list, or an empty one for anything else."""
     return value if isinstance(value, list) else []
+
+
+def loaded(told: str) -> Any:
+    """The JSON in a text; None where it is none."""
+    try:
+        return msgspec.json.decode(told)
+    except (msgspec.DecodeError, ValueError):
+        return None
 
 
 def ours(value: object) -> str:

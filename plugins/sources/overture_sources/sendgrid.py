@@ -1,10 +1,11 @@
-"""Twilio SendGrid: its Event Webhook, signed with ECDSA."""
+"""Twilio SendGrid: its Event Webhook and its Inbound Parse, signed with ECDSA."""
 
 from __future__ import annotations
 
 import base64
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -15,7 +16,10 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from overture.plugin import Endpoint, Incoming, Posted, PushSourcePlugin, Refuse, Secret, hookimpl
-from overture_sources.reports import DEAD, OURS, Report, at_second, digest, posted, rows, table, text
+from overture_sources.fitting import clean
+from overture_sources.forms import form
+from overture_sources.inbound import PATH, Mail, block, headed, posted_mail, written
+from overture_sources.reports import DEAD, OURS, Report, at_second, digest, loaded, posted, rows, table, text
 from overture_sources.signing import fresh, unsigned
 
 SIGNATURE = "x-twilio-email-event-webhook-signature"
@@ -80,6 +84,8 @@ class Sendgrid:
         except (InvalidSignature, ValueError):
             raise unsigned("the signature is not of this body") from None
         fresh(time, self._config.tolerance)
+        if request.endpoint == PATH:
+            return posted_mail("sendgrid", self._config.channel, received(request))
         return posted("sendgrid", self._config.channel, reports(request.inflated))
 
     async def close(self) -> None: ...
@@ -94,6 +100,20 @@ def reports(body: bytes) -> list[Report]:
     if not isinstance(events, list):
         raise Refuse("source.body", "The body is no list of events.")
     return [_report(table(event)) for event in events]
+
+
+def received(request: Incoming) -> Mail:
+    """The mail in a request of Inbound Parse, in both of its forms; raises `Refuse` where it is none."""
+    filled = form(request)
+    if filled is None:
+        raise Refuse("source.body", "The body is no form.")
+    to = rows(table(loaded(filled.first("envelope"))).get("to"))
+    mail = Mail(recipient=text(next(iter(to), "")))
+    if raw := filled.raw("email"):
+        return written(raw, mail)
+    charset = text(table(loaded(filled.first("charsets"))).get("text"))
+    told = [("From", filled.first("from")), ("To", filled.first("to")), ("Subject", filled.first("subject"))]
+    return replace(headed([*block(filled.raw("headers")), *told], mail), text=clean(filled.first("text", charset)))
 
 
 def _report(event: Any) -> Report:
@@ -135,5 +155,5 @@ def _key(told: str) -> EllipticCurvePublicKey:
 
 @hookimpl
 def overture_sources() -> Iterable[PushSourcePlugin[SendgridConfig]]:
-    events = Endpoint(method="POST", path="~", proof="source")
-    yield PushSourcePlugin(name="sendgrid", config=SendgridConfig, open=Sendgrid, endpoints=[events])
+    endpoints = [Endpoint(method="POST", path=path, proof="source") for path in ("~", PATH)]
+    yield PushSourcePlugin(name="sendgrid", config=SendgridConfig, open=Sendgrid, endpoints=endpoints)

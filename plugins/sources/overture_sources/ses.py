@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping
 from email.utils import parseaddr
 from typing import Any
@@ -10,7 +11,8 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from overture.plugin import Answer, Endpoint, Incoming, Posted, PushSourcePlugin, Refuse, hookimpl
-from overture_sources.reports import HEADER, OURS, Report, at_text, ours, posted, rows, table, text
+from overture_sources.inbound import PATH, Mail, headed, posted_mail, written
+from overture_sources.reports import HEADER, OURS, Report, at_text, loaded, ours, posted, rows, table, text
 from overture_sources.sns import Amazon, verify
 
 _KINDS = {
@@ -54,6 +56,9 @@ class Ses:
             return Answer(body={"confirmed": message["TopicArn"]})
         if kind != "Notification":
             return Answer(body={"ignored": kind})
+        if request.endpoint == PATH:
+            mail = received(message)
+            return Answer(body={"ignored": kind}) if mail is None else posted_mail("ses", self._config.channel, mail)
         return posted("ses", self._config.channel, reports(message))
 
     async def close(self) -> None:
@@ -74,7 +79,7 @@ def reports(message: Mapping[str, Any]) -> list[Report]:
     mail, about = table(event.get("mail")), table(event.get(_DETAILS.get(said, said.lower())))
     headers = [(text(h.get("name")).lower(), text(h.get("value"))) for h in map(table, rows(mail.get("headers")))]
     own = [value for name, value in headers if name == HEADER]
-    metadata = [table(_loaded(value)) for name, value in headers if name == "x-metadata"]
+    metadata = [table(loaded(value)) for name, value in headers if name == "x-metadata"]
     kind, event_id = _KINDS.get(said, "unknown"), text(message.get("MessageId"))
     reason, permanent = "", False
     if kind == "bounced":
@@ -105,6 +110,38 @@ def reports(message: Mapping[str, Any]) -> list[Report]:
     ]
 
 
+def received(message: Mapping[str, Any]) -> Mail | None:
+    """The mail in an SNS message, None for what SES says when it is set up. Where its content was stored and not sent
+    along there is only what its headers say. Raises `Refuse` for an event.
+    """
+    event = loaded(text(message.get("Message")))
+    if not isinstance(event, dict):
+        return None
+    told = table(event)
+    if text(told.get("notificationType")) != "Received":
+        raise Refuse("source.body", "This is an event, no received mail.")
+    about, receipt = table(told.get("mail")), table(told.get("receipt"))
+    verdict = table(receipt.get("spamVerdict")).get("status")
+    mail = Mail(
+        recipient=text(next(iter(rows(receipt.get("recipients"))), "")),
+        spam={"PASS": False, "FAIL": True}.get(text(verdict)),
+        event=text(about.get("messageId")),
+        at=at_text(about.get("timestamp")),
+    )
+    if content := text(told.get("content")):
+        coded = table(receipt.get("action")).get("encoding") == "BASE64"
+        return written(_unpacked(content) if coded else content.encode("utf-8", "surrogateescape"), mail)
+    headers = [(text(h.get("name")), text(h.get("value"))) for h in map(table, rows(about.get("headers")))]
+    return headed(headers, mail)
+
+
+def _unpacked(content: str) -> bytes:
+    try:
+        return base64.b64decode(content)
+    except ValueError:
+        return b""
+
+
 def _receivers(kind: str, mail: Mapping[str, Any], about: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Addresses, each with what its server said."""
     each: list[Any] = []
@@ -128,13 +165,6 @@ def _description(kind: str, about: Mapping[str, Any]) -> str:
     return next((text(about[name]) for name in names if about.get(name)), "")
 
 
-def _loaded(told: str) -> Any:
-    try:
-        return msgspec.json.decode(told)
-    except (msgspec.DecodeError, ValueError):
-        return None
-
-
 def _object(body: bytes) -> Mapping[str, Any]:
     try:
         value: Any = msgspec.json.decode(body)
@@ -147,5 +177,5 @@ def _object(body: bytes) -> Mapping[str, Any]:
 
 @hookimpl
 def overture_sources() -> Iterable[PushSourcePlugin[SesConfig]]:
-    events = Endpoint(method="POST", path="~", proof="source")
-    yield PushSourcePlugin(name="ses", config=SesConfig, open=Ses, endpoints=[events])
+    endpoints = [Endpoint(method="POST", path=path, proof="source") for path in ("~", PATH)]
+    yield PushSourcePlugin(name="ses", config=SesConfig, open=Ses, endpoints=endpoints)
