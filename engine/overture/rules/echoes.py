@@ -10,7 +10,7 @@ from overture.rules.report import Report
 from overture.rules.ruleset import Action, Rule, SendAction
 from overture.rules.tree import Field, Node
 
-_OUTCOMES = frozenset({"message.sent", "message.dropped", "message.failed"})
+_OUTCOMES = frozenset({"message.sent", "message.dropped", "message.failed", "message.delivered"})
 _HINT = "Say which message it is about (fact.template, fact.channel), or let it happen once (once_per, reentry)."
 
 
