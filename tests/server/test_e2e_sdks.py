@@ -6,6 +6,7 @@ errors, where an answer is lost, and where the server is killed while it has a r
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from collections import Counter
@@ -13,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sdkkit import LIBRARIES, Library, Proxy, installed
+from sdkkit import LIBRARIES, Proxy, installed
 from serverkit import WRITE, Client, Server, fresh
 
 START = datetime(2026, 3, 27, 10, 0, 0, 123_000, UTC)
@@ -104,14 +105,13 @@ def test_every_call_arrives_once_where_the_server_is_killed_while_it_has_some(se
 
 
 def test_a_key_that_is_not_known_is_told_to_the_library(server: Server):
-    """Nothing is taken, and the libraries of Segment do not go on trying."""
+    """Nothing is taken, and none goes on trying."""
     user = fresh("sdk-")
-    for name in ("segment-analytics-python-2.4.0", "@segment/analytics-node-3.1.0"):
-        library: Library = LIBRARIES[name]
+    for library in LIBRARIES.values():
         with Proxy(server.port) as proxy:
             process = library.start(proxy.url, "nobody", plan(user)[:3])
             out, _ = process.communicate(timeout=60)
-            assert '"lost": []' not in out
+            assert json.loads(out)["lost"], library
             assert set(proxy.answers) == {401}
-            assert len(proxy.answers) <= 2
+            assert len(proxy.answers) <= 2  # RudderStack's for Node sends the first call by itself
     assert server.find(user) is None

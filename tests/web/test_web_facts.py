@@ -190,7 +190,8 @@ async def test_browsers_may_ask_and_may_read_errors(site: str):
             assert response.status == 204
             assert response.headers["Access-Control-Allow-Origin"] == "https://shop.example"
             assert (
-                response.headers["Access-Control-Allow-Headers"] == "authorization, content-type, anonymousid, sentat"
+                response.headers["Access-Control-Allow-Headers"]
+                == "authorization, content-type, content-encoding, anonymousid, sentat, x-retry-count"
             )
             assert int(response.headers["Access-Control-Max-Age"]) > 0
         async with client.post("/v1/facts", json=FACT, headers=origin) as response:

@@ -131,7 +131,7 @@ async def site(plugin: None, memory: Memory, store_url: str) -> AsyncIterator[Si
     opened = manager.open_sources(Limits(timeout=0.3, parallel=4, failures=3, pause=0.2))
     sources = {name: opened[name] for name in ("doorbell", "back_door")}
     wire = await Wire.connect(store_url)
-    service = PluginService(manager, {}, sources.values(), Refusals(wire), Outbox(wire, 1))
+    service = PluginService(manager, {}, sources.values(), {}, Refusals(wire), Outbox(wire, 1))
     runner = make_runner(make_app(dataclasses.replace(memory.services(), plugins=service)), 1.0)
     await runner.setup()
     try:
@@ -279,6 +279,7 @@ async def test_without_the_store_nothing_is_taken_and_the_caller_comes_again(sit
 async def test_a_refusal_is_the_sources_own(bell: ClientSession):
     status, problem = await ring(bell, do="refuse")
     assert (status, problem["code"], problem["detail"]) == (422, "doorbell.broken", "There is no bell.")
+    assert problem["message"] == problem["detail"]  # where libraries of others look
     assert (await ring(bell, do="refuse", status=503))[0] == 400  # whoever means that raises
 
 
@@ -336,7 +337,7 @@ async def test_a_page_of_another_origin_may_post_where_the_endpoint_says_so(site
             assert answer.headers["Access-Control-Allow-Origin"] == "https://shop.example"
             assert answer.headers["Access-Control-Max-Age"] == "86400"
             allowed = answer.headers["Access-Control-Allow-Headers"]
-        assert {"authorization", "content-type", "anonymousid", "sentat"} <= set(allowed.split(", "))
+        assert {"authorization", "content-type", "anonymousid", "sentat", "x-retry-count"} <= set(allowed.split(", "))
         async with page.post("/ring", json={"key": "nobody"}, headers={"Origin": "https://shop.example"}) as answer:
             assert answer.status == 401
             assert answer.headers["Access-Control-Allow-Origin"] == "https://shop.example"

@@ -66,7 +66,7 @@ def _mounted(
         try:
             response = await _answered(request, source, endpoint, services, bodies)
         except Exception as error:
-            response = problem.of(error)
+            response = _problem(error)
             if response.status in (408, 413):
                 response.force_close()
         if endpoint.browser and "Origin" in request.headers:
@@ -154,6 +154,15 @@ async def take(
     if unwanted:
         await services.plugins.record(source, unwanted, now)
     return Taken(accepted, duplicates, sorted(told))
+
+
+def _problem(error: Exception) -> web.Response:
+    """With ``message`` besides: several libraries look for that, and take a problem without for a broken network."""
+    response = problem.of(error)
+    if isinstance(response.body, bytes):
+        told = msgspec.json.decode(response.body)
+        response.body = msgspec.json.encode({**told, "message": told["detail"]})
+    return response
 
 
 def _incoming(request: web.Request, endpoint: Endpoint, body: bytes, inflated: bytes, now: int) -> Incoming:

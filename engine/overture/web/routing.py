@@ -19,7 +19,7 @@ from overture.web.services import Grant, Services
 
 PUBLIC = ""  # the scope of a route that needs no key
 HTML = "text/html"  # in place of a type of JSON: the answer is a page
-CORS_HEADERS = "authorization, content-type, anonymousid, sentat"
+CORS_HEADERS = "authorization, content-type, content-encoding, anonymousid, sentat, x-retry-count"
 
 
 class Call(msgspec.Struct, frozen=True):

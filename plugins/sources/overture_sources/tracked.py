@@ -183,7 +183,10 @@ def _instant(when: object, sent: str, at: int) -> object:
     moment, said_now = at_text(when), at_text(sent)
     if moment is None:
         return when
-    if said_now is None:
+    ahead = 0 if said_now is None else int(said_now.timestamp() * 1000) - at
+    if ahead < _MINUTE:
         return moment.isoformat()
-    ahead = int(said_now.timestamp() * 1000) - at
-    return (moment - timedelta(milliseconds=max(0, ahead // _MINUTE * _MINUTE))).isoformat()
+    try:
+        return (moment - timedelta(milliseconds=ahead // _MINUTE * _MINUTE)).isoformat()
+    except OverflowError:  # the year 1: refused in any case
+        return when
