@@ -81,7 +81,7 @@ def _mounted(
 async def _answered(
     request: web.Request, source: HostedPush, endpoint: Endpoint, services: Services, bodies: Bodies
 ) -> web.Response:
-    by_header = endpoint.proof == "key" and "Authorization" in request.headers
+    by_header = endpoint.proof == "key" and request.headers.get("Authorization", "") != ""
     sender = authorize(request, services.keys, SCOPE).name if by_header else ""
     body = await bodies.read(request, endpoint.most)
     try:
