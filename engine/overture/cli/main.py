@@ -20,7 +20,7 @@ from cyclopts.validators import Number
 from rich.console import Console
 
 from overture import __version__
-from overture.cli import authoring, clock, consent
+from overture.cli import authoring, clock, consent, importing
 from overture.cli.documents import check_files, deployables, report
 from overture.cli.explain import show
 from overture.cli.terminal import Json, Url, connect, console, load_settings
@@ -42,6 +42,7 @@ clocks = cyclopts.App(name="clock", help="The clock of a server for trying thing
 app.command(clocks)
 clocks.default(clock.show)
 clocks.command(clock.advance)
+app.command(importing.import_file, name="import")
 app.command(authoring.fmt)
 app.command(authoring.schema)
 app.command(authoring.diff)

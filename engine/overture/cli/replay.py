@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import quote
 from zlib import crc32
 
@@ -17,11 +16,10 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from overture.cli.client import no_api
-from overture.model import OvertureError, Refused
+from overture.cli.posting import Poster, session
+from overture.model import Refused
 
 DATASETS = {"completejourney": "overture_sources.completejourney"}
-PATIENCE = 60.0  # seconds without an answer, or without progress of the worker, before giving up
 READERS = 8  # contacts read back at a time
 
 
@@ -59,7 +57,7 @@ def replay(
     backfill: state changes, nothing is sent. A contact's facts keep their order. Facts carry ids, so running this
     again, or retrying after a lost connection, doubles nothing.
 
-    Raises `Refused` (unknown data set, extra missing, key refused) and `OvertureError` (``replay.no_answer``).
+    Raises `Refused` (unknown data set, extra missing, key refused) and `OvertureError` (``client.no_answer``).
     """
     if dataset not in DATASETS:
         raise Refused("replay.unknown_dataset", f"There is no data set {dataset!r}.", f"Known: {', '.join(DATASETS)}.")
@@ -90,9 +88,9 @@ async def _run(
     outcome: Outcome,
     console: Console,
 ) -> None:
-    target = f"{url}/v1/facts" + ("" if deliver else "?backfill=true")
     began = time.monotonic()
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as http:
+    async with session() as http:
+        poster = Poster(http, url, key, deliver=deliver)
         with Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -111,77 +109,23 @@ async def _run(
                     told = time.monotonic()
                     console.print(f"  {outcome.accepted + outcome.duplicates:,} of {outcome.facts:,} posted")
 
-            await asyncio.gather(*(_post_lane(http, target, key, lane, batch, outcome, posted) for lane in lanes))
+            await asyncio.gather(*(_post_lane(poster, lane, batch, outcome, posted) for lane in lanes))
         outcome.accept_seconds = time.monotonic() - began
-        await _until_decided(http, url)
+        await poster.until_decided()
         outcome.decide_seconds = time.monotonic() - began
         await _read_back(http, url, admin_key, contacts, outcome)
 
 
 async def _post_lane(
-    http: aiohttp.ClientSession,
-    target: str,
-    key: str,
-    lines: list[bytes],
-    batch: int,
-    outcome: Outcome,
-    posted: Callable[[int], None],
+    poster: Poster, lines: list[bytes], batch: int, outcome: Outcome, posted: Callable[[int], None]
 ) -> None:
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/x-ndjson"}
     for start in range(0, len(lines), batch):
         part = lines[start : start + batch]
-        answer = await _post(http, target, headers, b"\n".join(part))
+        answer = await poster.post(part)
         outcome.accepted += answer["accepted"]
         outcome.duplicates += answer["duplicates"]
         outcome.rejected.update(f"{one['code']}: {one['message']}" for one in answer["rejected"])
         posted(len(part))
-
-
-async def _post(http: aiohttp.ClientSession, target: str, headers: dict[str, str], body: bytes) -> dict[str, Any]:
-    """Post until answered 200: what is overloaded, restarting or unreachable gets the same facts again."""
-    deadline = time.monotonic() + PATIENCE
-    pause, trouble = 0.2, ""
-    while time.monotonic() < deadline:
-        try:
-            async with http.post(target, data=body, headers=headers) as response:
-                if response.status == 200:
-                    return await _taken(response)
-                trouble = f"{response.status} {(await response.text())[:300]}"
-                if response.status not in (429, 503):
-                    raise Refused(
-                        "replay.refused", f"The server answered {trouble}.", "Check the write key and the URL."
-                    )
-                after = response.headers.get("Retry-After", "")
-                wait = float(after) if after.isdigit() else pause
-        except (aiohttp.ClientError, TimeoutError) as error:
-            trouble, wait = str(error) or type(error).__name__, pause
-        await asyncio.sleep(min(wait, 10.0))
-        pause = min(pause * 2, 5.0)
-    raise OvertureError("replay.no_answer", f"No batch was taken for {PATIENCE:.0f} s: {trouble}.", "Is it running?")
-
-
-async def _taken(response: aiohttp.ClientResponse) -> dict[str, Any]:
-    try:
-        return await response.json(content_type=None)
-    except ValueError:
-        raise no_api(str(response.url.origin()), "it answers facts with something else than JSON") from None
-
-
-async def _until_decided(http: aiohttp.ClientSession, url: str) -> None:
-    """Poll ``/readyz`` until ``lag``, the facts accepted but undecided, is 0; give up when it stops falling."""
-    least, deadline = float("inf"), time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            async with http.get(f"{url}/readyz") as response:
-                lag = (await response.json(content_type=None)).get("lag", least)
-        except (aiohttp.ClientError, TimeoutError, ValueError):
-            lag = least
-        if lag == 0:
-            return
-        if lag < least:
-            least, deadline = lag, time.monotonic() + PATIENCE
-        await asyncio.sleep(0.1)
-    raise OvertureError("replay.no_answer", f"The server does not decide: {least} facts are left.", "See its log.")
 
 
 async def _read_back(
