@@ -140,6 +140,8 @@ def test_settings_of_channels_in_the_environment_are_not_dropped_without_a_word(
     with pytest.raises(StartupRefused, match=r"OVERTURE_CHANNELS is not read: .* overture\.toml"):
         Settings.load({"OVERTURE_CHANNELS": '{"email": {"timeout": 5}}'}, NOWHERE)
     assert Settings.load({"OVERTURE_CHANNELS": ""}, NOWHERE).channels == {}
+    with pytest.raises(StartupRefused, match=r"OVERTURE_SOURCES is not read: .* \[sources\.<name>\]"):
+        Settings.load({"OVERTURE_SOURCES": '{"segment": {}}'}, NOWHERE)
 
 
 def test_every_wrong_value_is_told_at_once() -> None:

@@ -1,4 +1,4 @@
-"""What the sources for the Segment family make of what is posted to them: facts that intake takes, of whatever comes."""
+"""What the sources of the Segment family make of what is posted to them: facts that intake takes, whatever comes."""
 
 from __future__ import annotations
 

@@ -29,9 +29,9 @@ no such message.
 class Incoming:
     """A request that was made to a source. ``body`` is raw: signatures are over it; ``inflated`` is without gzip.
 
-    ``endpoint`` is the path as the source declared it, ``parts`` what stands for the names in it, ``path`` what was asked
-    for. Header names are lower case. ``query`` has the last value of each name, percent-decoded. ``at`` is when it came
-    (ms since the epoch, UTC), ``peer`` the address it came from.
+    ``endpoint`` is the path as the source declared it, ``parts`` what stands for the names in it, ``path`` what was
+    asked for. Header names are lower case. ``query`` has the last value of each name, percent-decoded. ``at`` is when it
+    came (ms since the epoch, UTC), ``peer`` the address it came from.
     """
 
     method: str
