@@ -30,8 +30,8 @@ class Incoming:
     """A request that was made to a source. ``body`` is raw: signatures are over it; ``inflated`` is without gzip.
 
     ``endpoint`` is the path as the source declared it, ``parts`` what stands for the names in it, ``path`` what was
-    asked for. Header names are lower case. ``query`` has the last value of each name, percent-decoded. ``at`` is when it
-    came (ms since the epoch, UTC), ``peer`` the address it came from.
+    asked for. Header names are lower case. ``query`` has the last value of each name, percent-decoded. ``at`` is when
+    it came (ms since the epoch, UTC), ``peer`` the address it came from.
     """
 
     method: str
@@ -151,8 +151,16 @@ class Emit(Protocol):
         """The ``place`` of the last emit, also of one before a restart; empty at first."""
         ...
 
-    async def __call__(self, facts: Sequence[FactBody], place: str = "", *, backfill: bool = False) -> Taken:
+    async def __call__(
+        self,
+        facts: Sequence[FactBody],
+        place: str = "",
+        *,
+        backfill: bool = False,
+        refused: Sequence[NoFact] = (),
+    ) -> Taken:
         """``place``: where to go on after a restart; empty for the one there is. Up to 1,000 facts at once.
+        ``refused``: what was fetched and is no fact; it is recorded beside the facts that the host refuses.
 
         A fact that is refused is recorded with its reason, and is not a reason to stop. Waits where the server has
         enough to do; raises only what ends the run: a cancellation, a store that is gone.
