@@ -10,7 +10,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from overture.model import Overloaded, OvertureError, StoreUnavailable, clock
 from overture.model.errors import describe
 from overture.plugin.listening import OpenPull
-from overture.plugin.sources import FactBody, Taken
+from overture.plugin.sources import FactBody, NoFact, Taken
 from overture.state.turns import HOLD_MS, Turns
 from overture.web.incoming import take
 from overture.web.services import Services
@@ -37,11 +37,19 @@ class _Emit:
         self._turns = turns
         self._services = services
 
-    async def __call__(self, facts: Sequence[FactBody], place: str = "", *, backfill: bool = False) -> Taken:
+    async def __call__(
+        self,
+        facts: Sequence[FactBody],
+        place: str = "",
+        *,
+        backfill: bool = False,
+        refused: Sequence[NoFact] = (),
+    ) -> Taken:
+        name, services = self._name, self._services
         while True:
             try:
                 taken = await take(
-                    facts, self._name, self._name, self._services, clock.now(), backfill=backfill, reports=True
+                    facts, name, name, services, clock.now(), backfill=backfill, reports=True, unread=refused
                 )
                 break
             except Overloaded:
