@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +104,14 @@ def runs(file: Path) -> list[tuple[int, int]]:
     return [(int(pid), int(place)) for pid, place in pairs]
 
 
+def quietly(check: Callable[[], bool]) -> bool:
+    """Where a process is killed that others share a port with, requests on their way to it are lost."""
+    try:
+        return check()
+    except (ConnectionError, HTTPException):
+        return False
+
+
 def append(file: Path, text: str) -> None:
     with file.open("a") as end:
         end.write(text)
@@ -140,7 +151,9 @@ def test_a_run_that_fails_is_run_again_and_a_fact_that_is_none_stops_nothing(tmp
 
 
 def test_of_several_processes_one_runs_it_and_another_takes_over(tmp_path: Path) -> None:
-    server, file = set_up(tmp_path, WORKERS="2")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server, file = set_up(tmp_path, WORKERS="2", PORT=str(port))  # one for all: they share it
     with server:
         server.deploy("counting", COUNTING)
         append(file, lines(0, 5))
@@ -153,7 +166,7 @@ def test_of_several_processes_one_runs_it_and_another_takes_over(tmp_path: Path)
         else:
             os.kill(pid, signal.SIGKILL)
         append(file, lines(5, 9))
-        eventually(lambda: read(server) == 9, "another one goes on")
+        eventually(lambda: quietly(lambda: read(server) == 9), "another one goes on")
         (_, place) = runs(file)[-1]
         assert place == len(lines(0, 5))
 
