@@ -12,6 +12,8 @@ import redis
 
 from overture.state.embedded import EmbeddedStore
 
+collect_ignore = ["peers"]  # other people's packages, with tests of their own
+
 
 @pytest.fixture(scope="session")
 def embedded_store() -> Iterator[EmbeddedStore]:

@@ -94,7 +94,7 @@ class Links:
     def _signed(self, value: Claim | Visitor, matter: bytes) -> str:
         number, key = self._keys.newest()
         body = _encode((number, value))
-        return base64.urlsafe_b64encode(body + _mac(key, matter, body)).decode().rstrip("=")
+        return _text(body + _mac(key, matter, body))
 
     def _read(self, token: str, decode: Callable[[bytes], tuple[int, T]], matter: bytes) -> T:
         try:
@@ -104,6 +104,8 @@ class Links:
             raise _invalid() from None
         key = self._keys.get(number)
         if key is None or not hmac.compare_digest(_mac(key, matter, raw[:-_MAC]), raw[-_MAC:]):
+            raise _invalid()
+        if _text(raw) != token:  # several texts decode to the same bytes; a link is the one that we made
             raise _invalid()
         return value
 
@@ -156,6 +158,10 @@ def _asked(message: Message) -> str:
             if said.get("state") == "pending" and said.get("channel") == message.channel and isinstance(purpose, str):
                 return purpose
     return ""
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _mac(key: bytes, matter: bytes, body: bytes) -> bytes:
