@@ -230,8 +230,14 @@ class Server(Client):
             assert process.poll() is None, self.said()
             return re.search(r"listens on http://127\.0\.0\.1:(\d+)", self.said())
 
+        def ready() -> bool:
+            try:
+                return self.ready()["ready"]
+            except ConnectionError:  # what said that it listens was a sibling of a process that was killed before
+                return False
+
         self.port = int(eventually(listening, "the server listens")[1])
-        eventually(lambda: self.ready()["ready"], "the server is ready")
+        eventually(ready, "the server is ready")
         return self
 
     def stop(self, sign: signal.Signals = signal.SIGINT) -> int:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 
 from serverkit import Server, eventually
 from test_e2e_sources import installed, written
+
+from overture.node.pulling import RENEW
 
 LINES = """
 import asyncio
@@ -112,6 +115,11 @@ def quietly(check: Callable[[], bool]) -> bool:
         return False
 
 
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return str(free.getsockname()[1])
+
+
 def append(file: Path, text: str) -> None:
     with file.open("a") as end:
         end.write(text)
@@ -151,9 +159,7 @@ def test_a_run_that_fails_is_run_again_and_a_fact_that_is_none_stops_nothing(tmp
 
 
 def test_of_several_processes_one_runs_it_and_another_takes_over(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    server, file = set_up(tmp_path, WORKERS="2", PORT=str(port))  # one for all: they share it
+    server, file = set_up(tmp_path, WORKERS="2", PORT=free_port())  # one for all: they share it
     with server:
         server.deploy("counting", COUNTING)
         append(file, lines(0, 5))
@@ -171,10 +177,14 @@ def test_of_several_processes_one_runs_it_and_another_takes_over(tmp_path: Path)
         assert place == len(lines(0, 5))
 
 
-def test_one_that_has_come_to_its_end_is_finished(tmp_path: Path) -> None:
-    server, file = set_up(tmp_path, more="ends = true\n")
+def test_one_that_has_come_to_its_end_is_finished_and_no_other_process_runs_it(tmp_path: Path) -> None:
+    server, file = set_up(tmp_path, more="ends = true\n", WORKERS="2", PORT=free_port())
     append(file, lines(0, 4))
     with server:
         server.deploy("counting", COUNTING)
+        told = set[str]()
+        eventually(lambda: told.add(state(server)) or len(told) == 2, "both processes have told what they do of it")
         eventually(lambda: state(server) == "finished", "it is done")
+        time.sleep(2 * RENEW)  # both have asked for the turn meanwhile
         assert len(runs(file)) == 1
+        assert len(Path(f"{file}.taken").read_text().splitlines()) == 4

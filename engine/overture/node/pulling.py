@@ -9,6 +9,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 
 from overture.model import Overloaded, OvertureError, StoreUnavailable, clock
 from overture.model.errors import describe
+from overture.plugin.guard import Guard, Limits, Raised, contained
 from overture.plugin.listening import OpenPull
 from overture.plugin.sources import FactBody, NoFact, Taken
 from overture.state.turns import HOLD_MS, Turns
@@ -89,9 +90,10 @@ class Pulling:
                     await asyncio.sleep(RENEW)
                 began = asyncio.get_running_loop().time()
                 self.states[name] = "running"
-                if await self._run(name, source):
-                    self.states[name] = "finished"
-                    await asyncio.Event().wait()  # it keeps its turn only while this process lives
+                await self._run(name, source)
+                self.states[name] = "finished"
+                while await self._turns.hold(name):  # else another process would run it to its end once more
+                    await asyncio.sleep(RENEW)
             except (StoreUnavailable, TurnLost) as error:
                 self.states[name] = f"waiting: {error}"
                 await asyncio.sleep(FIRST)
@@ -104,39 +106,29 @@ class Pulling:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST)
 
-    async def _run(self, name: str, source: OpenPull) -> bool:
-        """One run, as long as the turn is kept; whether it has come to its end."""
+    async def _run(self, name: str, source: OpenPull) -> None:
+        """One run, as long as the turn is kept. Raises what the source raised; otherwise it has come to its end."""
         emit = _Emit(name, self._turns, self._services, await self._turns.place(name))
-        running = asyncio.ensure_future(_contained(source, emit))
+        running = asyncio.ensure_future(contained(source.source.run, emit))
         try:
             while True:
                 done, _ = await asyncio.wait({running}, timeout=RENEW)
                 if done:
-                    error = RuntimeError("It cancelled itself.") if running.cancelled() else running.result()
-                    if error is not None:
-                        raise error
-                    return True
+                    break
                 if not await self._turns.hold(name):
                     raise TurnLost(f"Another process runs the source {name}.")
-        finally:
+            if running.cancelled():
+                raise RuntimeError("It cancelled itself.")
+            if isinstance(ended := running.result(), Raised):
+                raise ended.error if isinstance(ended.error, Exception) else RuntimeError(describe(ended.error))
+        except BaseException:
             running.cancel()
             await asyncio.wait({running}, timeout=CLOSING)
             with contextlib.suppress(OvertureError):
                 await self._turns.give(name)
+            raise
 
     async def close(self) -> None:
-        """Let go of what the sources hold; what that raises is of no use to anyone any more."""
+        """Let go of what the sources hold; what that raises is of no use to anyone any more. Bounded."""
         for source in self._sources.values():
-            with contextlib.suppress(Exception, TimeoutError):
-                await asyncio.wait_for(source.source.close(), CLOSING)
-
-
-async def _contained(source: OpenPull, emit: _Emit) -> Exception | None:
-    """What the source raised, as a value: SystemExit in a task would end the event loop."""
-    try:
-        await source.source.run(emit)
-    except (asyncio.CancelledError, GeneratorExit):
-        raise
-    except BaseException as error:
-        return error if isinstance(error, Exception) else RuntimeError(describe(error))
-    return None
+            await Guard(Limits(timeout=CLOSING)).call(source.source.close)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,11 +60,7 @@ class Guard:
                 await self._slots.acquire()
         except TimeoutError:
             return Busy()
-        try:
-            task = asyncio.ensure_future(_contained(method(*arguments)))
-        except BaseException as error:  # not a coroutine function, or it raised before its first await
-            self._slots.release()
-            return Raised(error)
+        task = asyncio.ensure_future(contained(method, *arguments))
         task.add_done_callback(lambda _: self._slots.release())
         try:
             done, _ = await asyncio.wait({task}, timeout=self.limits.timeout)
@@ -78,10 +73,11 @@ class Guard:
         return Late(cancelled=True) if task.cancelled() else task.result()
 
 
-async def _contained(call: Coroutine[Any, Any, Any]) -> Any:
+async def contained(method: Any, *arguments: Any) -> Any:
+    """What the method answers, or what it raised, as `Raised`; only a cancellation is raised on."""
     try:
-        return await call
+        return await method(*arguments)
     except (asyncio.CancelledError, GeneratorExit):
         raise
-    except BaseException as error:
+    except BaseException as error:  # also where it is no coroutine function, or raises before its first await
         return Raised(error)
