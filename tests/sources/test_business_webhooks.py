@@ -280,7 +280,10 @@ async def test_what_services_send_to_try_the_address_is_answered():
     assert await opened("github").parse(request(b"{}", X_GitHub_Event="ping")) == Answer(body={"pong": "github"})
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"7", b"{", b"\xff"])
+DEEP = b"[" * 100_000
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"7", b"{", b"\xff", DEEP, b'{"a":' + DEEP], ids=len)
 async def test_what_is_no_object_is_refused_once_it_is_known_whose_it_is(body: bytes):
     assert await refusal(opened("hmac", **HMAC), request(body)) == ("source.signature", 401)
     assert await refusal(opened("hmac", **HMAC), request(body, X_Signature=hexed(body))) == ("source.body", 400)

@@ -113,7 +113,8 @@ async def test_who_is_not_sendgrid_is_refused():
         request(right.body),
     ):
         assert await refusal(source, wrong) == ("source.signature", 401)
-    assert await refusal(source, request(b"{}", **KEY.headers(b"{}", now()))) == ("source.body", 400)
+    for body in (b"{}", b"[" * 100_000):
+        assert await refusal(source, request(body, **KEY.headers(body, now()))) == ("source.body", 400)
 
 
 @pytest.mark.parametrize("key", ["", "abc", base64.b64encode(b"no key at all").decode()])
@@ -208,7 +209,21 @@ async def test_who_is_not_mailgun_is_refused():
     form = "event=complained&recipient=ada%40example.org&timestamp=1&token=t&signature=s"
     asked = request(form.encode(), Content_Type="application/x-www-form-urlencoded")
     assert await refusal(source, asked) == ("source.signature", 401)
-    assert await refusal(source, request(b"\xff")) == ("source.body", 400)
+    for body in (b"\xff", b"[" * 100_000):
+        assert await refusal(source, request(body)) == ("source.body", 400)
+
+
+@pytest.mark.parametrize("charset", ["idna", "unicode_escape", "punycode", "rot13", "no-such"])
+async def test_what_a_form_says_of_its_charset_is_not_trusted(charset: str):
+    source = Mailgun(MailgunConfig.model_validate({"signing_key": SECRET}))
+    part = (
+        f'--b\r\nContent-Disposition: form-data; name="%s"\r\nContent-Type: text/plain; charset={charset}\r\n\r\n%s\r\n'
+    )
+    body = (
+        "".join(part % each for each in (("token", "\\ud800"), ("timestamp", "1" * 80), ("signature", "s"))) + "--b--"
+    )
+    asked = request(body.encode(), Content_Type="multipart/form-data; boundary=b")
+    assert await refusal(source, asked) == ("source.signature", 401)
 
 
 # --- Postmark ---------------------------------------------------------------------------------------------------------
@@ -229,6 +244,8 @@ async def test_postmark_shows_a_password_or_a_header():
     assert one == two
     assert (one["type"], one["contact"]) == ("message.opened", {"email": "ada@example.org"})
     for source in (basic, named):
+        right = {"Authorization": f"Basic {pair}", "X-Hook": SECRET}
+        assert await refusal(source, request(b"[" * 100_000, **right)) == ("source.body", 400)
         for headers in ({}, {"Authorization": "Basic x"}, {"X-Hook": "wrong é"}, {"Authorization": f"Bearer {SECRET}"}):
             assert await refusal(source, request(body, **headers)) == ("source.signature", 401)
 

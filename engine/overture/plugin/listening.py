@@ -25,14 +25,14 @@ from overture.plugin.sources import (
 )
 
 LISTENING = Limits(timeout=10.0, parallel=64, failures=20, pause=1.0)
-_PATH = re.compile(r"(~|/)?(/([A-Za-z0-9_.-]+|\{[a-z_]+\}))*/?")
+_PATH = re.compile(r"~?(/([A-Za-z0-9_.-]+|\{[a-z_]+\}))*/?")
+_NAMES = re.compile(r"\{([a-z_]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class OpenPull:
     """A source that fetches, opened and not running yet."""
 
-    name: str
     source: PullSource
 
 
@@ -72,6 +72,8 @@ class HostedPush:
             case Busy():
                 self.breaker.abandoned()
                 raise self._failing("has as much to do as it may")
+            case Late(cancelled=True):
+                told = "cancelled itself"
             case Late():
                 told = f"did not answer within {self._guard.limits.timeout:g} s"
             case _:
@@ -94,8 +96,14 @@ def check_endpoints(plugin: PushSourcePlugin[Any]) -> None:
     for each in plugin.endpoints:
         if not isinstance(each, Endpoint):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise PluginFailed("plugin.wrong_type", f"An endpoint of the source {plugin.name} is no Endpoint.")
-        if not _PATH.fullmatch(each.path) or not each.path.startswith(("/", "~")) or (each.method, each.path) in seen:
-            raise PluginFailed("plugin.wrong_path", f"{each.path!r} of the source {plugin.name} is no path of its own.")
+        told = f"{each.method} {each.path!r} of the source {plugin.name}"
+        if each.method not in ("GET", "POST"):
+            raise PluginFailed("plugin.wrong_path", f"{told} is neither GET nor POST.")
+        names = _NAMES.findall(each.path)
+        if not each.path or not _PATH.fullmatch(each.path) or len(names) > len(set(names)):
+            raise PluginFailed("plugin.wrong_path", f"{told} is no path.")
+        if (each.method, each.path) in seen:
+            raise PluginFailed("plugin.wrong_path", f"{told} is there twice.")
         seen.add((each.method, each.path))
 
 

@@ -158,7 +158,7 @@ class PluginManager:
         plugin = self.sources[of]
         if isinstance(plugin, PushSourcePlugin):
             return HostedPush(name, plugin, plugin.open(config), limits)
-        return OpenPull(name, plugin.open(config))
+        return OpenPull(plugin.open(config))
 
     def _open(self, kind: Kind, make: Callable[[str, str, BaseModel], H]) -> dict[str, H]:
         opened: dict[str, H] = {}

@@ -11,7 +11,7 @@ from aiohttp import web
 from msgspec import UNSET
 
 from overture.intake import Caps, Parsed, parse, refused
-from overture.intake.inflate import GZIP
+from overture.intake.inflate import GZIP, inflate
 from overture.intake.parse import Rejection
 from overture.model import Refused, clock
 from overture.web import metrics, shapes
@@ -97,6 +97,13 @@ async def decide(call: Call) -> web.Response:
 async def _parse(request: web.Request, body: bytes, now: int) -> Parsed:
     headers = request.headers
     return await read_facts(body, now, headers.get("Content-Encoding", ""), headers.get("Content-Type", "").lower())
+
+
+async def inflated(body: bytes, encoding: str, caps: Caps) -> bytes:
+    """As `overture.intake.inflate`, a large compressed body beside the loop."""
+    if len(body) <= _INLINE_COMPRESSED or not (encoding or body.startswith(GZIP)):
+        return inflate(body, encoding, caps)
+    return await asyncio.get_running_loop().run_in_executor(_reader, inflate, body, encoding, caps)
 
 
 async def read_facts(body: bytes, now: int, encoding: str, content_type: str, caps: Caps = CAPS) -> Parsed:

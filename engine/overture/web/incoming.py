@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,7 +10,6 @@ import msgspec
 from aiohttp import web
 
 from overture.intake import Caps, refused
-from overture.intake.inflate import inflate
 from overture.model import clock
 from overture.model.fact import REPORTED_TYPES
 from overture.plugin.listening import HostedPush
@@ -19,7 +17,7 @@ from overture.plugin.sources import Answer, Endpoint, FactBody, Incoming, NoFact
 from overture.web import problem
 from overture.web.auth import authorize, granted
 from overture.web.body import Bodies
-from overture.web.facts import CAPS, read_facts, summary
+from overture.web.facts import CAPS, inflated, read_facts, summary
 from overture.web.metrics import LATENCY, REQUESTS
 from overture.web.plugged import Unwanted
 from overture.web.routing import allow_origin, preflight
@@ -85,11 +83,10 @@ async def _answered(
     sender = authorize(request, services.keys, SCOPE).name if by_header else ""
     body = await bodies.read(request, endpoint.most)
     try:
-        caps = Caps(body=max(endpoint.most, Caps().body))
-        encoding = request.headers.get("Content-Encoding", "")
-        inflated = await asyncio.to_thread(inflate, body, encoding, caps) if body else b""
+        caps = Caps(body=max(endpoint.most, CAPS.body))
+        plain = await inflated(body, request.headers.get("Content-Encoding", ""), caps)
         now = clock.now()
-        said = await source.parse(_incoming(request, endpoint, body, inflated, now))
+        said = await source.parse(_incoming(request, endpoint, body, plain, now))
         if isinstance(said, Answer):
             return _response(said)
         response = _response(said.answer)

@@ -73,5 +73,5 @@ def _parts(content_type: str, body: bytes) -> list[tuple[str, bytes, str]]:
 def _decoded(value: bytes, charset: str) -> str:
     try:
         return value.decode(charset or "utf-8", "replace")
-    except LookupError:
+    except (LookupError, ValueError):  # also what is no charset of texts, as idna
         return value.decode("utf-8", "replace")

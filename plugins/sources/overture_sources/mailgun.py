@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
@@ -9,14 +10,13 @@ from dataclasses import replace
 from email.utils import parseaddr
 from typing import Any
 
-import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from overture.plugin import Endpoint, Incoming, Posted, PushSourcePlugin, Refuse, Secret, hookimpl
 from overture_sources.fitting import clean
 from overture_sources.forms import Form, form
 from overture_sources.inbound import PATH, Mail, headed, posted_mail, written
-from overture_sources.reports import DEAD, OURS, Report, at_second, loaded, posted, rows, table, text
+from overture_sources.reports import DEAD, OURS, Report, at_second, json_object, loaded, posted, rows, table, text
 from overture_sources.signing import fresh, same, unsigned
 
 _KINDS = {
@@ -77,9 +77,9 @@ class Mailgun:
         if filled is not None:
             self._verify(*(filled.last(name) for name in ("timestamp", "token", "signature")))
             if request.endpoint == PATH:
-                return posted_mail("mailgun", self._config.channel, received(filled))
+                return posted_mail("mailgun", self._config.channel, await asyncio.to_thread(received, filled))
             return posted("mailgun", self._config.channel, older(filled))
-        body = _json(request.inflated)
+        body = json_object(request.inflated)
         signed = table(body.get("signature"))
         self._verify(*(text(signed.get(name)) for name in ("timestamp", "token", "signature")))
         if request.endpoint == PATH:
@@ -90,7 +90,7 @@ class Mailgun:
 
     def _verify(self, time: str, token: str, signature: str) -> None:
         key = self._config.signing_key.get_secret_value().encode()
-        right = hmac.new(key, f"{time}{token}".encode(), hashlib.sha256).hexdigest()
+        right = hmac.new(key, f"{time}{token}".encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
         if not time or not token or not same(right, signature):
             raise unsigned("the signature is not of its time and token")
         fresh(time, self._config.tolerance)
@@ -206,16 +206,6 @@ def _unknown(filled: Form) -> dict[str, Any]:
 def _headers(told: str) -> dict[str, str]:
     pairs = [each for each in rows(loaded(told)) if isinstance(each, list) and len(each) == 2]
     return {text(name).lower(): value for name, value in pairs if isinstance(value, str)}
-
-
-def _json(body: bytes) -> Mapping[str, Any]:
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, ValueError):
-        value = None
-    if not isinstance(value, dict):
-        raise Refuse("source.body", "The body is no JSON object.")
-    return value
 
 
 @hookimpl

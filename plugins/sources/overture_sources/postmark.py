@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
-import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from overture.plugin import Endpoint, Incoming, Posted, PushSourcePlugin, Refuse, Secret, hookimpl
 from overture_sources.fitting import clean
 from overture_sources.inbound import MOST, PATH, Mail, posted_mail, written
-from overture_sources.reports import OURS, Report, at_text, digest, posted, rows, table, text
+from overture_sources.reports import OURS, Report, at_text, digest, json_object, posted, rows, table, text
 from overture_sources.signing import same, unsigned
 
 _KINDS = {"Delivery": "delivered", "Open": "opened", "Click": "clicked", "SpamComplaint": "complained"}
@@ -66,14 +66,9 @@ class Postmark:
 
     async def parse(self, request: Incoming) -> Posted:
         self._verify(request)
-        try:
-            body: Any = msgspec.json.decode(request.inflated)
-        except (msgspec.DecodeError, ValueError):
-            body = None
-        if not isinstance(body, dict):
-            raise Refuse("source.body", "The body is no JSON object.")
+        body = json_object(request.inflated)
         if request.endpoint == PATH:
-            return posted_mail("postmark", self._config.channel, received(body))
+            return posted_mail("postmark", self._config.channel, await asyncio.to_thread(received, body))
         return posted("postmark", self._config.channel, [report(body)])
 
     async def close(self) -> None: ...

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 import msgspec
 
-from overture.plugin import Posted
+from overture.plugin import Posted, Refuse
 from overture_sources.fitting import clean, fitted
 
 OURS = "overture_message"
@@ -129,12 +129,20 @@ def rows(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def loaded(told: str) -> Any:
+def loaded(told: str | bytes) -> Any:
     """The JSON in a text; None where it is none."""
     try:
         return msgspec.json.decode(told)
-    except (msgspec.DecodeError, ValueError):
+    except (ValueError, RecursionError):
         return None
+
+
+def json_object(body: str | bytes) -> Mapping[str, Any]:
+    """Raises `Refuse` where the body is no JSON object."""
+    value = loaded(body)
+    if not isinstance(value, dict):
+        raise Refuse("source.body", "The body is no JSON object.")
+    return cast(dict[str, Any], value)
 
 
 def ours(value: object) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -85,7 +85,7 @@ class Sendgrid:
             raise unsigned("the signature is not of this body") from None
         fresh(time, self._config.tolerance)
         if request.endpoint == PATH:
-            return posted_mail("sendgrid", self._config.channel, received(request))
+            return posted_mail("sendgrid", self._config.channel, await asyncio.to_thread(received, request))
         return posted("sendgrid", self._config.channel, reports(request.inflated))
 
     async def close(self) -> None: ...
@@ -93,10 +93,7 @@ class Sendgrid:
 
 def reports(body: bytes) -> list[Report]:
     """Raises `Refuse` where the body is no list of events."""
-    try:
-        events: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, ValueError):
-        events = None
+    events = loaded(body)
     if not isinstance(events, list):
         raise Refuse("source.body", "The body is no list of events.")
     return [_report(table(event)) for event in events]

@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Self, cast
+from typing import Any, Self
 
-import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from overture.plugin import Answer, Incoming, Posted, Refuse, Secret
 from overture_sources.fitting import fitted
 from overture_sources.names import fact_type
 from overture_sources.paths import first, look
-from overture_sources.reports import digest, fact_id, text
+from overture_sources.reports import at_text, digest, fact_id, json_object, text
 from overture_sources.signing import Scheme, verify
 
 Facts = Callable[[Mapping[str, Any], Incoming], "dict[str, Any] | None"]
@@ -80,13 +79,8 @@ class Business:
         if service.ping(request):
             return Answer(body={"pong": service.name})
         verify(request, service.scheme, self._config.secrets(), self._config.tolerance)
-        try:
-            body: Any = msgspec.json.decode(request.inflated)
-        except (msgspec.DecodeError, ValueError):
-            body = None
-        if not isinstance(body, dict):
-            raise Refuse("source.body", "The body is no JSON object.")
-        return Posted(facts=[made(service, cast("dict[str, Any]", body), request)])
+        body = json_object(request.inflated)
+        return Posted(facts=[made(service, body, request)])
 
     async def close(self) -> None: ...
 
@@ -134,7 +128,6 @@ def _moment(value: object) -> datetime | None:
         if told.replace(".", "", 1).isdigit():
             seconds = float(told)
             return datetime.fromtimestamp(seconds / 1000 if seconds > 1e11 else seconds, UTC)
-        moment = datetime.fromisoformat(told)
     except (ValueError, OverflowError, OSError):
         return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return at_text(told)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Iterable, Mapping
 from email.utils import parseaddr
 from typing import Any
 
-import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from overture.plugin import Answer, Endpoint, Incoming, Posted, PushSourcePlugin, Refuse, hookimpl
 from overture_sources.inbound import PATH, Mail, headed, posted_mail, written
-from overture_sources.reports import HEADER, OURS, Report, at_text, loaded, ours, posted, rows, table, text
+from overture_sources.reports import HEADER, OURS, Report, at_text, json_object, loaded, ours, posted, rows, table, text
 from overture_sources.sns import Amazon, verify
 
 _KINDS = {
@@ -48,7 +48,7 @@ class Ses:
         self._amazon = amazon or Amazon()
 
     async def parse(self, request: Incoming) -> Posted | Answer:
-        message = _object(request.inflated)
+        message = json_object(request.inflated)
         await verify(message, self._config.topics, self._amazon, self._config.tolerance)
         kind = text(message.get("Type"))
         if kind == "SubscriptionConfirmation":
@@ -57,7 +57,7 @@ class Ses:
         if kind != "Notification":
             return Answer(body={"ignored": kind})
         if request.endpoint == PATH:
-            mail = received(message)
+            mail = await asyncio.to_thread(received, message)
             return Answer(body={"ignored": kind}) if mail is None else posted_mail("ses", self._config.channel, mail)
         return posted("ses", self._config.channel, reports(message))
 
@@ -70,7 +70,7 @@ def reports(message: Mapping[str, Any]) -> list[Report]:
     for a received mail, which belongs elsewhere.
     """
     try:
-        event = _object(text(message.get("Message")).encode())
+        event = json_object(text(message.get("Message")))
     except Refuse:
         return []
     said = text(event.get("eventType")) or text(event.get("notificationType"))
@@ -163,16 +163,6 @@ def _description(kind: str, about: Mapping[str, Any]) -> str:
         return f"{text(about.get('bounceType'))}: {text(about.get('bounceSubType'))}"
     names = ("complaintFeedbackType", "reason", "errorMessage", "delayType")
     return next((text(about[name]) for name in names if about.get(name)), "")
-
-
-def _object(body: bytes) -> Mapping[str, Any]:
-    try:
-        value: Any = msgspec.json.decode(body)
-    except (msgspec.DecodeError, ValueError):
-        value = None
-    if not isinstance(value, dict):
-        raise Refuse("source.body", "The body is no JSON object.")
-    return value
 
 
 @hookimpl

@@ -66,7 +66,8 @@ Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 
 class FactOf(_Part):
     """One fact of each row. ``when``: only of rows that have one of these texts there; a constant that is null is one
-    that the caller must set.
+    that the caller must set. ``others``: whether columns that nothing names become properties, all but those in
+    ``skip``.
     """
 
     type: str
@@ -168,7 +169,7 @@ class Rows:
         self._contact = [(name, at) for name, names in mapping.contact.items() if (at := self._find(names)) is not None]
         if not self._contact:
             raise self._columns(f"none of {', '.join(n for names in mapping.contact.values() for n in names)}")
-        self._skip = self._texts(mapping.skip) or []
+        self._skip = self._texts(mapping.skip)
         self._facts = [made for n, fact in enumerate(mapping.facts) if (made := self._fact(n, fact, prefix, mapping))]
         if not self._facts:
             raise self._columns("not what any of the mapping's facts needs")
@@ -190,7 +191,7 @@ class Rows:
         self, n: int, of: FactOf, prefix: str, mapping: MappingOf
     ) -> Callable[[int, Sequence[str], Made], Made | None] | None:
         when = self._texts(of.when)
-        if when is None:
+        if len(when) < len(of.when):  # it cannot be told of which rows it is one
             return None
         taken: list[tuple[str, Take]] = []
         for name, column in of.properties.items():
@@ -247,11 +248,10 @@ class Rows:
                 found += [(name, take)] if take is not None else []
         return found
 
-    def _texts(self, asked: Mapping[str, tuple[str, ...]]) -> list[tuple[int, frozenset[str]]] | None:
-        """None where a column is not there."""
+    def _texts(self, asked: Mapping[str, tuple[str, ...]]) -> list[tuple[int, frozenset[str]]]:
+        """Those whose columns are there."""
         found = [(self._find((name,)), frozenset(map(folded, those))) for name, those in asked.items()]
-        pairs = [(at, those) for at, those in found if at is not None]
-        return pairs if len(pairs) == len(found) else None
+        return [(at, those) for at, those in found if at is not None]
 
     def _find(self, names: tuple[str, ...]) -> int | None:
         for name in names:
@@ -262,7 +262,8 @@ class Rows:
                 return places[0]
         if not self._optional:
             raise self._columns(f"no {' or '.join(map(repr, names))}")
-        self.missing.append(names[0])
+        if names[0] not in self.missing:
+            self.missing.append(names[0])
         return None
 
     def _columns(self, told: str) -> Refused:
