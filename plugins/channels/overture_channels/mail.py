@@ -79,6 +79,15 @@ def header_id(message_id: str) -> str:
     return quote(message_id.encode("utf-8", "replace"), safe=_VISIBLE)
 
 
+def own_headers(message: Outgoing) -> dict[str, str]:
+    """What names the message as ours, and unsubscribes from its like with one click (RFC 8058). ASCII."""
+    headers = {"X-Overture-Message": header_id(message.id)}
+    if message.unsubscribe:
+        headers["List-Unsubscribe"] = f"<{quote(message.unsubscribe, safe=_IN_URL)}>"
+        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    return headers
+
+
 def compose(message: Outgoing, sender: str) -> Mail:
     """Everything follows from the message, so a second hand-off can be recognised. ValueError for a bad address."""
     to, origin = recipient(message.to), mailbox(sender)
@@ -90,10 +99,8 @@ def compose(message: Outgoing, sender: str) -> Mail:
     mail["Subject"] = plain(message.subject)
     mail["Date"] = format_datetime(datetime.fromtimestamp(message.created_at // 1000, UTC))
     mail["Message-ID"] = f"<{mark}@{origin.domain}>"
-    mail["X-Overture-Message"] = header_id(message.id)
-    if message.unsubscribe:
-        mail["List-Unsubscribe"] = f"<{quote(message.unsubscribe, safe=_IN_URL)}>"
-        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    for name, value in own_headers(message).items():
+        mail[name] = value
     mail.set_content(_body(message.text))
     if message.html:
         mail.add_alternative(_body(message.html), subtype="html")
