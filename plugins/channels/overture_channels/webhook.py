@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import aiohttp
 import msgspec
@@ -16,7 +14,6 @@ from yarl import URL
 
 from overture.model import clock
 from overture.plugin import (
-    AmbiguousHandOff,
     ChannelPlugin,
     EgressRefused,
     Limits,
@@ -25,14 +22,13 @@ from overture.plugin import (
     RetryLater,
     Secret,
     Sent,
-    guarded_connector,
     hookimpl,
 )
 from overture.plugin.egress import networks
+from overture_channels.http import Caller, Reply, retry_after
 from overture_channels.mail import header_id
 
 _BASE64 = re.compile(r"(whsec_)?[A-Za-z0-9+/]+={0,2}")
-READ_AT_MOST = 16 * 1024  # bytes of an answer's body, read only so that the connection can be used again
 
 
 class WebhookConfig(BaseModel):
@@ -68,13 +64,11 @@ class WebhookConfig(BaseModel):
 
 
 class WebhookChannel:
-    """One client session, made at the first use. It follows no redirects and knows no proxy and no cookies."""
+    """Posts each message to its own receiver."""
 
     def __init__(self, config: WebhookConfig) -> None:
-        self._config = config
         self._signer = Webhook(config.secret.get_secret_value()) if config.secret else None
-        self._session: aiohttp.ClientSession | None = None
-        self._closed = False
+        self._http = Caller("webhook", config.timeout, config.egress_allow)
 
     def __repr__(self) -> str:
         return f"<WebhookChannel {'signed' if self._signer else 'unsigned'}>"
@@ -85,49 +79,19 @@ class WebhookChannel:
             return Rejected("webhook.url_invalid", "The address is not an http(s) URL, or has a user name in it.", True)
         body = payload(message)
         try:
-            request = self._open().post(url, data=body, headers=self._headers(message, body), allow_redirects=False)
-            async with request as response:
-                status, headers = response.status, response.headers
-                with suppress(aiohttp.ClientError, TimeoutError):  # the status has decided already
-                    await response.content.read(READ_AT_MOST)
-        except aiohttp.ClientConnectorCertificateError:
-            raise RetryLater(code="webhook.certificate", message=f"{url.host} has no valid certificate.") from None
-        except aiohttp.ClientConnectorError as error:
-            if isinstance(error.os_error, EgressRefused):
-                return Rejected("webhook.egress_refused", f"{url.host} leads to an address that must not be called.")
-            raise RetryLater(code="webhook.unreachable", message=f"{url.host} cannot be reached.") from None
-        except aiohttp.ConnectionTimeoutError:
-            raise RetryLater(code="webhook.unreachable", message=f"{url.host} cannot be reached in time.") from None
+            reply = await self._http.call("POST", url, body, self._headers(message, body))
+        except EgressRefused:
+            return Rejected("webhook.egress_refused", f"{url.host} leads to an address that must not be called.")
         except aiohttp.InvalidURL:
             return Rejected("webhook.url_invalid", "The address is not a URL that can be called.", True)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            text = f"{url.host} did not confirm a request that was on its way: {type(error).__name__}."
-            raise AmbiguousHandOff(text, "webhook.unconfirmed") from None
-        return _judge(status, headers, url.host or "")
+        return _judge(reply, url.host or "")
 
     async def check(self) -> None:
         """Each message names its own receiver, so there is nothing to reach; a closed channel raises."""
-        self._open()
+        self._http.open()
 
     async def close(self) -> None:
-        self._closed = True
-        if self._session is not None:
-            await self._session.close()
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._closed:
-            raise RuntimeError("the channel is closed")
-        if self._session is None:
-            connect = min(self._config.timeout / 2, 5.0)
-            self._session = aiohttp.ClientSession(
-                connector=guarded_connector(self._config.egress_allow),
-                timeout=aiohttp.ClientTimeout(total=self._config.timeout, sock_connect=connect),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                trust_env=False,
-                headers={"User-Agent": "Overture"},
-            )
-        return self._session
+        await self._http.close()
 
     def _headers(self, message: Outgoing, body: bytes) -> dict[str, str]:
         """The timestamp is of this attempt, because receivers refuse old ones; the id is the same at each."""
@@ -167,25 +131,15 @@ def _target(text: str) -> URL | None:
     return url
 
 
-def _judge(status: int, headers: Mapping[str, str], host: str) -> Sent | Rejected:
-    said = f"{host} answered {status}."
-    if 200 <= status < 300:
+def _judge(reply: Reply, host: str) -> Sent | Rejected:
+    said = f"{host} answered {reply.status}."
+    if 200 <= reply.status < 300:
         return Sent()
-    if status in (408, 429) or status >= 500:
-        raise RetryLater(_retry_after(headers.get("Retry-After", "")), f"webhook.{status}", said)
-    if 300 <= status < 400:
+    if reply.later:
+        raise RetryLater(retry_after(reply.headers), f"webhook.{reply.status}", said)
+    if 300 <= reply.status < 400:
         return Rejected("webhook.redirected", f"{said} Redirects are not followed.")
-    return Rejected(f"webhook.{status}", said, permanent=status == 410)
-
-
-def _retry_after(value: str) -> float | None:
-    """Seconds, from either form of RFC 9110: a number, or a date."""
-    if value.isascii() and value.isdigit():
-        return float(value[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - clock.wall() / 1000)
-    except (ValueError, TypeError, OverflowError):
-        return None
+    return Rejected(f"webhook.{reply.status}", said, permanent=reply.status == 410)
 
 
 @hookimpl
