@@ -12,6 +12,7 @@ from minijinja import Environment, TemplateError
 
 from overture.model.errors import OvertureError
 from overture.model.numbers import NUMBER_LIMIT
+from overture.rules.mjml import MjmlRefused, to_html
 from overture.rules.ruleset import TemplateDecl
 
 FUEL = 20_000  # instructions per field; a page of text takes some hundred
@@ -33,7 +34,9 @@ class RenderRefused(OvertureError):
 
 
 def _environment() -> Environment:
-    made = Environment(fuel=FUEL, undefined_behavior="strict", auto_escape_callback=lambda name: name == "html")
+    made = Environment(
+        fuel=FUEL, undefined_behavior="strict", auto_escape_callback=lambda name: name in ("html", "mjml")
+    )
     made.remove_global("debug")
     return made
 
@@ -42,16 +45,18 @@ _ENVIRONMENT = _environment()
 
 
 def render(template: TemplateDecl, context: Mapping[str, Any]) -> Rendered:
-    """``context`` is plain data: ``fact``, ``contact``, ``issued``. Values are escaped in ``html`` only.
+    """``context`` is plain data: ``fact``, ``contact``, ``issued``. Values are escaped in ``html`` and ``mjml``
+    only, so that none can bring elements along.
 
     A null counts as missing, as it does in conditions; a whole number prints without ``.0``. Raises RenderRefused:
     ``template.missing_variable`` (a variable without a value and without ``| default(…)``), ``template.too_costly``
-    (instructions), ``template.too_large`` (result), ``template.failed`` (anything else).
+    (instructions), ``template.too_large`` (result), ``template.mjml`` (what came out is no MJML),
+    ``template.failed`` (anything else).
     """
     return Rendered(
         subject=one_line(_field(template, "subject", context)),
         text=_field(template, "text", context),
-        html=_field(template, "html", context),
+        html=_from_mjml(template, context) if template.mjml else _field(template, "html", context),
     )
 
 
@@ -82,6 +87,19 @@ def _field(template: TemplateDecl, name: str, context: Mapping[str, Any]) -> str
         raise RenderRefused("template.failed", f"{where} cannot be rendered (line {line}): {detail[:300]}.") from None
     except Exception as error:  # from a method of the copy, such as {{ contact.pop("x") }}
         raise RenderRefused("template.failed", f"{where} cannot be rendered: {type(error).__name__}.") from None
+    return _bounded(out, where)
+
+
+def _from_mjml(template: TemplateDecl, context: Mapping[str, Any]) -> str:
+    where = f"The mjml of the template {template.name}"
+    try:
+        html = to_html(_field(template, "mjml", context))
+    except MjmlRefused as error:
+        raise RenderRefused("template.mjml", f"{where} came out as no MJML: {error.message}.") from None
+    return _bounded(html, where)
+
+
+def _bounded(out: str, where: str) -> str:
     if len(out) > LARGEST:
         raise RenderRefused("template.too_large", f"{where} came out longer than {LARGEST} characters.")
     return out

@@ -247,7 +247,7 @@ CODES: dict[str, Code] = {
     "sending.time": Code("Not a time of day", 'Times are written as `"09:00"` or `"21:30"`, and quiet hours do not end when they begin.'),
     # --- templates ------------------------------------------------------------------------------------------
     "template.unknown": Code("An unknown template", "Declare it under `templates`."),
-    "template.empty": Code("A template without a body", "A template needs `text` or `html`; for e-mail also `subject`."),
+    "template.empty": Code("A template without a body", "A template needs `text`, `html` or `mjml`; for e-mail also `subject`."),
     "template.too_large": Code("The template is too large", "At most 32 KiB each, 1,000 characters in one tag, 200 conditions."),
     "template.syntax": Code("The template does not parse", "Templates have the syntax of minijinja."),
     "template.not_allowed": Code(
@@ -256,6 +256,10 @@ CODES: dict[str, Code] = {
     ),
     "template.unknown_variable": Code("An unknown variable", "Templates read `contact`, `fact`, `issued`, `links` and, in messages of a journey, `journey`; traits must be declared."),
     "template.may_be_missing": Code(
+    "template.mjml": Code(
+        "The template is no MJML",
+        "It is checked as it comes out whichever way its conditions go. A template has `html` or `mjml`, not both.",
+    ),
         "The variable may be missing",
         "A message with a missing variable is refused, never sent with a blank. Give a default.",
         "warning",

@@ -86,7 +86,9 @@ def _meaning(ruleset: Ruleset) -> dict[tuple[str, str], Facets]:
         edges = {"on_enter": actions_told(segment.on_enter), "on_leave": actions_told(segment.on_leave)}
         found["segments", name] = said(when=when, **edges)
     for name, template in ruleset.templates.items():
-        found["templates", name] = said(subject=template.subject, text=template.text, html=template.html)
+        found["templates", name] = said(
+            subject=template.subject, text=template.text, html=template.html, mjml=template.mjml
+        )
     return found
 
 

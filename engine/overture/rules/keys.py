@@ -72,7 +72,8 @@ TEMPLATE = Shape({
     "subject": Key("What an e-mail's subject says.", TEXT),
     "text": Key("The message as plain text, with `{{ … }}` and `{% if … %}`.", TEXT),
     "html": Key("The message as HTML, with `{{ … }}` and `{% if … %}`.", TEXT),
-}, beyond={"anyOf": [{"required": ["text"]}, {"required": ["html"]}]})  # fmt: skip
+    "mjml": Key("The message in MJML, of which the HTML is made, with `{{ … }}` and `{% if … %}`; in place of `html`.", TEXT),
+}, beyond={"oneOf": [{"required": ["html"]}, {"required": ["mjml"]}, {"required": ["text"], "not": {"anyOf": [{"required": ["html"]}, {"required": ["mjml"]}]}}]})  # fmt: skip
 
 # --- actions -----------------------------------------------------------------------------------------------------
 

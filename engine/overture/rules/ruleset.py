@@ -46,13 +46,16 @@ class ListDecl:
 
 @dataclass(frozen=True, slots=True)
 class TemplateDecl:
-    """A message's text as minijinja source; a field that the channel does not use is empty."""
+    """A message's text as minijinja source; a field that the channel does not use is empty. ``mjml`` makes the HTML of
+    a template without ``html``.
+    """
 
     name: str
     subject: str = ""
     text: str = ""
     html: str = ""
 
+    mjml: str = ""
 
 # --- actions -------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from overture.model.fact import RESERVED_TYPES, TYPE_NAME
 from overture.rules.keys import DECAY, LIST, REQUIRES, SCORE, SESSIONS, TEMPLATE
+from overture.rules.mjml import check_mjml
+from overture.rules.plugged import INSTALL
 from overture.rules.reading import FIELD_NAME, NAME, Reading, literal
 from overture.rules.report import did_you_mean
 from overture.rules.ruleset import ListDecl, ScoreDecl, Sessions, TemplateDecl
@@ -177,10 +179,10 @@ class Sections(Reading):
             if mapping is None:
                 continue
             self.keys(mapping, TEMPLATE)
-            if all(_blank(mapping.items.get(part)) for part in ("text", "html")):
-                self.report.add("template.empty", f"The template {name!r} has no text and no html", key)
+            if all(_blank(mapping.items.get(part)) for part in ("text", "html", "mjml")):
+                self.report.add("template.empty", f"The template {name!r} has no text, no html and no mjml", key)
             parts: dict[str, str] = {}
-            for part in ("subject", "text", "html"):
+            for part in ("subject", "text", "html", "mjml"):
                 scalar = self.text(mapping.items.get(part), part)
                 if scalar is not None:
                     self.uses.setdefault(name, []).extend(check_template(scalar, self.scope, self.report))
@@ -191,6 +193,10 @@ class Sections(Reading):
 def _blank(node: YamlNode | None) -> bool:
     return node is None or (isinstance(node, Scalar) and isinstance(node.value, str) and not node.value.strip())
 
+                    if part == "mjml" and "html" in parts:
+                        self.report.add("template.mjml", f"The template {name!r} has html and mjml", key)
+                    elif part == "mjml" and right:
+                        check_mjml(scalar, self.report)
 
 def _written(kind: Type) -> str:
     return kind.kind + ("?" if kind.optional else "")

@@ -49,11 +49,13 @@ class Use:
     certain: bool
 
 
-def check_template(scalar: Scalar, scope: Scope, report: Report) -> list[Use]:
-    """Report everything that is wrong with one text of a template; what it needs of whoever sends it."""
+def check_template(scalar: Scalar, scope: Scope, report: Report) -> tuple[list[Use], bool]:
+    """Report everything that is wrong with one text of a template; what it needs of whoever sends it, and whether it
+    can be rendered at all.
+    """
     check = _Check(scalar, scope, report)
     check.run()
-    return check.uses
+    return check.uses, not check.failed
 
 
 def tags_of(source: str) -> Iterator[tuple[str, int, str]]:

@@ -1,0 +1,155 @@
+"""MJML to HTML, for templates that are written in it: checked when they are read, made when a message is rendered.
+
+The library crashes on elements nested some thousand deep, so how deep they are is looked at before it sees a text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import mrml
+
+from overture.rules.report import Report, did_you_mean
+from overture.rules.template import tags_of
+from overture.rules.yamltext import Scalar
+
+NESTED = 100  # elements in one another
+WAYS = 16  # ways through the conditions of a template that are looked at
+
+COMPONENTS = frozenset({
+    "mj-accordion", "mj-accordion-element", "mj-accordion-text", "mj-accordion-title", "mj-all", "mj-attributes",
+    "mj-body", "mj-breakpoint", "mj-button", "mj-carousel", "mj-carousel-image", "mj-class", "mj-column", "mj-divider",
+    "mj-font", "mj-group", "mj-head", "mj-hero", "mj-image", "mj-navbar", "mj-navbar-link", "mj-preview", "mj-raw",
+    "mj-section", "mj-social", "mj-social-element", "mj-spacer", "mj-style", "mj-table", "mj-text", "mj-title",
+    "mj-wrapper",
+})  # fmt: skip
+
+_VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
+_ELEMENT = re.compile(r"""<!--.*?-->|<(/?)([A-Za-z][\w:.-]*)(?:[^<>"']|"[^"]*"|'[^']*')*>""", re.DOTALL)
+_RANGE = re.compile(r" in root template(?: at position (\d+):\d+)?$")
+_KEYWORD = re.compile(r"\s*[-+]?\s*(\w+)")
+
+
+class MjmlRefused(ValueError):
+    """``offset`` is where, in characters of the text; 0 where that is not known."""
+
+    def __init__(self, message: str, offset: int = 0, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
+        self.hint = hint
+
+
+def to_html(source: str) -> str:
+    """The HTML that a document in MJML stands for; reads nothing else. Raises MjmlRefused."""
+    open_at = _outline(source)
+    try:
+        return mrml.to_html(source, mrml.ParserOptions(include_loader=mrml.noop_loader())).content
+    except OSError as error:
+        told = str(error)
+        found = _RANGE.search(told)
+        at = len(source.encode()[: int(found[1])].decode(errors="ignore")) if found and found[1] else open_at
+        raise MjmlRefused(_RANGE.sub("", told), at) from None
+
+
+def check_mjml(scalar: Scalar, report: Report) -> None:
+    """Report what no message could be made of, whichever way it goes through the conditions. ``scalar`` is a template
+    that was found right otherwise.
+    """
+    locate = scalar.locator()
+    seen: set[int] = set()
+    for source in _ways(scalar.text):
+        try:
+            to_html(source)
+        except MjmlRefused as error:
+            if error.offset not in seen:
+                seen.add(error.offset)
+                message = f"The template is no MJML: {error.message}"
+                report.at("template.mjml", message, locate(error.offset), scalar.pointer, error.hint)
+
+
+def _outline(source: str) -> int:
+    """Where the last element begins that is not closed as it should be, 0 if all are. Raises MjmlRefused for what is
+    nested too deeply, and for a component that there is not: those would be left in the mail as they are.
+    """
+    opened: list[tuple[str, int]] = []
+    wrong = 0
+    for found in _ELEMENT.finditer(source):
+        closing, name = found[1], found[2]
+        if name is None or name in _VOID or found[0].endswith("/>"):
+            if name == "mj-include":
+                raise _included(found.start())
+            continue
+        if name == "mj-include":
+            raise _included(found.start())
+        if name.startswith("mj-") and name not in COMPONENTS:
+            raise MjmlRefused(f"there is no {name[:40]}", found.start(), did_you_mean(name, COMPONENTS))
+        if not closing:
+            opened.append((name, found.start()))
+            if len(opened) > NESTED:
+                raise MjmlRefused(f"more than {NESTED} elements are in one another", found.start())
+        elif opened and opened[-1][0] == name:
+            opened.pop()
+        else:
+            wrong = wrong or found.start()
+    return wrong or (opened[-1][1] if opened else 0)
+
+
+def _included(at: int) -> MjmlRefused:
+    return MjmlRefused("mj-include reads files, of which there are none", at, "Write here what it would include.")
+
+
+def _ways(source: str) -> Iterator[str]:
+    """The source as it could come out, with each character at its place: values are numbers, and of each condition one
+    branch is there. Every branch is there in one of them, as far as they are not too many.
+    """
+    tags = [
+        (opening, start, _keyword(opening, body), start + len(body) + 2) for opening, start, body in tags_of(source)
+    ]
+    branches: list[int] = []  # of each `if`, in the order in which they begin; one more where there is no `else`
+    stack: list[list[int]] = []  # of each open `if`: which one it is, and whether it has an else
+    deepest = 0
+    for _, _, keyword, _ in tags:
+        if keyword == "if":
+            stack.append([len(branches), 0])
+            branches.append(1)
+            deepest = max(deepest, len(stack))
+        elif stack and keyword in ("elif", "else"):
+            branches[stack[-1][0]] += 1
+            stack[-1][1] |= keyword == "else"
+        elif stack and keyword == "endif":
+            number, has_else = stack.pop()
+            branches[number] += not has_else
+    most = max(branches, default=1)
+    for way in range(min(most**deepest, WAYS)):
+        yield _way(source, tags, branches, most, way)
+
+
+def _way(source: str, tags: list[tuple[str, int, str, int]], branches: list[int], most: int, way: int) -> str:
+    parts: list[str] = []
+    taken: list[tuple[int, int]] = []  # of each open `if`: the branch that is there, and the one that this is
+    at = begun = 0
+    for opening, start, keyword, end in tags:
+        shown = all(here == there for there, here in taken)
+        parts.append(source[at : start - 2] if shown else _blank(source[at : start - 2]))
+        length = min(end, len(source)) - start + 2
+        parts.append("1".rjust(length, "0") if opening == "{{" and shown else _blank(source[start - 2 : end]))
+        at = end
+        if keyword == "if":
+            taken.append((way // most ** len(taken) % branches[begun], 0))
+            begun += 1
+        elif taken and keyword in ("elif", "else"):
+            taken[-1] = taken[-1][0], taken[-1][1] + 1
+        elif taken and keyword == "endif":
+            taken.pop()
+    return "".join([*parts, source[at:]])
+
+
+def _blank(text: str) -> str:
+    return re.sub(r"[^\n]", " ", text)
+
+
+def _keyword(opening: str, body: str) -> str:
+    found = _KEYWORD.match(body) if opening == "{%" else None
+    return found[1] if found else ""
