@@ -254,12 +254,12 @@ CODES: dict[str, Code] = {
         "Not allowed in a template",
         "Templates have expressions and `if` only; no other tags, no calls, no `*` and `~`, and only harmless filters.",
     ),
-    "template.unknown_variable": Code("An unknown variable", "Templates read `contact`, `fact`, `issued`, `links` and, in messages of a journey, `journey`; traits must be declared."),
-    "template.may_be_missing": Code(
     "template.mjml": Code(
         "The template is no MJML",
         "It is checked as it comes out whichever way its conditions go. A template has `html` or `mjml`, not both.",
     ),
+    "template.unknown_variable": Code("An unknown variable", "Templates read `contact`, `fact`, `issued`, `links` and, in messages of a journey, `journey`; traits must be declared."),
+    "template.may_be_missing": Code(
         "The variable may be missing",
         "A message with a missing variable is refused, never sent with a blank. Give a default.",
         "warning",

@@ -185,18 +185,19 @@ class Sections(Reading):
             for part in ("subject", "text", "html", "mjml"):
                 scalar = self.text(mapping.items.get(part), part)
                 if scalar is not None:
-                    self.uses.setdefault(name, []).extend(check_template(scalar, self.scope, self.report))
+                    uses, right = check_template(scalar, self.scope, self.report)
+                    self.uses.setdefault(name, []).extend(uses)
                     parts[part] = scalar.text
+                    if part == "mjml" and "html" in parts:
+                        self.report.add("template.mjml", f"The template {name!r} has html and mjml", key)
+                    elif part == "mjml" and right:
+                        check_mjml(scalar, self.report)
             self.templates[name] = TemplateDecl(name, **parts)
 
 
 def _blank(node: YamlNode | None) -> bool:
     return node is None or (isinstance(node, Scalar) and isinstance(node.value, str) and not node.value.strip())
 
-                    if part == "mjml" and "html" in parts:
-                        self.report.add("template.mjml", f"The template {name!r} has html and mjml", key)
-                    elif part == "mjml" and right:
-                        check_mjml(scalar, self.report)
 
 def _written(kind: Type) -> str:
     return kind.kind + ("?" if kind.optional else "")
