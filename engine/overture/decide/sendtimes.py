@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import tzinfo
 
 from overture.decide.consent import NEEDS_NO_CONSENT
-from overture.match.zone import DAY_MS, HOUR_MS, clocks_put, local_time, period_end, period_start
+from overture.match.zone import HOUR_MS, clocks_put, local_time, period_end, period_start
 from overture.model import Sent
-from overture.rules.durations import minute_text
+from overture.rules.durations import minute_text, window_text
 from overture.rules.sending import Cap, Quiet
+from overture.rules.tree import Window
 
 _MOVED = 26 * HOUR_MS  # ms by which a local day can begin earlier once the contact lives elsewhere
 _LOOKS = 16  # at quiet hours that follow each other
@@ -79,19 +80,9 @@ def told(thing: Quiet | Cap) -> str:
     """``21:00–08:00``, ``2 within 3d``, ``1 within today``."""
     if isinstance(thing, Quiet):
         return f"{minute_text(thing.start)}–{minute_text(thing.end)}"
-    return f"{thing.max} within {_calendars.get(thing.calendar) or _span(thing.ms)}"
+    return f"{thing.max} within {window_text(Window(thing.ms, calendar=thing.calendar))}"
 
 
 def _since(cap: Cap, at: int, zone: tzinfo) -> int:
     """What came after this instant counts."""
     return period_start(at, cap.calendar, zone) - 1 if cap.calendar else at - cap.ms
-
-
-_calendars = {"day": "today", "week": "this week", "month": "this month"}
-
-
-def _span(ms: int) -> str:
-    for unit, length in (("w", 7 * DAY_MS), ("d", DAY_MS), ("h", HOUR_MS), ("m", 60_000)):
-        if ms % length == 0:
-            return f"{ms // length}{unit}"
-    return f"{ms // 1000}s"

@@ -74,7 +74,7 @@ class Links:
         return f"{self.base}{PATH}{self._signed(claim, _LINK)}"
 
     def token(self, visitor: Visitor) -> str:
-        """What a page hands back, so that it is known who came; as long-lived as `url`."""
+        """What a page hands back, so that it is known who came; holds for `VISITOR_DAYS`."""
         return self._signed(visitor, _VISITOR)
 
     def read(self, token: str, now: int) -> Claim:

@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from overture.decide.exposures import REACHED
+import msgspec
+
+from overture.decide.exposures import MISSED, REACHED
 from overture.model import Refused, clock
 from overture.model.evidence import Count, Lead, lead
-from overture.rules.journey import Contest, Journey, Split
+from overture.rules.journey import Contest, Journey, Split, contests
 from overture.rules.program import Program
 from overture.state.funnel import Counts, Funnels
-from overture.state.registry import Activation, Registry
+from overture.state.registry import Registry
 from overture.worker.plans import Plans
 
 log = logging.getLogger("overture.deploy")
@@ -42,12 +44,11 @@ class Standing:
 
 def standings(program: Program, journey: Journey, counts: Counts) -> Iterator[Standing]:
     """Of the splits of an active journey; ``counts`` are its funnel's, over all revisions that say the same of it."""
-    for split in journey.steps.values():
-        if isinstance(split, Split) and split.contest is not None:
-            ways = _tally(journey, split, counts)
-            winner = program.winner(journey, split)
-            found = lead(ways, {way.name: way.weight for way in split.ways})
-            yield Standing(journey, split, split.contest, ways, found, winner.name if winner is not None else "")
+    for split, contest in contests(journey):
+        ways = _tally(journey, split, counts)
+        winner = program.winner(journey, split)
+        found = lead(ways, {way.name: way.weight for way in split.ways})
+        yield Standing(journey, split, contest, ways, found, winner.name if winner is not None else "")
 
 
 def _tally(journey: Journey, split: Split, counts: Counts) -> dict[str, Count]:
@@ -56,9 +57,8 @@ def _tally(journey: Journey, split: Split, counts: Counts) -> dict[str, Count]:
         edition, _, outcome = cell.detail.partition(":")
         if (cell.what, cell.step, edition) == ("outcome", split.id, journey.edition):
             found[cell.variant.partition("=")[2], outcome] += n
-    outcomes = {outcome for _, outcome in found}
     return {
-        way.name: Count(found[way.name, REACHED], sum(found[way.name, outcome] for outcome in outcomes))
+        way.name: Count(found[way.name, REACHED], found[way.name, REACHED] + found[way.name, MISSED])
         for way in split.ways
     }
 
@@ -82,7 +82,7 @@ class Contests:
         program = await self._plans.program(version)
         found: list[Standing] = []
         for journey in program.journeys.values():
-            if any(isinstance(step, Split) and step.contest is not None for step in journey.steps.values()):
+            if any(contests(journey)):
                 counts = await self._funnels.of(journey.id)
                 found += (s for s in standings(program, journey, counts) if not s.winner and s.certain)
         if not found:
@@ -90,7 +90,7 @@ class Contests:
         by = await self._registry.activation(version)
         winners = {**by.winners, **{standing.id: (standing.journey.edition, standing.certain) for standing in found}}
         try:
-            await self._registry.activate(version, Activation(by.rulesets, by.series, by.older, winners), clock.now())
+            await self._registry.activate(version, msgspec.structs.replace(by, winners=winners), clock.now())
         except Refused as error:
             if error.code != "ruleset.changed":
                 raise

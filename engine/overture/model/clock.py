@@ -1,7 +1,8 @@
-"""The one place that reads clocks. Everything else takes the time as an argument.
+"""The one place that reads the wall clock. Everything else takes the time as an argument.
 
 On a server that is there to try things out the clock can be put ahead (`overture.state.ahead`): all that a user sees as
-time goes by `now`, all that a machine waits for (leases, timeouts, pauses between two looks) by its own clock.
+time goes by `now`, and so do the pause of a circuit breaker and the rate of a channel; all else that a machine waits
+for (leases, timeouts, pauses between two looks) by a clock of its own.
 """
 
 from __future__ import annotations

@@ -129,10 +129,10 @@ class ExplainService:
         if not query.fact and any(position.journey == id for position in contact.journeys):
             return underway.of_standing(contact, id, active, timeline)
         end = None if query.fact else underway.last_end(id, timeline)
-        now = underway.journey_of(active, id)
+        now = active.journey(id)
 
         def types(program: Program) -> frozenset[str]:
-            journey = underway.journey_of(program, id) or now
+            journey = program.journey(id) or now
             return journey.enter_types if journey is not None else frozenset()
 
         if end is not None:
@@ -147,7 +147,7 @@ class ExplainService:
         scene = await self._scene(contact, query.fact, found, types)
         if scene is None and query.fact:
             raise _unknown_fact(query.fact, found)
-        journey = now if scene is None else underway.journey_of(scene.program, id) or now
+        journey = now if scene is None else scene.program.journey(id) or now
         if journey is None:
             raise underway.unknown_journey(id, active)
         if scene is None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from datetime import datetime
 from typing import Any
 
 from overture.decide.exposures import key_of
 from overture.decide.journeys import shown_to
+from overture.decide.sendtimes import on_the_wall
 from overture.match.zone import zone_of
 from overture.model import Contact, Effect, Fact, Position, Refused, Trace
 from overture.model.clock import to_text
@@ -40,12 +40,6 @@ REFUSED = {
     "journey.full": "the contact is on as many journeys as it may be",
     "contact.full": "too much is kept of the contact already",
 }
-
-
-def journey_of(program: Program, id: str, revision: str = "") -> Journey | None:
-    """As a revision has it; as the active one does where none is named."""
-    active = program.journeys.get(id)
-    return active if active is not None and revision in ("", active.revision) else program.older.get((id, revision))
 
 
 def journey_id(asked: str, known: Collection[str], active: Program) -> str:
@@ -110,7 +104,7 @@ def of_end(
     if scene is not None and not scene.note:
         stood = (p for p in scene.contact.journeys if (p.journey, p.key) == (id, effect.key))
         if (position := next(stood, None)) is not None:
-            account = _ending(outcome, position, journey_of(scene.program, id, position.revision), scene)
+            account = _ending(outcome, position, scene.program.journey(id, position.revision), scene)
     return _explanation(
         asked.id, id, program, "ended", sentence,
         fact=trace.fact if scene is None else scene.fact, since=to_text(trace.fact.instant), effects=[effect],
@@ -179,7 +173,7 @@ def nothing(asked: Contact, id: str, journey: Journey, program: Program) -> Expl
 def _standing(
     contact: Contact, position: Position, program: Program, timeline: list[Trace]
 ) -> tuple[PositionView, Account, Fact | None]:
-    journey = journey_of(program, position.journey, position.revision)
+    journey = program.journey(position.journey, position.revision)
     step = None if journey is None else journey.steps.get(position.step)
     until = step.until if isinstance(step, Wait) else None
     account, fact = Account(), None
@@ -231,7 +225,7 @@ def local(at: int, contact: Contact) -> str:
     """As the contact's clock shows it, with the name of its zone."""
     zone = zone_of(contact)
     name = contact.traits.get(ZONE.partition(".")[2])
-    shown = datetime.fromtimestamp(at // 1000, zone).isoformat(timespec="seconds")
+    shown = on_the_wall(at, zone)
     return f"{shown} ({name})" if isinstance(name, str) and name and str(zone) == name else shown
 
 

@@ -126,6 +126,13 @@ class Journey:
         return next(iter(self.steps), END)
 
 
+def contests(journey: Journey) -> Iterator[tuple[Split, Contest]]:
+    """The splits that look for a winner."""
+    for step in journey.steps.values():
+        if isinstance(step, Split) and step.contest is not None:
+            yield step, step.contest
+
+
 def acting(ruleset: Ruleset) -> Iterator[tuple[Place, str, tuple[Action, ...]]]:
     """All actions of a ruleset, with where they are written: a place and a pointer."""
     for rule in (*ruleset.rules, *ruleset.whiles):

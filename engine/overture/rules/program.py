@@ -74,6 +74,16 @@ class Program:
     forms: Mapping[str, Form]
     winners: Winners
 
+    def journey(self, id: str, revision: str = "") -> Journey | None:
+        """As a revision has it; as the active one does where none is named."""
+        active = self.journeys.get(id)
+        return active if active is not None and revision in ("", active.revision) else self.older.get((id, revision))
+
+    def evaluated(self) -> Iterator[Node]:
+        """Every expression that is evaluated while facts are decided, those over past facts too."""
+        yield from expressions(self.rules, self.whiles, self.segments, (*self.journeys.values(), *self.older.values()))
+        yield from (decl.key.where for decl in self.series.values() if decl.key.where is not None)
+
     def winner(self, journey: Journey, split: Split) -> Way | None:
         """The way of a split that has won: of this edition of the journey, otherwise it is another question."""
         edition, name = self.winners.get(f"{journey.id}.{split.id}", ("", ""))

@@ -99,21 +99,16 @@ class Reading:
         self.report.add("ruleset.shape", f"{what} is a number within ±2^53", node)
         return None
 
-    def whole(self, node: YamlNode, what: str, least: int, most: int) -> int | None:
-        if isinstance(node, Scalar) and type(node.value) is int and least <= node.value <= most:
-            return node.value
-        self.report.add("ruleset.shape", f"{what} is a whole number from {least} to {most}", node)
+    def whole(self, node: YamlNode, what: str, least: int, most: int, code: str = "ruleset.shape") -> int | None:
+        value = node.value if isinstance(node, Scalar) else None
+        # JSON Schema has it that 1.0 is a whole number.
+        if (type(value) is int or type(value) is float) and least <= value <= most and value == int(value):
+            return int(value)
+        self.report.add(code, f"{what} is a whole number from {least} to {most}", node)
         return None
 
     def priority(self, node: YamlNode | None) -> int:
-        if node is None:
-            return 0
-        value = node.value if isinstance(node, Scalar) else None
-        # JSON Schema has it that 1.0 is a whole number.
-        if (type(value) is int or type(value) is float) and abs(value) <= PRIORITY_LIMIT and value == int(value):
-            return int(value)
-        self.report.add("ruleset.shape", "priority is a whole number from -1000 to 1000", node)
-        return 0
+        return 0 if node is None else self.whole(node, "priority", -PRIORITY_LIMIT, PRIORITY_LIMIT) or 0
 
     def one_of(
         self, node: YamlNode | None, what: str, known: Collection[str], default: str = "", hint: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from overture.rules.conflicts import cycle_of
-from overture.rules.journey import END, Branch, Do, Journey, JourneyStep, Split, Wait
+from overture.rules.journey import END, Branch, Do, Journey, JourneyStep, Split, Wait, contests
 from overture.rules.reach import walk
 from overture.rules.report import Report
 from overture.rules.ruleset import SendAction, StartAction
@@ -132,9 +132,7 @@ def _endless(journey: Journey, edges: Edges, report: Report) -> None:
 
 def _contested(journey: Journey, edges: Edges, report: Report) -> None:
     """Who looks for the best way needs something that can be reached, and time to do so on each."""
-    for step in journey.steps.values():
-        if not isinstance(step, Split) or step.contest is None:
-            continue
+    for step, _ in contests(journey):
         message = hint = ""
         if journey.goal is None:
             message, hint = "Without a goal there is no best way", "Say with `goal` what the journey is for."

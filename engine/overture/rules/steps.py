@@ -175,15 +175,13 @@ class Steps(Asking):
         for body in self.listed(node, "split"):
             if not self.keys(body, WAY):
                 continue
-            name, weight = self.text(body.items["name"], "name"), body.items["weight"]
+            name = self.text(body.items["name"], "name")
+            weight = self.whole(body.items["weight"], "A weight", 1, WEIGHT_LIMIT, "journey.split")
             to = self.target(body.items["go"], "go")
-            if not (isinstance(weight, Scalar) and type(weight.value) is int and 0 < weight.value <= WEIGHT_LIMIT):
-                message = f"A weight is a whole number from 1 to {WEIGHT_LIMIT}"
-                self.report.add("journey.split", message, weight)
-            elif name and self.name(name.text, name, NAME):
+            if weight is not None and name and self.name(name.text, name, NAME):
                 if any(way.name == name.text for way in ways):
                     self.report.add("journey.split", f"There are two ways {name.text!r}", name, "Rename one of them.")
-                ways.append(Way(name.text, weight.value, to))
+                ways.append(Way(name.text, weight, to))
         if isinstance(node, Sequence) and len(node.items) < 2:
             self.report.add("journey.split", "A split has at least two ways", node)
         contest = self.contest(winner)

@@ -13,7 +13,7 @@ from overture.model import Contact, Effect, Fact, Firing, Message, Position, Ste
 from overture.rules.journey import Journey, Split
 from overture.state.funnel import HELD_OUT, Cell, Counts
 
-REPORTED = {"message.sent": "sent", "message.dropped": "suppressed", "message.failed": "failed"}
+BY_DELIVERY = {"message.sent": "sent", "message.dropped": "suppressed", "message.failed": "failed"}
 """What delivery reports of a message, as the funnel of the journey that sent it counts it."""
 
 REASON = 64  # characters of a reason: that of a failure is a channel's
@@ -39,7 +39,7 @@ def passed(counts: Counts, before: Contact, fact: Fact, outcome: Step, plan: Pla
     """Count what a step has done on journeys; ``before`` is the contact as it stood, ``fact`` what was decided."""
     _waiting(counts, before.waiting, -1)
     _waiting(counts, outcome.contact.waiting, 1)
-    if fact.source == "delivery" and fact.type in REPORTED and not outcome.forwards:
+    if fact.source == "delivery" and fact.type in BY_DELIVERY and not outcome.forwards:
         _delivered(counts, fact)
     reading = _Reading(counts, before, fact, outcome, plan)
     for trace in outcome.traces:
@@ -69,7 +69,7 @@ def _delivered(counts: Counts, fact: Fact) -> None:
     p = fact.properties
     if journey := p.get("journey"):
         detail = str(p.get("reason", ""))[:REASON]
-        counts[Cell(journey, p["revision"], REPORTED[fact.type], p["step"], detail=detail)] += 1
+        counts[Cell(journey, p["revision"], BY_DELIVERY[fact.type], p["step"], detail=detail)] += 1
 
 
 def _came_to(counts: Counts, outcome: Effect) -> None:
@@ -163,10 +163,7 @@ class _Reading:
             self.counts[Cell(journey, way.revision, what, step, way.group, variant, detail)] += 1
 
     def journey(self, id: str, revision: str) -> Journey | None:
-        active = self.plan.program.journeys.get(id)
-        if active is not None and active.revision == revision:
-            return active
-        return self.plan.program.older.get((id, revision))
+        return self.plan.program.journey(id, revision) if revision else None
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
