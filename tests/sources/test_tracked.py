@@ -7,28 +7,22 @@ import json
 from typing import Any
 
 import pytest
+import trackkit
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trackkit import HOSTILE, JSON, NOW, asked, usable
 
 from overture.intake import Caps, parse
-from overture.plugin import Answer, Incoming, Posted, Refuse
+from overture.plugin import Answer, Posted, Refuse
 from overture_sources.rudderstack import RudderStack, RudderStackConfig
 from overture_sources.segment import Segment, SegmentConfig
 
-NOW = 1_774_605_600_000  # 2026-03-27T10:00:00Z
 WHEN = "2026-03-27T09:00:00.123Z"
-
-
-def asked(body: Any, path: str = "/v1/batch", at: int = NOW, **more: Any) -> Incoming:
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    given: dict[str, Any] = {"parts": {}, "query": {}, "headers": {}, "method": "POST", "path": path, **more}
-    return Incoming(endpoint=path, body=raw, inflated=raw, at=at, peer="192.0.2.1", **given)
+SOURCE = Segment(SegmentConfig())
 
 
 def posted(body: Any, path: str = "/v1/batch", **more: Any) -> Posted:
-    answer = asyncio.run(Segment(SegmentConfig()).parse(asked(body, path, **more)))
-    assert isinstance(answer, Posted)
-    return answer
+    return trackkit.posted(SOURCE, body, path, **more)
 
 
 def one(**message: Any) -> Any:
@@ -203,6 +197,12 @@ def test_where_the_key_may_stand(body: Any, query: dict[str, str]):
     assert posted(body, query=query).key == "k"
 
 
+@pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
+def test_whatever_is_posted_it_is_facts_or_refused(body: bytes):
+    usable(SOURCE, body, "/v1/batch")
+    usable(SOURCE, body, "/v1/t")
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"7", b"{", b"\xff", b'{"batch": 7}', b"{}", b"[" * 200_000])
 def test_what_is_no_batch_is_refused(body: bytes):
     with pytest.raises(Refuse) as refusal:
@@ -231,11 +231,6 @@ def test_a_large_order_is_taken_and_says_that_it_was_cut():
     assert "cut" not in one(properties={"products": products[:15]})["context"]
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=10,
-)
 KEYS = ["type", "event", "userId", "anonymousId", "previousId", "groupId", "traits", "properties", "context"]
 MORE = ["messageId", "timestamp", "originalTimestamp", "sentAt", "name", "channel", "writeKey"]
 MESSAGES = st.dictionaries(st.sampled_from(KEYS + MORE), JSON, max_size=8) | JSON

@@ -5,30 +5,19 @@ Everything in a fact follows from the call alone: who sends one again, with anot
 
 from __future__ import annotations
 
-import asyncio
-import json
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from overture.plugin import Answer, Endpoint, Incoming, NoFact, Posted, Refuse
-from overture_sources.fitting import fitted
-from overture_sources.names import LONGEST, snake
+from overture_sources import normal
+from overture_sources.normal import UTM, campaign_of, email_of, id_of, json_of, parted, type_of
 from overture_sources.reports import at_text, fact_id, table, text
 
 CALLS = ("track", "identify", "page", "screen", "group", "alias")
 SHORT = {"t": "track", "i": "identify", "p": "page", "s": "screen", "g": "group", "a": "alias", "b": "batch"}
 DONE = Answer(body={"success": True})
 
-_CAMPAIGN = ("source", "medium", "name", "term", "content")  # in ``context.campaign``
 _PAGE = ("path", "url", "title", "referrer", "search")
-_EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]+")
-_MINUTE = 60_000  # ms
-_BESIDE = 64 * 1024  # bytes from which a body is read beside the event loop
-_VALUES, _TEXT = 220, 45_000  # that a fact may hold, less what is around them
 
 
 def endpoints(prefix: str) -> list[Endpoint]:
@@ -39,17 +28,13 @@ def endpoints(prefix: str) -> list[Endpoint]:
 
 async def read(request: Incoming) -> Posted:
     """What a library posted to one of `endpoints`. Raises `Refuse` where it is no JSON object."""
-    body = request.inflated
-    return await asyncio.to_thread(_read, request) if len(body) > _BESIDE else _read(request)
+    return await normal.beside(len(request.inflated), lambda: _read(request))
 
 
 def _read(request: Incoming) -> Posted:
-    try:
-        body: Any = json.loads(request.inflated)
-    except (ValueError, RecursionError):
-        body = None
+    body = json_of(request.inflated)
     if not isinstance(body, dict):
-        raise Refuse("source.body", "The body is no JSON object.")
+        raise normal.no_object()
     said: Mapping[str, Any] = body
     last = request.endpoint.rsplit("/", 1)[1]
     call = SHORT.get(last, last)
@@ -60,13 +45,8 @@ def _read(request: Incoming) -> Posted:
         messages = [_within(message, around) for message in said["batch"]]
     else:
         raise Refuse("source.body", "The body has no batch.")
-    made = [fact(message, text(said.get("sentAt")), request.at) for message in messages]
-    return Posted(
-        facts=[each for each in made if not isinstance(each, NoFact)],
-        refused=[each for each in made if isinstance(each, NoFact)],
-        answer=DONE,
-        key=_key(said, messages, request),
-    )
+    facts, refused = parted(fact(message, text(said.get("sentAt")), request.at) for message in messages)
+    return Posted(facts=facts, refused=refused, answer=DONE, key=_key(said, messages, request))
 
 
 def _within(message: Any, around: Mapping[str, Any]) -> Any:
@@ -89,42 +69,30 @@ def fact(message: Any, sent: str, at: int) -> dict[str, Any] | NoFact:
     if call not in CALLS:
         return NoFact(message, "source.unread", f"It is of no type that is known: {', '.join(CALLS)}.")
     context = {name: value for name, value in table(said.get("context")).items() if name != "traits"}
-    properties = _properties(call, said, context)
-    given = {"properties": properties, "context": context | _kept(call, said)}
-    fit = fitted(given, values=_VALUES, spent=_TEXT)
-    if fit != given:
-        fit["context"]["cut"] = True
-    made: dict[str, Any] = {"type": _type(call, said), "contact": _contact(call, said), **fit}
+    kind = type_of(said.get("event")) if call == "track" else _TYPES.get(call, call)
+    id = ""
     if own := text(said.get("messageId")):
         # The libraries of both call themselves the same; only those of RudderStack say by which channel.
-        made["id"] = fact_id("rudderstack" if "channel" in said else "segment", own)
-    if (when := said.get("timestamp") or said.get("originalTimestamp")) is not None:
-        made["occurred_at"] = _instant(when, text(said.get("sentAt")) or sent, at)
-    return made
+        id = fact_id("rudderstack" if "channel" in said else "segment", own)
+    when = said.get("timestamp") or said.get("originalTimestamp")
+    if when is not None:
+        when = normal.instant(when, at_text(text(said.get("sentAt")) or sent), at)
+    properties = _properties(call, said, context)
+    return normal.fact(kind, _contact(call, said), properties, context | _kept(call, said), id=id, occurred_at=when)
 
 
-def _type(call: str, said: Mapping[str, Any]) -> str:
-    if call != "track":
-        return {"page": "page_viewed", "screen": "screen_viewed"}.get(call, call)
-    plain = unicodedata.normalize("NFKD", text(said.get("event"))).encode("ascii", "ignore").decode()
-    name = snake(plain)
-    return (name if name[:1].isalpha() else f"track_{name}".rstrip("_"))[:LONGEST].rstrip("_")
+_TYPES = {"page": "page_viewed", "screen": "screen_viewed"}
 
 
 def _contact(call: str, said: Mapping[str, Any]) -> dict[str, str]:
     """Who. Only ``identify`` and ``alias`` say that two identifiers are one person's."""
-    user, anonymous = _id(said.get("userId")), _id(said.get("anonymousId"))
+    user, anonymous = id_of(said.get("userId")), id_of(said.get("anonymousId"))
     if call == "alias":
-        anonymous = _id(said.get("previousId")) or anonymous
+        anonymous = id_of(said.get("previousId")) or anonymous
     elif call != "identify" and user:
         anonymous = ""
-    email = text(_traits(said).get("email")).strip() if call == "identify" else ""
-    ids = {"user_id": user, "anonymous_id": anonymous, "email": email if _EMAIL.fullmatch(email) else ""}
-    return {name: value for name, value in ids.items() if value}
-
-
-def _id(value: object) -> str:
-    return text(value).strip()
+    email = email_of(_traits(said).get("email")) if call == "identify" else ""
+    return {"user_id": user, "anonymous_id": anonymous, "email": email}
 
 
 def _traits(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,9 +104,9 @@ def _properties(call: str, said: Mapping[str, Any], context: Mapping[str, Any]) 
     if call == "identify":
         return _traits(said)
     if call == "group":
-        return {"group_id": _id(said.get("groupId"))}
+        return {"group_id": id_of(said.get("groupId"))}
     if call == "alias":
-        return {"previous_id": _id(said.get("previousId"))}
+        return {"previous_id": id_of(said.get("previousId"))}
     page = table(context.get("page"))
     more: dict[str, Any] = {}
     if call == "page":
@@ -152,16 +120,12 @@ def _properties(call: str, said: Mapping[str, Any], context: Mapping[str, Any]) 
 def _campaign(context: Mapping[str, Any], url: str) -> dict[str, str]:
     """``utm_…``, as the library read them, else from the address of the page."""
     if campaign := table(context.get("campaign")):
-        found = {f"utm_{'campaign' if name == 'name' else name}": text(campaign.get(name)) for name in _CAMPAIGN}
+        found = {name: text(campaign.get(_CAMPAIGN.get(name, name[4:]))) for name in UTM}
         return {name: value for name, value in found.items() if value}
-    if "utm_" not in url:
-        return {}
-    try:
-        query = parse_qsl(urlsplit(url).query, max_num_fields=100)
-    except ValueError:
-        return {}
-    known = {f"utm_{'campaign' if name == 'name' else name}" for name in _CAMPAIGN}
-    return {name: value for name, value in query if name in known}
+    return campaign_of(url)
+
+
+_CAMPAIGN = {"utm_campaign": "name"}
 
 
 def _kept(call: str, said: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,23 +134,7 @@ def _kept(call: str, said: Mapping[str, Any]) -> dict[str, Any]:
     if call == "track":
         kept["event"] = text(said.get("event"))
     if call == "group":
-        kept["group"] = {"id": _id(said.get("groupId")), "traits": table(said.get("traits"))}
-    if call != "identify" and said.get("userId") and (anonymous := _id(said.get("anonymousId"))):
+        kept["group"] = {"id": id_of(said.get("groupId")), "traits": table(said.get("traits"))}
+    if call != "identify" and said.get("userId") and (anonymous := id_of(said.get("anonymousId"))):
         kept["anonymous_id"] = anonymous
     return kept
-
-
-def _instant(when: object, sent: str, at: int) -> object:
-    """When it happened. A clock that is ahead is put right by whole minutes, so that a call that is sent again says the
-    same; one that is behind cannot be told from what was long under way.
-    """
-    moment, said_now = at_text(when), at_text(sent)
-    if moment is None:
-        return when
-    ahead = 0 if said_now is None else int(said_now.timestamp() * 1000) - at
-    if ahead < _MINUTE:
-        return moment.isoformat()
-    try:
-        return (moment - timedelta(milliseconds=ahead // _MINUTE * _MINUTE)).isoformat()
-    except OverflowError:  # the year 1: refused in any case
-        return when
