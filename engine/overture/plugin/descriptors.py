@@ -104,9 +104,13 @@ class ChannelPlugin(Generic[C]):
     ``open`` makes the channel from them, without I/O (connect at the first send); ``address_of`` finds a contact's own
     address on this channel, None where there is none. Where rules leave the channel to the send gate, that asks no
     plugin: it goes by `overture.plugin.own_address`, so best use that too.
+
+    ``serves``: this is one of several ways to send on that channel (``email``, ``sms``), and none of its own: it sends
+    for whichever channel's settings name it, ``[channels.email] plugin = "<name>"``.
     """
 
     name: str
     config: type[C]
     open: Callable[[C], Channel]
     address_of: Callable[[Contact], str | None]
+    serves: str = ""

@@ -36,6 +36,10 @@ _BOUNCES = {  # what it calls types of bounces: kind, reason, whether the addres
     "TemplateRenderingFailed": ("failed", "", False),
 }
 _SOFT = ("bounced", "other", False)
+_PIECES = (
+    OURS,
+    *(f"{OURS}_{n}" for n in range(2, 11)),
+)  # a value has 80 characters at most, an id of ours may have more
 
 
 class PostmarkConfig(BaseModel):
@@ -110,7 +114,7 @@ def report(body: Mapping[str, Any]) -> Report:
         key=f"{record}:{name}" if name else digest(record, id, address, time, body.get("OriginalLink")),
         at=at_text(time),
         address=address,
-        message=text(metadata.get(OURS)),
+        message="".join(text(metadata.get(name)) for name in _PIECES),
         event=name,
         provider_id=id,
         reason=reason,
@@ -119,7 +123,7 @@ def report(body: Mapping[str, Any]) -> Report:
         url=text(body.get("OriginalLink")),
         user_agent=text(body.get("UserAgent")),
         tags=tuple(tag for tag in (text(body.get("Tag")),) if tag),
-        metadata={name: value for name, value in metadata.items() if name != OURS},
+        metadata={name: value for name, value in metadata.items() if name not in _PIECES},
         permanent=permanent,
     )
 
