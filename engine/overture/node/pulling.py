@@ -9,9 +9,11 @@ from collections.abc import Mapping, MutableMapping, Sequence
 
 from overture.model import Overloaded, OvertureError, StoreUnavailable, clock
 from overture.model.errors import describe
+from overture.plugin.cutoff import Blocked
 from overture.plugin.guard import Guard, Limits, Raised, contained
 from overture.plugin.listening import OpenPull
 from overture.plugin.sources import FactBody, NoFact, Taken
+from overture.plugin.steps import unwatched
 from overture.state.turns import HOLD_MS, Turns
 from overture.web.incoming import take
 from overture.web.services import Services
@@ -46,6 +48,9 @@ class _Emit:
         backfill: bool = False,
         refused: Sequence[NoFact] = (),
     ) -> Taken:
+        return await unwatched(self._take(facts, place, backfill, refused))
+
+    async def _take(self, facts: Sequence[FactBody], place: str, backfill: bool, refused: Sequence[NoFact]) -> Taken:
         name, services = self._name, self._services
         while True:
             try:
@@ -100,7 +105,7 @@ class Pulling:
                 continue
             except Exception as error:
                 long = asyncio.get_running_loop().time() - began > STEADY
-                pause = FIRST if long else pause
+                pause = LONGEST if isinstance(error, Blocked) else FIRST if long else pause
                 self.states[name] = f"failed, run again in {pause:g} s: {describe(error)}"
                 log.warning("The source %s failed and is run again in %g s: %s", name, pause, describe(error))
                 await asyncio.sleep(pause)

@@ -26,6 +26,7 @@ from overture.node.fastforward import load_clock
 from overture.node.meta import make_keys, require_strong_keys, settle
 from overture.node.needed import require_usable
 from overture.node.parts import Parts, assemble
+from overture.plugin.steps import watch_tasks
 from overture.settings import Settings
 from overture.state import sweeps
 from overture.state.embedded import EmbeddedStore
@@ -53,6 +54,7 @@ async def serve(settings: Settings, environ: Mapping[str, str], say: Callable[[s
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(sign, stop.set)
+    watch_tasks(loop)
     require_strong_keys(settings)
     plugins = load_plugins(settings)
     if settings.matcher == "durable" and not available():

@@ -6,14 +6,21 @@ from typing import Literal
 
 from overture.model import clock
 
+BLOCKED = 60.0  # seconds
+DOUBLINGS = 4
+
 
 class Breaker:
-    """``closed`` → ``threshold`` failures in a row → ``open`` for ``pause`` seconds → ``half-open``: one call tells."""
+    """``closed`` → ``threshold`` failures in a row → ``open`` for ``pause`` seconds → ``half-open``: one call tells.
+
+    One call that blocked the process is enough, and costs `BLOCKED` seconds, twice as many each time in a row.
+    """
 
     def __init__(self, threshold: int, pause: float) -> None:
         self._threshold = threshold
         self._pause = pause
         self._failures = 0
+        self._blocks = 0  # in a row
         self._until: float | None = None
         self._trying = False
 
@@ -36,14 +43,23 @@ class Breaker:
         return None
 
     def succeeded(self) -> None:
-        self._failures, self._until, self._trying = 0, None, False
+        if self._until is None or self._trying:  # a call that began before it opened tells nothing
+            self._failures, self._blocks, self._until, self._trying = 0, 0, None, False
 
     def failed(self) -> None:
         self._failures += 1
         if self._trying or self._failures >= self._threshold:
-            self._until = clock.elapsed() + self._pause
+            self._open(self._pause)
         self._trying = False
+
+    def blocked(self) -> None:
+        """The call, which is told as failed besides, kept the whole process waiting."""
+        self._open(BLOCKED * 2 ** min(self._blocks, DOUBLINGS))
+        self._blocks += 1
 
     def abandoned(self) -> None:
         """The admitted call was cancelled from outside: it says nothing about the channel."""
         self._trying = False
+
+    def _open(self, pause: float) -> None:
+        self._until = max(self._until or 0.0, clock.elapsed() + pause)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import math
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -39,12 +40,13 @@ class Blocked(PluginFailed):
 
 
 class _Call:
-    __slots__ = ("left", "outer", "where")
+    __slots__ = ("left", "outer", "times", "where")
 
     def __init__(self, left: int, outer: _Call | None) -> None:
         self.left = left
         self.outer = outer
-        self.where: str | None = None  # once it was interrupted
+        self.times = 0  # that it was interrupted
+        self.where = ""
 
 
 _current: _Call | None = None
@@ -65,14 +67,33 @@ def bounded(name: str, seconds: float, fn: Callable[..., T], *args: Any) -> T:
     try:
         answer = _plainly(fn, args)
     except BaseException:
-        if call.where is not None:
+        if call.times:
             raise Blocked(name, seconds, call.where) from None
         raise
     finally:
         _current = call.outer
-    if call.where is not None:  # it caught what interrupted it, and came to an end nevertheless
+        if call.times > 1 and sys.gettrace() is _untraced:
+            sys.settrace(None)
+    if call.times:  # it caught what interrupted it, and came to an end nevertheless
         raise Blocked(name, seconds, call.where)
     return answer
+
+
+def outside(fn: Callable[..., T], *args: Any) -> T:
+    """What ``fn(*args)``, code of ours that a plugin calls, answers. It is not interrupted, its time not counted."""
+    global _current
+    if get_ident() != _MAIN:
+        return fn(*args)
+    held, _current = _current, None
+    try:
+        return fn(*args)
+    finally:
+        _current = held
+
+
+def inside() -> bool:
+    """Whether plugin code has the word in the main thread, asked from there."""
+    return _current is not None and get_ident() == _MAIN
 
 
 def _plainly(fn: Callable[..., T], args: tuple[Any, ...]) -> T:
@@ -114,13 +135,46 @@ def _tick(_: int, frame: FrameType | None) -> None:
         call.left -= 1
         if call.left <= 0 and frame is not None and frame.f_code not in _OURS:
             late, call.left = True, AGAIN
-            call.where = call.where or _told(frame)
+            call.times += 1
+            if call.times == 1:
+                call.where = _told(frame)
+            else:
+                _insist(frame, call.times)
         call = call.outer
     if late:
         raise Interrupted
 
 
-_OURS = frozenset({bounded.__code__, _tick.__code__})  # between plugin code and its caller: too late to raise
+def _insist(frame: FrameType, times: int) -> None:
+    """For what catches all that is raised in it and goes on: raise once more some lines later, where it does not catch.
+
+    Each time some other number of lines, as nobody knows which of them are within a ``try``.
+    """
+    if sys.gettrace() not in (None, _untraced):  # somebody looks for an error, or what is covered
+        return
+    left = times % 8
+
+    def trace(_: FrameType, event: str, __: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Interrupted
+        return trace
+
+    inner: FrameType | None = frame
+    while inner is not None and inner.f_code is not _plainly.__code__:
+        inner.f_trace = trace
+        inner = inner.f_back
+    sys.settrace(_untraced)  # for the frames to come; without one, none is traced
+
+
+def _untraced(*_: Any) -> None:
+    return None
+
+
+_OURS = frozenset(
+    {bounded.__code__, outside.__code__, _tick.__code__}
+)  # between plugin code and its caller: too late to raise
 
 
 def _told(frame: FrameType) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from overture.plugin.breaker import Breaker
+from overture.plugin.cutoff import Blocked
+from overture.plugin.steps import watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +50,28 @@ class Guard:
         self.limits = limits
         self.breaker = Breaker(limits.failures, limits.pause)
         self._slots = asyncio.Semaphore(limits.parallel)
+        self._running: set[asyncio.Task[Any]] = set()
+        self._blocks = 0
 
     async def call(self, method: Any, *arguments: Any) -> Any:
         """What the method answers, or `Raised`, `Late`, `Busy`; raises nothing, except when cancelled.
 
         At most the timeout for a free slot, then at most the timeout for the call. The slot is given back when the call
-        really ends: one that ignores its cancellation keeps it, so that hung calls cannot pile up without bound.
+        really ends: one that ignores its cancellation keeps it, so that hung calls cannot pile up without bound. Each
+        may block the process, once one did: the others under way are given up (`Late`), those that wait are `Busy`.
         """
+        blocks = self._blocks
         try:
             async with asyncio.timeout(self.limits.timeout):
                 await self._slots.acquire()
         except TimeoutError:
             return Busy()
+        if blocks != self._blocks:
+            self._slots.release()
+            return Busy()
         task = asyncio.ensure_future(contained(method, *arguments))
-        task.add_done_callback(lambda _: self._slots.release())
+        self._running.add(task)
+        task.add_done_callback(self._ended)
         try:
             done, _ = await asyncio.wait({task}, timeout=self.limits.timeout)
         except asyncio.CancelledError:
@@ -72,11 +82,23 @@ class Guard:
             return Late()
         return Late(cancelled=True) if task.cancelled() else task.result()
 
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        self._slots.release()
+        match None if task.cancelled() else task.result():
+            case Raised(error=Blocked()):
+                self._blocks += 1
+                self.breaker.blocked()
+                for other in self._running:
+                    other.cancel()
+            case _:
+                pass
+
 
 async def contained(method: Any, *arguments: Any) -> Any:
     """What the method answers, or what it raised, as `Raised`; only a cancellation is raised on."""
     try:
-        return await method(*arguments)
+        return await watched(method, *arguments)
     except (asyncio.CancelledError, GeneratorExit):
         raise
     except BaseException as error:  # also where it is no coroutine function, or raises before its first await

@@ -9,8 +9,10 @@ from typing import Any, Literal
 
 from overture.model.contact import Contact
 from overture.model.errors import PluginFailed, describe
+from overture.plugin.cutoff import Blocked, bounded
 from overture.plugin.descriptors import AmbiguousHandOff, Channel, ChannelPlugin, Outgoing, Rejected, RetryLater, Sent
 from overture.plugin.guard import DEFAULT, Busy, Guard, Late, Limits, Raised
+from overture.plugin.steps import STRETCH
 
 LONGEST_PAUSE = 86_400.0  # seconds a channel may ask to be left alone
 
@@ -44,14 +46,24 @@ class HostedChannel:
         self.breaker = self._guard.breaker
         self._plugin = plugin
         self._channel = channel
+        self._blocked: PluginFailed | None = None  # the last time that it did not say an address
 
     def __repr__(self) -> str:
         return f"<HostedChannel {self.name} {self.breaker.state}>"
 
     def address_of(self, contact: Contact) -> str | None:
-        """The contact's own address on this channel. Raises PluginFailed where the plugin raises or answers no text."""
+        """The contact's own address on this channel. Raises PluginFailed where the plugin raises or answers no text;
+        without asking for a while after it blocked the process.
+        """
+        if self._blocked is not None and self.breaker.state == "open":
+            raise self._blocked
         try:
-            address = self._plugin.address_of(contact)
+            address = bounded("It", STRETCH, self._plugin.address_of, contact)
+        except Blocked as error:
+            self.breaker.blocked()
+            text = f"{self.name}: address_of was interrupted. {error.message}"
+            self._blocked = PluginFailed("plugin.address_failed", text)
+            raise self._blocked from None
         except Exception as error:
             raise PluginFailed("plugin.address_failed", f"{self.name}: address_of raised {describe(error)}") from None
         if address is not None and not isinstance(address, str):  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -103,7 +115,8 @@ class HostedChannel:
                 text = f"All slots of the channel {self.name} are taken."
                 return Handed("retry", "channel.busy", text, attempted=False)
             case Late(cancelled=True):
-                return Handed("retry", "channel.raised", f"The channel {self.name} cancelled itself.", ambiguous=True)
+                text = f"The call of the channel {self.name} was cancelled."
+                return Handed("retry", "channel.raised", text, ambiguous=True)
             case Late():
                 text = f"The channel {self.name} did not answer within {self._guard.limits.timeout:g} s."
                 return Handed("retry", "channel.timeout", text, ambiguous=True)
@@ -117,6 +130,10 @@ class HostedChannel:
                 )
             case Raised(error=AmbiguousHandOff() as error):
                 return Handed("retry", str(error.code), str(error.message)[:500], ambiguous=True)
+            case Raised(error=Blocked() as error):
+                return Handed(
+                    "retry", error.code, f"The channel {self.name} was interrupted. {error.message}", ambiguous=True
+                )
             case Raised():
                 return Handed("retry", "channel.raised", f"The channel {self.name} raised {describe(answer.error)}")
             case _:
@@ -124,7 +141,7 @@ class HostedChannel:
                 return Handed("retry", "channel.wrong_type", text, ambiguous=True)
 
 
-_FAILURES = frozenset({"channel.raised", "channel.timeout", "channel.wrong_type"})
+_FAILURES = frozenset({"channel.raised", "channel.timeout", "channel.wrong_type", "plugin.blocked"})
 
 
 def _seconds(asked: object) -> float | None:

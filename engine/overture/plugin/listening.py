@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from overture.model.errors import PluginFailed, Refused, describe
+from overture.plugin.cutoff import Blocked
 from overture.plugin.guard import Busy, Guard, Late, Limits, Raised
 from overture.plugin.sources import (
     Answer,
@@ -67,6 +68,8 @@ class HostedPush:
             case Raised(error=Refuse() as refusal):
                 self.breaker.succeeded()
                 raise _refused(refusal)
+            case Raised(error=Blocked() as error):
+                told = f"was interrupted. {error.message.rstrip('.')}"
             case Raised(error=error):
                 told = f"raised {describe(error)}"
             case Busy():

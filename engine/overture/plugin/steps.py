@@ -1,0 +1,94 @@
+"""Coroutines driven step by step, so that what a plugin does between two awaits is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from overture.model.errors import PluginFailed, describe
+from overture.plugin.cutoff import Blocked, bounded, inside, outside
+
+T = TypeVar("T")
+
+STRETCH = 0.25  # seconds between two awaits
+
+
+class _Steps(Coroutine[Any, Any, Any]):
+    """A coroutine whose every step goes through ``run``, which is given a function and its arguments."""
+
+    __slots__ = ("_inner", "_run")
+
+    def __init__(self, run: Callable[..., Any], inner: Coroutine[Any, Any, Any]) -> None:
+        self._run = run
+        self._inner = inner
+
+    def __await__(self) -> Any:
+        return self
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        return self._run(self._inner.send, None)
+
+    def send(self, value: Any) -> Any:
+        return self._run(self._inner.send, value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._run(self._inner.throw, *error)
+
+    def close(self) -> None:
+        self._run(self._inner.close)
+
+
+def watched(method: Callable[..., Awaitable[Any]], *arguments: Any) -> Coroutine[Any, Any, Any]:
+    """``method(*arguments)``, asynchronous code of a plugin. It ends with `Blocked` where that goes on for more than
+    `STRETCH` seconds without an await.
+    """
+    return _watched(_called(method, arguments))
+
+
+def unwatched(coroutine: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
+    """A coroutine of ours that a plugin awaits: its time is not the plugin's."""
+    return _Steps(outside, coroutine)
+
+
+def watch_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Have the tasks that plugins start in this loop watched like what started them."""
+    loop.set_task_factory(_task)
+
+
+def _task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+    return asyncio.Task(_own(coroutine) if inside() else coroutine, loop=loop, **options)
+
+
+def _own(coroutine: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
+    def run(step: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return _bounded(coroutine, step, *arguments)
+        except (SystemExit, KeyboardInterrupt) as error:  # which would end the event loop
+            raise PluginFailed("plugin.raised", f"A task of a plugin raised {describe(error)}") from None
+
+    return _Steps(run, coroutine)
+
+
+def _watched(coroutine: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
+    def run(step: Callable[..., Any], *arguments: Any) -> Any:
+        return _bounded(coroutine, step, *arguments)
+
+    return _Steps(run, coroutine)
+
+
+def _bounded(coroutine: Coroutine[Any, Any, Any], step: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return bounded("It", STRETCH, step, *arguments)
+    except Blocked:
+        with contextlib.suppress(BaseException):  # it may have caught what interrupted it, and wait for something now
+            bounded("It", STRETCH, coroutine.close)
+        raise
+
+
+async def _called(method: Callable[..., Awaitable[Any]], arguments: tuple[Any, ...]) -> Any:
+    return await method(*arguments)
