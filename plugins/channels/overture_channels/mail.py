@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from overture.model.ids import digest
 from overture.plugin import Outgoing
+from overture_channels.markup import readable
 
 _VISIBLE = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"  # printable ASCII except the percent sign, which marks the escapes
 _IN_URL = "!#$%&'()*+,-./:;=?@[]_~"
@@ -88,8 +89,12 @@ def own_headers(message: Outgoing) -> dict[str, str]:
     return headers
 
 
-def compose(message: Outgoing, sender: str) -> Mail:
-    """Everything follows from the message, so a second hand-off can be recognised. ValueError for a bad address."""
+def compose(message: Outgoing, sender: str, returns: str = "") -> Mail:
+    """Everything follows from the message, so a second hand-off can be recognised. ``returns``: where it comes back to,
+    if not to the sender. What is HTML has a plain text beside it, the message's own or one made of the HTML.
+
+    ValueError for a bad address.
+    """
     to, origin = recipient(message.to), mailbox(sender)
     utf8 = not (to.addr_spec + origin.addr_spec).isascii()
     mark = digest("mail", message.id).hex()
@@ -101,11 +106,12 @@ def compose(message: Outgoing, sender: str) -> Mail:
     mail["Message-ID"] = f"<{mark}@{origin.domain}>"
     for name, value in own_headers(message).items():
         mail[name] = value
-    mail.set_content(_body(message.text))
-    if message.html:
-        mail.add_alternative(_body(message.html), subtype="html")
+    text, html = readable(_body(message.text), _body(message.html))
+    mail.set_content(text)
+    if html:
+        mail.add_alternative(html, subtype="html")
         mail.set_boundary(f"overture-{mark}")
-    return Mail(origin.addr_spec, to.addr_spec, mail.as_bytes(), utf8)
+    return Mail(returns or origin.addr_spec, to.addr_spec, mail.as_bytes(), utf8)
 
 
 def _body(text: str) -> str:

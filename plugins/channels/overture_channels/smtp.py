@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Self
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import aiosmtplib
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from overture.model.contact import Contact
 from overture.plugin import (
@@ -26,7 +28,10 @@ from overture.plugin import (
     own_address,
 )
 from overture_channels.mail import Mail, compose, mailbox, plain
+from overture_channels.returns import ReturnAddress
+from overture_channels.signature import DkimConfig, Signer, signed
 
+THREADS = 2  # of a channel, that write and sign mails
 IDLE_SECONDS = 30.0  # servers hang up on idle clients; a connection older than this is not used again
 STARTTLS = {"auto": None, "required": True, "never": False}
 _ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
@@ -64,8 +69,10 @@ def endpoint(url: str) -> Endpoint:
 
 
 class SmtpConfig(BaseModel):
-    """``url``: see `endpoint`; may be ``env:NAME`` or ``file:PATH``. ``timeout`` is seconds for each
-    answer, and at most what the whole hand-off gets."""
+    """``url``: see `endpoint`; may be ``env:NAME`` or ``file:PATH``. ``timeout`` is seconds for each answer, and at
+    most what the whole hand-off gets. ``dkim``: what signs each mail, one or several. ``bounces``: the address that
+    mails come back to, with ``{token}`` in it (`ReturnAddress`), and ``bounce_key`` what makes the tokens.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -73,6 +80,14 @@ class SmtpConfig(BaseModel):
     sender: str
     timeout: float = Field(default=20.0, gt=0, le=Limits().timeout, strict=True)
     connections: int = Field(default=4, ge=1, le=64, strict=True)
+    dkim: tuple[DkimConfig, ...] = ()
+    bounces: str = ""
+    bounce_key: Secret | None = None
+
+    @field_validator("dkim", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, Mapping) else value
 
     @field_validator("url")
     @classmethod
@@ -86,6 +101,22 @@ class SmtpConfig(BaseModel):
         mailbox(value)
         return value
 
+    @model_validator(mode="after")
+    def _returns(self) -> Self:
+        if bool(self.bounces) != (self.bounce_key is not None):
+            raise ValueError("bounces and bounce_key need each other")
+        self.returns()
+        return self
+
+    def returns(self) -> ReturnAddress | None:
+        """Where mails come back to; None: to the sender."""
+        if self.bounce_key is None:
+            return None
+        try:
+            return ReturnAddress(self.bounces, self.bounce_key)
+        except ValueError as error:
+            raise ValueError(f"bounces: {error}") from None
+
 
 class SmtpChannel:
     """Sends each mail in a transaction of its own, over at most ``connections`` connections."""
@@ -93,6 +124,9 @@ class SmtpChannel:
     def __init__(self, config: SmtpConfig) -> None:
         self._endpoint = endpoint(config.url.get_secret_value())
         self._sender = config.sender
+        self._signers = [Signer(each) for each in config.dkim]
+        self._returns = config.returns()
+        self._threads = ThreadPoolExecutor(THREADS, "overture-mail")
         self._timeout = config.timeout
         self._slots = asyncio.Semaphore(config.connections)
         self._idle: list[tuple[float, aiosmtplib.SMTP]] = []
@@ -103,7 +137,7 @@ class SmtpChannel:
 
     async def send(self, message: Outgoing) -> Sent | Rejected:
         try:
-            mail = compose(message, self._sender)
+            mail = await asyncio.get_running_loop().run_in_executor(self._threads, self._written, message)
         except ValueError as error:
             return Rejected("smtp.address_invalid", f"{error}.", permanent=True)
         async with self._slots:
@@ -130,9 +164,15 @@ class SmtpChannel:
 
     async def close(self) -> None:
         self._closed = True
+        self._threads.shutdown(wait=False, cancel_futures=True)
         while self._idle:
             _, connection = self._idle.pop()
             connection.close()
+
+    def _written(self, message: Outgoing) -> Mail:
+        """In a thread: a signature alone takes longer than all else that a mail needs of this process."""
+        mail = compose(message, self._sender, self._returns.of(message.id) if self._returns else "")
+        return replace(mail, content=signed(mail.content, self._signers, message.created_at // 1000))
 
     async def _transaction(self, connection: aiosmtplib.SMTP, mail: Mail) -> Sent | Rejected:
         """One mail over one connection, which is put back or closed in the end."""
