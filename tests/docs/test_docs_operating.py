@@ -20,7 +20,7 @@ from overture.delivery.backoff import Backoff
 from overture.delivery.render import LARGEST
 from overture.model.environ import PREFIX
 from overture.node.facts import PATIENCE as WAIT
-from overture.node.meta import hashed
+from overture.node.apikeys import hashed
 from overture.plugin import Limits
 from overture.settings import Settings
 from overture.state import keys

@@ -290,7 +290,7 @@ def refused(directory: Path, **settings: str) -> str:
     *before, last = server.said().strip().splitlines()
     assert code == 3, server.said()
     assert last.startswith("overture: ")
-    assert all(line.startswith("Activated the rulesets") for line in before), before
+    assert all(line.startswith(("Activated the rulesets", "Made the ")) for line in before), before
     return last
 
 

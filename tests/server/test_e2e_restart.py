@@ -140,11 +140,12 @@ def test_keys_are_made_once_and_kept(tmp_path: Path) -> None:
     with server:
         said = server.said()
         kept = json.loads((server.data / "keys.json").read_text())
-        assert set(kept) == {"admin", "write"}
+        assert set(kept) == {"admin", "write", "browser"}
         assert all(key in said for key in kept.values())
         assert (server.data / "keys.json").stat().st_mode & 0o777 == 0o600
         assert server.call("GET", "/v1/messages", key=kept["admin"]).status == 200
         assert server.call("GET", "/v1/messages", key=kept["write"]).status == 403
+        assert server.call("POST", "/v1/decide", {"type": "seen", "contact": "a"}, key=kept["browser"]).status == 403
         server.stop()
         server.start()
         assert not any(key in server.said() for key in kept.values())

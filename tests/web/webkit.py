@@ -19,6 +19,7 @@ from overture.web.clocked import ClockView
 from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery, SampleView
 from overture.web.formed import FieldView, FormInvalid, FormView, Submission, Submitted, Visitor
 from overture.web.funnels import Comparison, Funnel, Group, JourneyState
+from overture.web.keyed import KeyView, NewKey, TrackingGrant
 from overture.web.plugged import PluginView, RefusalView
 from overture.web.subscribed import ConsentEntry, LedgerCheck, Subscription
 
@@ -34,6 +35,9 @@ FINDING = Diagnostic(code="rule.unknown_field", message="There is no field fact.
 class MemoryGrant:
     name: str
     scopes: frozenset[str]
+    types: frozenset[str] = frozenset()
+    origins: frozenset[str] = frozenset()
+    rate: float = 0
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ class Memory:
             journeys=MemoryJourneys(self),
             clock=MemoryClock(self),
             plugins=MemoryPlugins(),
+            key_ring=MemoryKeys(),
+            browsers=MemoryBrowsers(),
         )
 
     def _may_fail(self) -> None:
@@ -80,6 +86,10 @@ class Memory:
 
     def grant(self, token: str) -> MemoryGrant | None:
         return MemoryGrant(token.removesuffix("-key"), KEYS[token]) if token in KEYS else None
+
+    def admit(self, grant: MemoryGrant) -> None: ...
+
+    def spend(self, grant: MemoryGrant, facts: int) -> None: ...
 
     async def ready(self) -> dict[str, Any]:
         return {"ready": self.is_ready}
@@ -193,6 +203,26 @@ class MemoryJourneys:
             raise Refused("journey.unknown", "No active ruleset has it.", status=404)
         both = Comparison(Group(3, 1, 1 / 3), Group(0, 0, None), None)
         return Funnel("carts/cart", 3, 2, 1, {"goal": 1}, both, [])
+
+
+class MemoryBrowsers:
+    """Takes whatever a page says."""
+
+    async def admit(self, drafts: Sequence[Draft], grant: TrackingGrant, now: int) -> list[Draft | Refused]:
+        return list(drafts)
+
+
+class MemoryKeys:
+    """One key that is there, and any that is made."""
+
+    def views(self) -> list[KeyView]:
+        return [KeyView("write", ["facts:write"], [], [], 0)]
+
+    async def make(self, new: NewKey) -> str:
+        return f"ov_{new.name}_secret"
+
+    async def revoke(self, name: str) -> bool:
+        return name == "shop"
 
 
 class MemoryPlugins:

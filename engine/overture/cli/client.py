@@ -95,6 +95,15 @@ class Client:
     def remove_backtest(self, id: str) -> dict[str, Any]:
         return self._call("DELETE", f"/v1/backtests/{quote(id)}")
 
+    def keys(self) -> list[dict[str, Any]]:
+        return self._call("GET", "/v1/keys")
+
+    def make_key(self, new: dict[str, Any]) -> dict[str, Any]:
+        return self._call("POST", "/v1/keys", json.dumps(new).encode())
+
+    def revoke_key(self, name: str) -> None:
+        self._call("DELETE", f"/v1/keys/{quote(name, safe='')}", read=lambda answer: answer.read())
+
     def verify_consent(self) -> dict[str, Any]:
         return self._call("GET", "/v1/consent/verify")
 

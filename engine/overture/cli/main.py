@@ -20,7 +20,7 @@ from cyclopts.validators import Number
 from rich.console import Console
 
 from overture import __version__
-from overture.cli import authoring, clock, consent, importing
+from overture.cli import authoring, clock, consent, importing, keys
 from overture.cli.documents import check_files, deployables, report
 from overture.cli.explain import show
 from overture.cli.terminal import Json, Url, connect, console, load_settings
@@ -38,6 +38,11 @@ new.command(authoring.new_ruleset, name="ruleset")
 consents = cyclopts.App(name="consent", help="The record of what contacts agreed to.")
 app.command(consents)
 consents.command(consent.verify)
+api_keys = cyclopts.App(name="keys", help="The API keys of a server.")
+app.command(api_keys)
+api_keys.default(keys.show)
+api_keys.command(keys.new)
+api_keys.command(keys.revoke)
 clocks = cyclopts.App(name="clock", help="The clock of a server for trying things out.")
 app.command(clocks)
 clocks.default(clock.show)

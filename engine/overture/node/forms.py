@@ -20,6 +20,7 @@ from overture.model import Contact, Draft, Fact, Refused, clock
 from overture.model.addresses import own_address
 from overture.model.ids import digest
 from overture.node.answers import read_answers
+from overture.node.claims import claimed
 from overture.rules.form import IDENTIFIER, Form, shown
 from overture.state.contacts import TIMELINE, Contacts
 from overture.state.identity import Identity, derived_ids, ids_of
@@ -140,25 +141,15 @@ class FormService:
         return frozenset(found)
 
     async def _unproved(self, anonymous: str, email: str | None) -> dict[str, Any]:
-        """Under which identifiers its answers are facts.
-
-        An anonymous id that belongs to another contact than the address is left out: a form makes no two known
-        contacts one. Whose it is, the link decides: of two forms at the same moment only one gets it.
-        """
+        """Under which identifiers its answers are facts."""
         if not anonymous and not email:
             hint = "Send anonymous_id, or let the form ask for the e-mail address."
             raise Refused("form.nobody", "Nothing says whose answers these are.", hint)
         if anonymous and not fields.is_name(anonymous, 256):
             raise refused("fact.identifier_invalid", pointer="/anonymous_id")
-        cookie = {"anonymous_id": anonymous} if anonymous else {}
         if not email:
-            return cookie
-        target = await self._identity.find(f"email:{email}")
-        if anonymous:
-            root = await self._identity.find(own := f"anonymous_id:{anonymous}")
-            if (await self._identity.link(own, target, clock.now()) if root == own else root) != target:
-                cookie = {}
-        return {**cookie, "email": email}
+            return {"anonymous_id": anonymous}
+        return await claimed(self._identity, anonymous, {"email": email}, clock.now())
 
     async def _contact(self, name: str) -> Contact:
         id = await self._identity.find(name)

@@ -14,8 +14,10 @@ from overture.delivery.loop import Deliverer
 from overture.delivery.pace import Pace
 from overture.delivery.templates import Templates
 from overture.deploy.contests import Contests
+from overture.node.apikeys import Keys
 from overture.node.approving import Approvals
 from overture.node.backtesting import BacktestService
+from overture.node.claims import BrowserFacts
 from overture.node.configured import tell_failures
 from overture.node.explaining import ExplainService
 from overture.node.facts import FactService
@@ -24,7 +26,6 @@ from overture.node.forms import FormService
 from overture.node.funnels import FunnelService
 from overture.node.gauges import Gauges
 from overture.node.health import Health
-from overture.node.meta import Keys
 from overture.node.plugged import PluginService
 from overture.node.pulling import Pulling
 from overture.node.reading import ContactService, MessageService, RankingService, RulesetService
@@ -154,6 +155,8 @@ async def assemble(
         messages=MessageService(pages, outbox, Approvals(outbox, log, replies)),
         rulesets=rulesets,
         keys=keys,
+        key_ring=keys,
+        browsers=BrowserFacts(identity),
         explanations=ExplainService(contacts, outbox, asked, past, RuleSamples(wire, n)),
         backtests=BacktestService(backtests),
         forms=FormService(links, facts, contacts, identity, asked),

@@ -21,9 +21,10 @@ from overture.deploy.contests import Contests
 from overture.deploy.rulesets import Rulesets
 from overture.match import available
 from overture.model import OvertureError, Refused, StartupRefused
+from overture.node.apikeys import make_keys, require_strong_keys
 from overture.node.configured import load_plugins
 from overture.node.fastforward import load_clock
-from overture.node.meta import make_keys, require_strong_keys, settle
+from overture.node.meta import settle
 from overture.node.needed import require_usable
 from overture.node.parts import Parts, assemble
 from overture.plugin.steps import watch_tasks

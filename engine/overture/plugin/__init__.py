@@ -1,6 +1,7 @@
 """The public API for plugins, and the manager that loads them."""
 
 from overture.model.addresses import own_address
+from overture.plugin.agents import Agent, agent_of
 from overture.plugin.descriptors import AmbiguousHandOff, Channel, ChannelPlugin, Outgoing, Rejected, RetryLater, Sent
 from overture.plugin.egress import EgressRefused, guarded_connector
 from overture.plugin.guard import Limits
@@ -25,6 +26,7 @@ from overture.plugin.sources import (
 
 __all__ = [
     "HOOK_API",
+    "Agent",
     "AmbiguousHandOff",
     "Answer",
     "Channel",
@@ -51,6 +53,7 @@ __all__ = [
     "Secret",
     "Sent",
     "Taken",
+    "agent_of",
     "guarded_connector",
     "hookimpl",
     "own_address",

@@ -65,6 +65,8 @@ class Settings(BaseModel):
     admin_key: SecretStr | None = None
     """None: made on the first start and kept, hashed, in the store."""
     write_key: SecretStr | None = None
+    browser_key: SecretStr | None = None
+    """For web pages: everybody can read it there."""
     smtp_url: Annotated[str, checks.scheme("smtp", "smtps")] = Field("smtp://127.0.0.1:1025", repr=False)
     mail_from: str = "Overture <overture@localhost>"
     public_url: Annotated[str, checks.scheme("http", "https"), AfterValidator(checks.page_url)] | None = None

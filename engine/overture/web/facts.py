@@ -62,6 +62,7 @@ async def post(call: Call) -> web.Response:
         )
     finally:
         call.bodies.release(body)
+    call.spend(len(parsed.drafts) - 1)
     return answer(summary(parsed, receipts, query.wait))
 
 

@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from overture.model import Refused
-from overture.web.auth import authorize
+from overture.web.auth import TRACK, authorize
 from overture.web.formed import FormQuery, FormView, Submission, Submitted, Visitor
 from overture.web.routing import Call, answer, route
 
@@ -16,7 +16,7 @@ _PRIVATE = {"Cache-Control": "no-store"}
 _decode = msgspec.json.Decoder(Submission).decode
 
 
-@route("GET", "/v1/forms/{name}", scope="facts:write", answers={200: FormView}, query=FormQuery, cors=True)
+@route("GET", "/v1/forms/{name}", scope=TRACK, answers={200: FormView}, query=FormQuery, cors=True)
 async def show(call: Call) -> web.Response:
     """The fields of a form that a visitor is to be shown: what is not known yet, a few at a time.
 
@@ -32,7 +32,7 @@ async def show(call: Call) -> web.Response:
 @route(
     "POST",
     "/v1/forms/{name}",
-    scope="facts:write",
+    scope=TRACK,
     answers={200: Submitted},
     takes={"application/json": Submission},
     cors=True,
@@ -52,6 +52,7 @@ async def submit(call: Call) -> web.Response:
         raise Refused("form.malformed", f"This is no submission of a form: {error}.", hint) from None
     finally:
         call.bodies.release(body)
+    call.spend(1)
     return answer(taken, headers=_PRIVATE)
 
 

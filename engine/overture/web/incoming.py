@@ -5,26 +5,27 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from aiohttp import web
 
 from overture.intake import Caps, refused
-from overture.model import clock
+from overture.intake.parse import Parsed, Rejection
+from overture.model import Draft, Refused, clock
 from overture.model.fact import REPORTED_TYPES
 from overture.plugin.listening import HostedPush
 from overture.plugin.sources import Answer, Endpoint, FactBody, Incoming, NoFact, Taken
 from overture.web import problem
-from overture.web.auth import authorize, granted
+from overture.web.auth import TRACK, authorize, granted, tracks_only
 from overture.web.body import Bodies
 from overture.web.facts import CAPS, inflated, read_facts, summary
-from overture.web.metrics import LATENCY, REQUESTS
+from overture.web.metrics import FACTS, LATENCY, REQUESTS
 from overture.web.plugged import Unwanted
 from overture.web.routing import allow_origin, preflight
-from overture.web.services import Services
+from overture.web.services import Grant, Services
 
-SCOPE = "facts:write"
-_REPORTS = Caps(own=REPORTED_TYPES)
+_REPORTS, _PUBLIC = Caps(own=REPORTED_TYPES), Caps(own=frozenset())
 _encode = msgspec.msgpack.Encoder(enc_hook=str).encode
 _ARRAY = b"\xdd"  # in msgpack, followed by how many
 _UNENCODABLE: Mapping[type[Exception], str] = {
@@ -80,7 +81,7 @@ async def _answered(
     request: web.Request, source: HostedPush, endpoint: Endpoint, services: Services, bodies: Bodies
 ) -> web.Response:
     by_header = endpoint.proof == "key" and request.headers.get("Authorization", "") != ""
-    sender = authorize(request, services.keys, SCOPE).name if by_header else ""
+    grant = authorize(request, services.keys, TRACK) if by_header else None
     body = await bodies.read(request, endpoint.most)
     try:
         caps = Caps(body=max(endpoint.most, CAPS.body))
@@ -90,14 +91,14 @@ async def _answered(
         if isinstance(said, Answer):
             return _response(said)
         response = _response(said.answer)
-        if endpoint.proof == "source":
-            sender = source.name
-        elif not sender:
-            sender = granted(said.key, services.keys, SCOPE).name
         reports = endpoint.proof == "source"
-        await take(
-            said.facts, source.name, sender, services, now, backfill=said.backfill, reports=reports, unread=said.refused
-        )
+        if grant is None and not reports:
+            grant = granted(said.key, services.keys, TRACK, request.headers.get("Origin", ""))
+        if said.backfill and grant is not None and tracks_only(grant):
+            raise Refused("auth.backfill", "Web pages have no recorded history.", "Use a write key.", status=403)
+        sender = source.name if grant is None else grant.name
+        how: Any = {"backfill": said.backfill, "reports": reports, "unread": said.refused, "grant": grant}
+        await take(said.facts, source.name, sender, services, now, **how)
         return response
     finally:
         bodies.release(body)
@@ -113,9 +114,10 @@ async def take(
     backfill: bool,
     reports: bool,
     unread: Sequence[NoFact] = (),
+    grant: Grant | None = None,
 ) -> Taken:
     """On return all are on disk, or refused and recorded. ``reports``: some may tell what became of messages;
-    ``unread``: what the source itself made no fact of.
+    ``unread``: what the source itself made no fact of; ``grant``: of the key that they came with.
     """
     if len(facts) > CAPS.facts:
         raise refused("body.too_many_facts")
@@ -138,7 +140,13 @@ async def take(
             told.append((index, why.code, why.message))
     if pieces:
         packed = _ARRAY + len(pieces).to_bytes(4, "big") + b"".join(pieces)
-        parsed = await read_facts(packed, now, "", "application/msgpack", _REPORTS if reports else CAPS)
+        public = grant if grant is not None and tracks_only(grant) else None
+        caps = _REPORTS if reports else _PUBLIC if public else CAPS
+        parsed = await read_facts(packed, now, "", "application/msgpack", caps)
+        if public:
+            parsed = await _claimed(parsed, public, services, now)
+        if grant is not None:
+            services.keys.spend(grant, len(parsed.drafts) - 1)
         receipts = (
             await services.facts.accept(parsed.drafts, source=sender, backfill=backfill, wait=False, now=now)
             if parsed.drafts
@@ -151,6 +159,20 @@ async def take(
     if unwanted:
         await services.plugins.record(source, unwanted, now)
     return Taken(accepted, duplicates, sorted(told))
+
+
+async def _claimed(parsed: Parsed, grant: Grant, services: Services, now: int) -> Parsed:
+    """What of it may come with a key that anybody can read."""
+    drafts, indexes, rejected = list[Draft](), list[int](), list(parsed.rejected)
+    admitted = await services.browsers.admit(parsed.drafts, grant, now)
+    for index, each in zip(parsed.indexes, admitted, strict=True):
+        if isinstance(each, Draft):
+            drafts.append(each)
+            indexes.append(index)
+        else:
+            FACTS.labels("rejected", each.code).inc()
+            rejected.append(Rejection(index, each.code, each.message, each.pointer))
+    return Parsed(drafts, indexes, rejected, False)
 
 
 def _problem(error: Exception) -> web.Response:

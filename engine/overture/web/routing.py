@@ -28,8 +28,18 @@ class Call(msgspec.Struct, frozen=True):
     request: web.Request
     services: Services
     bodies: Bodies
-    source: str  # name of the caller's key, empty where the route is public
+    grant: Grant | None  # of the caller's key, None where the route is public
     query: Any
+
+    @property
+    def source(self) -> str:
+        """The name of the caller's key, empty where the route is public."""
+        return self.grant.name if self.grant else ""
+
+    def spend(self, facts: int) -> None:
+        """Count facts against the rate of the caller's key, beside the one that the request counts as."""
+        if self.grant is not None:
+            self.services.keys.spend(self.grant, facts)
 
     def path(self, name: str) -> str:
         """A part of the path, percent-decoded."""
@@ -83,7 +93,7 @@ def mount(route: Route, services: Services, bodies: Bodies) -> Callable[[web.Req
         try:
             grant: Grant | None = authorize(request, keys, scope) if scope else None
             query = query_of(request, query_type) if query_type else None
-            response = await handler(Call(request, services, bodies, grant.name if grant else "", query))
+            response = await handler(Call(request, services, bodies, grant, query))
         except Exception as error:
             response = problem.of(error)
             if response.status in (408, 413):  # what is left of the body is not worth reading

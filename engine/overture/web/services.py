@@ -16,17 +16,28 @@ from overture.web.clocked import Clock
 from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery
 from overture.web.formed import Forms
 from overture.web.funnels import Journeys
+from overture.web.keyed import Browsers, KeyRing
 from overture.web.plugged import Plugins
 from overture.web.subscribed import Subscriptions
 
 
 class Grant(Protocol):
-    """What a key may do; the scope ``*`` stands for all."""
+    """What a key may do; the scope ``*`` stands for all.
+
+    With the scope ``facts:track`` alone it is public: ``types`` of facts that it may post (none: all that a page may),
+    ``origins`` of the pages that may use it (none: any). ``rate``: facts a second; 0: as many as there are.
+    """
 
     @property
     def name(self) -> str: ...
     @property
     def scopes(self) -> frozenset[str]: ...
+    @property
+    def types(self) -> frozenset[str]: ...
+    @property
+    def origins(self) -> frozenset[str]: ...
+    @property
+    def rate(self) -> float: ...
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -155,6 +166,14 @@ class Keys(Protocol):
         """What the key may do, None for no key of ours. Called for each request: answers from memory."""
         ...
 
+    def admit(self, grant: Grant) -> None:
+        """Raises Overloaded 429 where the key is beyond its rate."""
+        ...
+
+    def spend(self, grant: Grant, facts: int) -> None:
+        """Count facts against the rate of the key, beside the one that the request counts as."""
+        ...
+
 
 class Health(Protocol):
     async def ready(self) -> dict[str, Any]:
@@ -180,3 +199,5 @@ class Services:
     journeys: Journeys
     clock: Clock
     plugins: Plugins
+    key_ring: KeyRing
+    browsers: Browsers
