@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, cast
 
 import msgspec
 
-from overture.intake import fields
+from overture.intake import cloudevents, fields
 from overture.intake.caps import Caps
 from overture.intake.codes import clip, refused
 from overture.intake.plain import escape, from_json, from_msgpack
@@ -37,7 +38,21 @@ def read_msgpack(raw: bytes, now: int, caps: Caps) -> Draft:
     return _draft(from_msgpack(raw, caps), now, caps)
 
 
-def _draft(fact: dict[str, Any], now: int, caps: Caps) -> Draft:
+def read_event(event: Mapping[str, str], body: bytes, now: int, caps: Caps) -> Draft:
+    """The draft in a CloudEvent in binary mode (`cloudevents.unpacked`). Raises `Refused` like `read_json`."""
+    return _draft(cloudevents.unpacked(event, body, caps), now, caps)
+
+
+def _draft(said: dict[str, Any], now: int, caps: Caps) -> Draft:
+    if cloudevents.VERSION not in said:
+        return _fact(said, now, caps)
+    try:
+        return _fact(cloudevents.fact_of(said, caps), now, caps)
+    except Refused as e:
+        raise cloudevents.placed(e) from None
+
+
+def _fact(fact: dict[str, Any], now: int, caps: Caps) -> Draft:
     for key in fact:
         if key not in _KEYS:
             raise _unknown_key(key)

@@ -89,6 +89,9 @@ CODES: dict[str, Code] = {
         "A consent fact needs properties channel, purpose and state.",
         'Send {"channel": "email", "purpose": "news", "state": "granted"}; state is granted, pending or denied.',
     ),
+    "fact.event_version": Code("The CloudEvent is of another version than 1.0.", 'Send "specversion": "1.0".'),
+    "fact.event_attribute": Code("The CloudEvent lacks id, source or type.", "Each event has all three, as text."),
+    "fact.event_data": Code("data_base64 is not base64.", "Send standard base64 with its padding."),
     "fact.id_conflict": Code("Another fact was accepted under this id.", "Give each fact an id of its own.", 409),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from overture.intake import careful, quick
@@ -30,14 +32,28 @@ class Parsed(msgspec.Struct, frozen=True):
     single: bool
 
 
-def parse(body: bytes, now: int, caps: Caps, encoding: str = "", content_type: str = "") -> Parsed:
+def parse(
+    body: bytes,
+    now: int,
+    caps: Caps,
+    encoding: str = "",
+    content_type: str = "",
+    event: Mapping[str, str] | None = None,
+) -> Parsed:
     """Read the facts in a body; a bad one is in ``rejected`` and does not touch the others.
+
+    ``event``: the attributes of a CloudEvent whose data the body is (`cloudevents.attributes`).
 
     ``encoding`` and ``content_type`` are the HTTP headers; both are hints, the bytes decide. ``now`` in milliseconds
     is what no fact may lie far ahead of. Raises `Refused` (``body.*``) only where nothing of the body can be used.
     """
     if len(body) > caps.body:
         raise refused("body.too_large")
+    if event:
+        try:
+            return Parsed([careful.read_event(event, inflate(body, encoding, caps), now, caps)], [0], [], True)
+        except Refused as e:
+            return Parsed([], [], [_rejection(0, e)], True)
     # Most bodies are one plain JSON fact; the quick reader recognises it as fast as anything could sniff it.
     if body[:1] == b"{" and not encoding and not says_lines(content_type):
         draft = quick.read(body, now, caps)
@@ -54,8 +70,12 @@ def parse(body: bytes, now: int, caps: Caps, encoding: str = "", content_type: s
             try:
                 draft = read(piece, now, caps)
             except Refused as e:
-                rejected.append(Rejection(index, e.code, e.message, e.pointer))
+                rejected.append(_rejection(index, e))
                 continue
         drafts.append(draft)
         indexes.append(index)
     return Parsed(drafts, indexes, rejected, single)
+
+
+def _rejection(index: int, e: Refused) -> Rejection:
+    return Rejection(index, e.code, e.message, e.pointer)

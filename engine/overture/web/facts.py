@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from operator import attrgetter
 from typing import Any
@@ -11,6 +12,7 @@ from aiohttp import web
 from msgspec import UNSET
 
 from overture.intake import Caps, Parsed, parse, refused
+from overture.intake.cloudevents import IS_EVENT, attributes
 from overture.intake.inflate import GZIP, inflate
 from overture.intake.parse import Rejection
 from overture.model import Refused, clock
@@ -28,6 +30,8 @@ _MEDIA = {
     "application/json": shapes.FactBody | list[shapes.FactBody],
     "application/x-ndjson": str,
     "application/msgpack": bytes,
+    "application/cloudevents+json": dict[str, Any],
+    "application/cloudevents-batch+json": list[dict[str, Any]],
 }
 
 
@@ -41,7 +45,7 @@ _MEDIA = {
     cors=True,
 )
 async def post(call: Call) -> web.Response:
-    """Take facts: one, a JSON array, NDJSON or msgpack, plain or gzip.
+    """Take facts: one, a JSON array, NDJSON or msgpack, plain or gzip; or CloudEvents 1.0, also in binary mode.
 
     Answered once they are on disk. A bad fact in a batch is in `rejected` and does not touch the others; a bad fact
     sent alone is an error. A fact with an id that was taken before is a duplicate; with another body, a conflict.
@@ -91,13 +95,16 @@ async def decide(call: Call) -> web.Response:
         )
     finally:
         call.bodies.release(body)
+    call.spend(1)
     status = "duplicate" if summary(parsed, [receipt], True).duplicates else "accepted"
     return answer(shapes.DecideAnswer(receipt.id, status, receipt.contact, receipt.decision))
 
 
 async def _parse(request: web.Request, body: bytes, now: int) -> Parsed:
     headers = request.headers
-    return await read_facts(body, now, headers.get("Content-Encoding", ""), headers.get("Content-Type", "").lower())
+    event = attributes(headers) if IS_EVENT in headers else None
+    encoding, content_type = headers.get("Content-Encoding", ""), headers.get("Content-Type", "").lower()
+    return await read_facts(body, now, encoding, content_type, event=event)
 
 
 async def inflated(body: bytes, encoding: str, caps: Caps) -> bytes:
@@ -107,15 +114,22 @@ async def inflated(body: bytes, encoding: str, caps: Caps) -> bytes:
     return await asyncio.get_running_loop().run_in_executor(_reader, inflate, body, encoding, caps)
 
 
-async def read_facts(body: bytes, now: int, encoding: str, content_type: str, caps: Caps = CAPS) -> Parsed:
+async def read_facts(
+    body: bytes,
+    now: int,
+    encoding: str,
+    content_type: str,
+    caps: Caps = CAPS,
+    event: Mapping[str, str] | None = None,
+) -> Parsed:
     """As `overture.intake.parse`, a large body beside the loop; what is refused is counted."""
     try:
         compressed = encoding or body.startswith(GZIP)
         if len(body) <= (_INLINE_COMPRESSED if compressed else _INLINE):
-            parsed = parse(body, now, caps, encoding, content_type)
+            parsed = parse(body, now, caps, encoding, content_type, event)
         else:
             loop = asyncio.get_running_loop()
-            parsed = await loop.run_in_executor(_reader, parse, body, now, caps, encoding, content_type)
+            parsed = await loop.run_in_executor(_reader, parse, body, now, caps, encoding, content_type, event)
     except Refused as e:
         metrics.FACTS.labels("rejected", e.code).inc()
         raise
