@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,6 +127,16 @@ def test_the_timer_stops_when_nothing_is_to_be_watched() -> None:
     assert signal.getitimer(signal.ITIMER_REAL)[1] > 0
     block(1)
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_an_import_may_take_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "takes_long_to_load.py").write_text("import time; time.sleep(0.3); told = 'loaded'")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def imports() -> str:
+        return import_module("takes_long_to_load").told
+
+    assert bounded("It", 0.05, imports) == "loaded"
 
 
 async def then_sleeps() -> None:

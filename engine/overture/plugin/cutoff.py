@@ -2,7 +2,8 @@
 
 While plugin code runs in the main thread a timer ticks; where one call has seen too many ticks, the handler of the
 timer's signal raises in the midst of it. Ticks are counted, not time: what passes while the whole machine stands still
-is nobody's fault, and comes as one tick. Code that does not return to the interpreter cannot be interrupted.
+is nobody's fault, and comes as one tick. What is imported for the first time may take longer: half a module would be
+of no use to anyone. Code that does not return to the interpreter cannot be interrupted.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ T = TypeVar("T")
 
 TICK = 0.01  # seconds
 AGAIN = 5  # ticks until what went on nevertheless is interrupted again
+IMPORTING = 1000  # ticks that one call may import modules for, besides
 IDLE = 20  # ticks without a plugin after which the timer stops
 _MAIN = threading.main_thread().ident
 
@@ -40,10 +42,11 @@ class Blocked(PluginFailed):
 
 
 class _Call:
-    __slots__ = ("left", "outer", "times", "where")
+    __slots__ = ("imports", "left", "outer", "times", "where")
 
     def __init__(self, left: int, outer: _Call | None) -> None:
         self.left = left
+        self.imports = IMPORTING
         self.outer = outer
         self.times = 0  # that it was interrupted
         self.where = ""
@@ -131,8 +134,12 @@ def _tick(_: int, frame: FrameType | None) -> None:
         return
     _idle = 0
     late = False
+    importing = frame is not None and _importing(frame)
     while call is not None:
-        call.left -= 1
+        if importing and call.imports > 0:
+            call.imports -= 1
+        else:
+            call.left -= 1
         if call.left <= 0 and frame is not None and frame.f_code not in _OURS:
             late, call.left = True, AGAIN
             call.times += 1
@@ -143,6 +150,15 @@ def _tick(_: int, frame: FrameType | None) -> None:
         call = call.outer
     if late:
         raise Interrupted
+
+
+def _importing(frame: FrameType) -> bool:
+    inner: FrameType | None = frame
+    while inner is not None and inner.f_code is not _plainly.__code__:
+        if inner.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        inner = inner.f_back
+    return False
 
 
 def _insist(frame: FrameType, times: int) -> None:
