@@ -12,6 +12,7 @@ from yarl import URL
 from overture.plugin import ChannelPlugin, Outgoing, Secret, hookimpl
 from overture_channels.http import Reply
 from overture_channels.mail import own_headers, plain, recipient
+from overture_channels.markup import readable
 from overture_channels.service import OURS, MailConfig, Refusal, Request, ServiceChannel, mail_address
 
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -37,13 +38,13 @@ class MailgunChannel(ServiceChannel):
         self._credentials = f"Basic {credentials}"
 
     def request(self, message: Outgoing) -> Request:
-        config = self._config
+        config, (text, html) = self._config, readable(message.text, message.html)
         fields = {
             "from": str(config.origin),
             "to": recipient(message.to).addr_spec,
             "subject": plain(message.subject),
-            "text": message.text,
-            "html": message.html,
+            "text": text,
+            "html": html,
             "o:tracking-opens": "yes" if config.track_opens else "no",
             "o:tracking-clicks": "yes" if config.track_clicks else "no",
             "o:tracking": "yes" if config.track_opens or config.track_clicks else "no",

@@ -12,6 +12,7 @@ from yarl import URL
 from overture.plugin import ChannelPlugin, Outgoing, Secret, hookimpl
 from overture_channels.http import Reply
 from overture_channels.mail import own_headers, plain, recipient
+from overture_channels.markup import readable
 from overture_channels.service import OURS, MailConfig, Refusal, Request, ServiceChannel, mail_address
 
 LONGEST = 80  # characters of a value in metadata
@@ -36,13 +37,13 @@ class PostmarkChannel(ServiceChannel):
         self._config = config
 
     def request(self, message: Outgoing) -> Request:
-        config = self._config
+        config, (text, html) = self._config, readable(message.text, message.html)
         mail: dict[str, Any] = {
             "From": str(config.origin),
             "To": recipient(message.to).addr_spec,
             "Subject": plain(message.subject),
-            "TextBody": message.text,
-            "HtmlBody": message.html,
+            "TextBody": text,
+            "HtmlBody": html,
             "ReplyTo": str(config.answers or ""),
             "Headers": [{"Name": name, "Value": value} for name, value in own_headers(message).items()],
             "TrackOpens": config.track_opens,

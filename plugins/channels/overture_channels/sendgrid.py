@@ -13,6 +13,7 @@ from overture.model import clock
 from overture.plugin import ChannelPlugin, Outgoing, Secret, hookimpl
 from overture_channels.http import Reply, retry_after
 from overture_channels.mail import own_headers, plain, recipient
+from overture_channels.markup import readable
 from overture_channels.service import OURS, MailConfig, Refusal, Request, ServiceChannel, mail_address
 
 
@@ -32,13 +33,14 @@ class SendgridChannel(ServiceChannel):
 
     def request(self, message: Outgoing) -> Request:
         config = self._config
-        content = [("text/plain", message.text), ("text/html", message.html)]
+        text, html = readable(message.text, message.html)
+        content = [("text/plain", text), ("text/html", html)]
         off = {"enable": False}
         mail: dict[str, Any] = {
             "personalizations": [{"to": [_shown(recipient(message.to))], "custom_args": {OURS: message.id}}],
             "from": _shown(config.origin),
             "subject": plain(message.subject),
-            "content": [{"type": kind, "value": text} for kind, text in content if text],
+            "content": [{"type": kind, "value": value} for kind, value in content if value],
             "headers": own_headers(message),
             "tracking_settings": {
                 "click_tracking": {"enable": config.track_clicks, "enable_text": config.track_clicks},

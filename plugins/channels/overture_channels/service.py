@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from email.headerregistry import Address
@@ -141,7 +142,7 @@ class ServiceChannel(ABC):
 
     async def send(self, message: Outgoing) -> Sent | Rejected:
         try:
-            request = self.request(message)
+            request = await asyncio.to_thread(self.request, message)  # style sheets of large mails take a while
         except ValueError as error:
             return Rejected(f"{self.name}.address_invalid", f"{error}.", permanent=True)
         reply = await self._call(request)

@@ -16,6 +16,7 @@ from overture.model import clock
 from overture.plugin import ChannelPlugin, Outgoing, Secret, hookimpl
 from overture_channels.http import Reply
 from overture_channels.mail import own_headers, plain, recipient
+from overture_channels.markup import readable
 from overture_channels.service import MailConfig, Refusal, Request, ServiceChannel, mail_address
 from overture_channels.sigv4 import Signer
 
@@ -67,7 +68,8 @@ class SesChannel(ServiceChannel):
 
     def request(self, message: Outgoing) -> Request:
         config = self._config
-        body = {kind: _content(text) for kind, text in (("Text", message.text), ("Html", message.html)) if text}
+        text, html = readable(message.text, message.html)
+        body = {kind: _content(value) for kind, value in (("Text", text), ("Html", html)) if value}
         mail: dict[str, Any] = {
             "FromEmailAddress": _ascii(config.origin),
             "Destination": {"ToAddresses": [recipient(message.to).addr_spec]},
