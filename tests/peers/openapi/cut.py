@@ -11,13 +11,14 @@ USED = {
     "sendgrid": ("sendgrid.com.json", ("/mail/send", "/scopes")),
     "twilio": ("twilio.com/api.json", ("/2010-04-01/Accounts/{AccountSid}/Messages.json",)),
 }
-PROSE = {"description", "summary", "x-twilio"}
+PROSE = {"summary", "x-twilio"}
 
 
 def bare(value: Any) -> Any:
-    """Without what is there for people alone."""
+    """Without what is there for people alone; a description must be there in places, and is empty."""
     if isinstance(value, dict):
-        return {k: bare(v) for k, v in value.items() if not (k in PROSE and not isinstance(v, dict))}
+        kept = {k: bare(v) for k, v in value.items() if k not in PROSE}
+        return {**kept, "description": ""} if isinstance(value.get("description"), str) else kept
     return [bare(each) for each in value] if isinstance(value, list) else value
 
 
