@@ -9,7 +9,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from overture_scoring.fit import overture_scorers
+
 from overture.model import Contact, Diagnostic
+from overture.model.pure import Function, Pure
+from overture.plugin.asking import HostedScorer
 from overture.rules import RulesetInvalid, link, load
 from overture.trial.reading import inspect
 from overture.trial.suite import run
@@ -17,6 +21,11 @@ from overture.trial.suite import run
 BAD = Path(__file__).parent / "bad"
 FILES = sorted(path for path in BAD.glob("*/*.yaml") if "." not in path.stem)
 MARK = "# expect: "
+PURE = Pure(
+    {"engaged": Function("engaged", ("number", "datetime?"), "bool", lambda _: True)},
+    {offered.name: HostedScorer(offered).scorer for offered in overture_scorers()},
+)
+"""What plugins add here: a function, ``engaged(number, datetime?)``, and the scorer ``fit``."""
 
 
 def expected(path: Path) -> list[str]:
@@ -37,7 +46,7 @@ def beside(path: Path, what: str) -> Path:
 
 def found(path: Path) -> list[Diagnostic]:
     """Everything that is said about the document, about it among others, and about the tests in it."""
-    ruleset, trials, findings = inspect(path.read_bytes().decode())
+    ruleset, trials, findings = inspect(path.read_bytes().decode(), PURE)
     if ruleset is None:
         return findings
     other = beside(path, "with")

@@ -17,6 +17,8 @@ from overture.match import compile_value
 from overture.model import Contact, Effect, Fact, Message
 from overture.model.clock import to_text
 from overture.model.ids import message_id
+from overture.model.pure import PureFailed, Scoring
+from overture.model.scoring import score_input
 from overture.rules import ruleset as r
 from overture.rules.program import Program
 
@@ -74,9 +76,8 @@ def _computed(
 
 
 def _score(action: r.ScoreAction, decl: r.ScoreDecl) -> Act:
-    node = action.add if action.add is not None else action.set
-    assert node is not None  # the checker lets exactly one through
-    amount, adds = compile_value(node), action.add is not None
+    node, by, adds = action.add if action.add is not None else action.set, action.by, action.add is not None
+    amount: Getter | None = None if node is None else compile_value(node)
     key_of: Getter | None = compile_value(action.per) if action.per is not None else None
     if key_of is None and decl.per:
         per = decl.per
@@ -91,13 +92,27 @@ def _score(action: r.ScoreAction, decl: r.ScoreDecl) -> Act:
             if type(value) is not str or not value:
                 return [Effect("score", decl.name, reason="score.no_key")]
             key = value
-        n = amount(fact, work.contact)
+        if by is not None:
+            return _scored(work, fact, by, decl.name, key)
+        n: Any = amount(fact, work.contact) if amount is not None else None
         if not is_finite(n):
             return [Effect("score", decl.name, key, reason="value.not_a_number")]
         effect = work.add_score(decl.name, key, n, fact.occurred_at) if adds else work.set_score(decl.name, key, n)
         return [effect] if effect else []
 
     return act
+
+
+def _scored(work: Work, fact: Fact, by: Scoring, name: str, key: str) -> list[Effect]:
+    """What a scorer says, and the score set to it."""
+    path = f"{name}.{key}" if key else name
+    try:
+        scored = by.score(score_input(fact, work.contact, work.half_lives, name, key))
+    except PureFailed as error:
+        return [Effect("scorer", by.name, path, by.version, error.message, error.code)]
+    said = {"value": scored.value, "contributions": dict(scored.contributions)}
+    effect = work.set_score(name, key, scored.value)
+    return [Effect("scorer", by.name, path, by.version, said), *([effect] if effect else [])]
 
 
 def _set(action: r.SetAction) -> Act:

@@ -75,7 +75,8 @@ def settle(work: Work, plan: Plan, why: str) -> list[Effect]:
         for holding in plan.holdings.values():
             effects += holding.follow(work, work.root)
         for segment, test, _reads in plan.computed:
-            if effect := work.move_segment(segment.name, test(work.root, work.contact)):
+            inside = test(work.root, work.contact)
+            if inside is not None and (effect := work.move_segment(segment.name, inside)):
                 effects.append(Effect("segment", segment.name, why, effect.before, effect.after))
         if len(effects) == known or not plan.holdings:
             break

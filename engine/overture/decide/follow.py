@@ -23,7 +23,8 @@ def follow(work: Work, plan: Plan, fact: Fact, firings: list[Firing]) -> None:
                     firings.append(Firing(holding.id, holding.revision, fact.id, effects))
         for segment, holds, reads in plan.computed:
             if every or not reads.isdisjoint(changed):
-                effect = work.move_segment(segment.name, holds(fact, work.contact))
+                inside = holds(fact, work.contact)
+                effect = None if inside is None else work.move_segment(segment.name, inside)
                 if effect:
                     moved.append((segment.name, bool(effect.after), [effect]))
                     work.edges.pop()

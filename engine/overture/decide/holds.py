@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from overture.decide.actions import Act, compile_action
 from overture.decide.work import Work
-from overture.match import compile_condition
+from overture.match import compile_followed
 from overture.match.values import same
 from overture.model import Contact, Effect, Fact, Held
 from overture.rules.program import Program
@@ -24,13 +24,16 @@ class Holding:
         self.name = rule.name
         self.revision = rule.revision
         self.reads = program.while_reads[rule.id]
-        self._holds: Callable[[Fact, Contact], bool] = compile_condition(rule.when)
+        self._holds = compile_followed(rule.when)
         self._acts: tuple[tuple[Action, Act], ...] = tuple((each, compile_action(each, program)) for each in rule.then)
 
     def follow(self, work: Work, fact: Fact) -> list[Effect]:
-        """Do what the condition now asks for; empty where it is as it was."""
+        """Do what the condition now asks for; empty where it is as it was, or cannot be told."""
         held = work.contact.held.get(self.id)
-        if self._holds(fact, work.contact):
+        holds = self._holds(fact, work.contact)
+        if holds is None:
+            return []
+        if holds:
             if held is not None:
                 return []
             return [Effect("while", self.name, "", False, True), *self._hold(work, fact)]

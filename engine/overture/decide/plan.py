@@ -18,7 +18,7 @@ from overture.decide.journeys import Journeys
 from overture.decide.positions import JOURNEYS, next_due
 from overture.decide.visits import next_end
 from overture.decide.work import Work
-from overture.match import Matcher, build, compile_condition, compile_value
+from overture.match import Matcher, asks_plugins, build, compile_followed, compile_value
 from overture.match.clock import compile_next_change
 from overture.match.nearly import NearMisses
 from overture.model import Contact, Fact
@@ -33,6 +33,7 @@ class Plan:
     """What `step` needs of the active rulesets. Immutable after construction; one thread at a time.
 
     ``changes`` tell when what follows the clock may change next, each with the paths it reads; ``timed`` are all those.
+    Where a test of ``computed`` answers None, a function of a plugin has failed, and the segment stays as it is.
     """
 
     def __init__(self, program: Program, kind: Literal["durable", "reference"] = "durable") -> None:
@@ -50,14 +51,15 @@ class Plan:
         self.once_keys: dict[str, Key] = {
             rule.id: compile_value(rule.once.key) for rule in program.rules if rule.once and rule.once.key is not None
         }
-        self.computed: list[tuple[Segment, Callable[[Fact, Contact], bool], frozenset[str]]] = [
-            (segment, compile_condition(segment.when), program.segment_reads[segment.name])
+        self.computed: list[tuple[Segment, Callable[[Fact, Contact], bool | None], frozenset[str]]] = [
+            (segment, compile_followed(segment.when), program.segment_reads[segment.name])
             for segment in program.segments
             if segment.when is not None
         ]
         self.joins = {rule.id: Joining(rule, rule.join) for rule in program.rules if rule.join is not None}
         self.holdings = {rule.id: Holding(rule, program) for rule in program.whiles}
         self.following = tuple(self.holdings.values())
+        self.asks_plugins = any(map(asks_plugins, program.evaluated()))
         self.sessions = program.sessions
         self.gate = Gate.of(program)
         self.journeys = Journeys.of(program)

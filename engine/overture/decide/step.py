@@ -27,6 +27,7 @@ from overture.decide.chain import chain, witness
 from overture.decide.clockwork import begin, pass_time, reschedule, tick
 from overture.decide.context import context_of
 from overture.decide.deploys import PROGRAM, arriving, shown
+from overture.decide.erasure import ERASE, erase
 from overture.decide.intrinsic import admitted, apply_fact
 from overture.decide.limits import MESSAGE_BYTES, TICK_WORK, TICKS
 from overture.decide.merge import forward, link, told
@@ -34,6 +35,7 @@ from overture.decide.plan import Plan
 from overture.decide.visits import observe, remember_effects
 from overture.decide.work import Work
 from overture.model import ChainTooDeep, Contact, Effect, Fact, Step, Trace
+from overture.model.pure import noting
 
 
 def step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
@@ -44,6 +46,8 @@ def step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
     If derived facts do not come to rest, everything that rules did is rolled back: the trace carries the error, and
     only what the fact itself says is kept, and the segments that follow from it.
     """
+    if fact.type == ERASE:
+        return erase(contact, fact, now)
     if fact.type in (PROGRAM, APPROVAL) and not contact.seq:
         return Step(contact, Trace(0, fact, 0, now), kept=False)  # neither brings a contact into being
     if fact.type == PROGRAM or (fact.type == "$link" and fact.backfill):
@@ -111,6 +115,15 @@ def _step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
 
 
 def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -> Step:
+    if not plan.asks_plugins:
+        return _decided(before, fact, plan, now, rules=rules)
+    with noting() as failures:
+        outcome = _decided(before, fact, plan, now, rules=rules)
+    outcome.trace.effects += (Effect("function", f.function, f.asker, None, f.message, f.code) for f in failures)
+    return outcome
+
+
+def _decided(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -> Step:
     contact = begin(before, fact)
     carried, left_out = fact, list[Effect]()
     if fact.type == PROGRAM:

@@ -10,7 +10,14 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Literal, Protocol
 
-from overture.match.closures import compile_condition, compile_relation, compile_value, holds
+from overture.match.closures import (
+    asks_plugins,
+    compile_condition,
+    compile_followed,
+    compile_relation,
+    compile_value,
+    holds,
+)
 from overture.match.reference import Reference
 from overture.model import Contact, Fact
 from overture.rules.ruleset import Rule
@@ -18,9 +25,11 @@ from overture.rules.ruleset import Rule
 __all__ = [
     "Matcher",
     "Reference",
+    "asks_plugins",
     "available",
     "build",
     "compile_condition",
+    "compile_followed",
     "compile_relation",
     "compile_value",
     "holds",

@@ -14,6 +14,8 @@ from overture.match.history import compile_decaying, compile_history
 from overture.match.values import ARITHMETIC, COMPARISONS
 from overture.match.zone import local_field
 from overture.model import Candidate, Contact, Fact, Refused
+from overture.model.pure import Function, PureFailed, note
+from overture.rules.reach import walk
 from overture.rules.tree import (
     FLIPPED,
     ORDINALS,
@@ -34,6 +36,7 @@ from overture.rules.tree import (
 Test = Callable[[Fact, Contact], bool]
 Get = Callable[[Fact, Contact], Any]
 T = TypeVar("T")
+V = TypeVar("V")
 
 IN_JOURNEY = {"journey": "$journey", "wait": "$wait"}
 """Where, in the context of the fact that a journey is shown, it finds what it knows of itself:
@@ -51,16 +54,57 @@ def holds(node: Node, fact: Fact, contact: Contact) -> bool:
 def compile_condition(node: Node) -> Test:
     """The tree as a test. A segment's condition reads no fact; then any fact will do.
 
+    Where a plugin's function fails that is asked on the way, the condition does not hold; the failure is noted.
+
     Raises:
         Refused: an unknown function, a wrong number of arguments, a pattern that is not valid.
     """
+    test = _test(node)
+    return _without_failures(test, False) if asks_plugins(node) else test
+
+
+def compile_value(node: Node) -> Get:
+    """The tree as a value: text, number, boolean, list, object, or ``None`` for missing.
+
+    A set of names (``contact.segments``, ``contact.lists``) is the sorted list of its names. Where a plugin's function
+    fails, the value is missing; the failure is noted.
+
+    Raises:
+        Refused: as `compile_condition`.
+    """
+    get = _value(node)
+    return _without_failures(get, None) if asks_plugins(node) else get
+
+
+def compile_followed(node: Node) -> Callable[[Fact, Contact], bool | None]:
+    """`compile_condition`, but where a plugin's function fails the test answers None: nobody knows."""
+    test = _test(node)
+    return _without_failures(test, None) if asks_plugins(node) else test
+
+
+def asks_plugins(node: Node) -> bool:
+    """Whether evaluating it may call a function of a plugin."""
+    return any(isinstance(part, Call) and part.function is not None for part in walk(node))
+
+
+def _without_failures(get: Callable[[Fact, Contact], T], instead: V) -> Callable[[Fact, Contact], T | V]:
+    def contained(f: Fact, c: Contact) -> T | V:
+        try:
+            return get(f, c)
+        except PureFailed:
+            return instead
+
+    return contained
+
+
+def _test(node: Node) -> Test:
     match node:
         case And(terms):
-            return _all([compile_condition(t) for t in terms])
+            return _all([_test(t) for t in terms])
         case Or(terms):
-            return _any([compile_condition(t) for t in terms])
+            return _any([_test(t) for t in terms])
         case Not(term):
-            test = compile_condition(term)
+            test = _test(term)
             return lambda f, c: not test(f, c)
         case Compare():
             return _compare(node)
@@ -68,28 +112,21 @@ def compile_condition(node: Node) -> Test:
             get = _call(node)
             return lambda f, c: get(f, c) is True
         case _:
-            get = compile_value(node)
+            get = _value(node)
             return lambda f, c: get(f, c) is True
 
 
-def compile_value(node: Node) -> Get:
-    """The tree as a value: text, number, boolean, list, object, or ``None`` for missing.
-
-    A set of names (``contact.segments``, ``contact.lists``) is the sorted list of its names.
-
-    Raises:
-        Refused: as `compile_condition`.
-    """
+def _value(node: Node) -> Get:
     match node:
         case Literal(value):
             return lambda f, c: value
         case Field():
             return _field(node)
         case Items(items):
-            gets = [compile_value(i) for i in items]
+            gets = [_value(i) for i in items]
             return lambda f, c: [get(f, c) for get in gets]
         case Arithmetic(op, left, right):
-            calculate, a, b = ARITHMETIC[op], compile_value(left), compile_value(right)
+            calculate, a, b = ARITHMETIC[op], _value(left), _value(right)
             return lambda f, c: calculate(a(f, c), b(f, c))
         case Call():
             return _call(node)
@@ -98,7 +135,7 @@ def compile_value(node: Node) -> Get:
         case Decaying():
             return compile_decaying(node)
         case _:
-            return compile_condition(node)
+            return _test(node)
 
 
 def compile_relation(node: Node) -> Callable[[Sequence[Fact | Candidate], Contact], bool]:
@@ -238,7 +275,7 @@ def _compare(node: Compare) -> Test:
         turned_op, field, other = turned
         if isinstance(other, Literal):
             return _field_literal(turned_op, field, other.value)
-    compare, a, b = COMPARISONS[op], compile_value(left), compile_value(right)
+    compare, a, b = COMPARISONS[op], _value(left), _value(right)
     return lambda f, c: compare(a(f, c), b(f, c))
 
 
@@ -276,7 +313,7 @@ def _field_literal(op: str, field: Field, value: Any) -> Test:
 
 
 def _membership(positive: bool, left: Node, right: Node) -> Test:
-    a = compile_value(left)
+    a = _value(left)
     names = names_of(right)
     if names == "segments":
         return _among_names(positive, a, lambda c: c.segments)
@@ -284,7 +321,7 @@ def _membership(positive: bool, left: Node, right: Node) -> Test:
         return _among_names(positive, a, lambda c: c.lists)
     if isinstance(right, Items) and all(isinstance(i, Literal) for i in right.items):
         return _among_literals(positive, a, [i.value for i in right.items if isinstance(i, Literal)])
-    compare, b = COMPARISONS["in" if positive else "not in"], compile_value(right)
+    compare, b = COMPARISONS["in" if positive else "not in"], _value(right)
     return lambda f, c: compare(a(f, c), b(f, c))
 
 
@@ -322,21 +359,23 @@ def typed_tables(pairs: Iterable[tuple[Any, T]]) -> dict[type[Any], dict[Any, T]
 
 def _call(node: Call) -> Get:
     name, arguments = node.name, node.arguments
+    if node.function is not None:
+        return _plugged(node, node.function)
     match node:
         case Call("now", ()):
             return lambda f, c: c.clock
         case Call("age", (instant,)):
-            since = compile_value(instant)
+            since = _value(instant)
             return lambda f, c: age(since(f, c), c)
         case Call("local", (instant, Literal(str() as shown))):
-            moment = compile_value(instant)
+            moment = _value(instant)
             return lambda f, c: local_field(moment(f, c), shown, c)
         case _:
             pass
     if name == "matches":
         if len(arguments) != 2 or not isinstance(arguments[1], Literal) or not isinstance(arguments[1].value, str):
             raise Refused("condition.pattern", "matches() takes a value and a pattern written as a text.")
-        get, matches = compile_value(arguments[0]), pattern(arguments[1].value)
+        get, matches = _value(arguments[0]), pattern(arguments[1].value)
         return lambda f, c: matches(get(f, c))
     if name not in FUNCTIONS:
         raise Refused("condition.function", f"There is no function {name}().")
@@ -345,7 +384,7 @@ def _call(node: Call) -> Get:
         raise Refused("condition.arguments", f"{name}() does not take {len(arguments)} arguments.")
     if name == "contains":
         return _membership(True, arguments[1], arguments[0])
-    gets = [compile_value(a) for a in arguments]
+    gets = [_value(a) for a in arguments]
     match gets:
         case [a]:
             return lambda f, c: function(a(f, c))
@@ -356,3 +395,23 @@ def _call(node: Call) -> Get:
             return lambda f, c: function(a(f, c), b(f, c))
         case _:
             return lambda f, c: function(*[get(f, c) for get in gets])
+
+
+def _plugged(node: Call, function: Function) -> Get:
+    """A function of a plugin. Where an argument is missing that must not be, so is the value, and nothing is called."""
+    gets = [_value(argument) for argument in node.arguments]
+    needed = [n for n, kind in enumerate(function.parameters[: len(gets)]) if not kind.endswith("?")]
+    rest = [None] * (len(function.parameters) - len(gets))
+    name, asker, call = node.name, node.asker, function.call
+
+    def ask(f: Fact, c: Contact) -> Any:
+        values = [get(f, c) for get in gets]
+        if any(values[n] is None for n in needed):
+            return None
+        try:
+            return call([*values, *rest])
+        except PureFailed as error:
+            note(name, asker, error)
+            raise
+
+    return ask

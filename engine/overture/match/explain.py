@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from typing import Literal as OneOf
 
-from overture.match.closures import compile_condition, compile_value
+from overture.match.closures import compile_condition, compile_followed, compile_value
 from overture.match.units import Unit, unit_in, unit_of
 from overture.model import Contact, Fact
 from overture.rules.reach import children
@@ -51,16 +51,17 @@ def explain(node: Node, fact: Fact, contact: Contact, *, decided: bool = True) -
     match node:
         case And(terms) | Or(terms):
             stops = isinstance(node, Or)  # the first answer of this kind settles it
-            answers = [compile_condition(term)(fact, contact) for term in terms]
-            settled = next((i for i, answer in enumerate(answers) if answer is stops), None)
+            answers = [compile_followed(term)(fact, contact) for term in terms]
+            settled = next((i for i, answer in enumerate(answers) if answer in (stops, None)), None)
             below = tuple(
                 explain(term, fact, contact, decided=decided and settled in (None, i)) for i, term in enumerate(terms)
             )
-            holds = stops if settled is not None else not stops
+            holds = answers[settled] is True if settled is not None else not stops
             return Verdict("or" if stops else "and", spell(node), node.place, holds, decided, (), below)
         case Not(term):
             below = explain(term, fact, contact, decided=decided)
-            return Verdict("not", spell(node), node.place, not below.holds, decided, (), (below,))
+            holds = compile_condition(node)(fact, contact)
+            return Verdict("not", spell(node), node.place, holds, decided, (), (below,))
         case _:
             holds = compile_condition(node)(fact, contact)
             seen = {spell(n): n for n in _read(node)}

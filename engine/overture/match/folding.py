@@ -50,6 +50,8 @@ def _known(node: Node) -> bool:
             return root == "fact" and path == _TYPE
         case History() | Decaying() | Call("now" | "age" | "local"):
             return False
+        case Call():
+            return node.function is None  # which may fail
         case _:
             return True
 

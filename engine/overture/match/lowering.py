@@ -14,7 +14,7 @@ from math import prod
 from typing import Any
 from typing import Literal as OneOf
 
-from overture.match.closures import comparison
+from overture.match.closures import asks_plugins, comparison
 from overture.match.folding import shape
 from overture.match.routing import literals_of
 from overture.rules.tree import And, Field, Literal, Node, Or
@@ -59,7 +59,12 @@ Conjunction = tuple[Test, ...]  # the empty one holds always
 
 
 def lower(node: Node) -> list[Conjunction]:
-    """The condition holds exactly where at least one of these holds; at most `MAX_ALTERNATIVES` of them."""
+    """The condition holds exactly where at least one of these holds; at most `MAX_ALTERNATIVES` of them.
+
+    One that asks functions of plugins is one test, asked from left to right: where one of them fails, all of it does.
+    """
+    if asks_plugins(node):
+        return [_computed(node)]
     alternatives = [_arrange(a) for a in _alternatives(node)]
     if len({test for a in alternatives for test in a}) > MAX_TESTS:
         return [_computed(node)]

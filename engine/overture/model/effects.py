@@ -21,6 +21,10 @@ class Effect(msgspec.Struct, frozen=True, array_like=True):
     the purpose of a consent; of what is left out, the property or identifier; of a segment that no fact has moved,
     ``deploy`` or ``rolled_back``.
 
+    Of a ``scorer`` (``key``: the score that it sets) ``before`` is its version, ``after`` has ``value`` and
+    ``contributions``. A ``function`` of a plugin is told of only where it failed: ``key`` is the place that asked, as
+    ``growth#/rules/hot/when``. Of both that fail, ``reason`` is the error's code and ``after`` its sentence.
+
     ``reason`` says why the effect was suppressed: then nothing has changed, and there is no ``before`` and ``after``.
     Or it is ``corrected``, with both: a late fact has undone it.
 
@@ -97,6 +101,7 @@ class Step(msgspec.Struct):
     wakes: bool = False  # whether `Contact.wake` is another now
     kept: bool = True
     made: bool = False  # whether this is the contact's first fact
+    erases: bool = False  # nothing of the contact is left: what is committed instead, `overture.state.purge` knows
 
     @property
     def traces(self) -> list[Trace]:

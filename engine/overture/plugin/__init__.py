@@ -1,6 +1,7 @@
 """The public API for plugins, and the manager that loads them."""
 
 from overture.model.addresses import own_address
+from overture.model.scoring import ContactView, FactView, Scored, ScoreInput
 from overture.plugin.agents import Agent, agent_of
 from overture.plugin.descriptors import AmbiguousHandOff, Channel, ChannelPlugin, Outgoing, Rejected, RetryLater, Sent
 from overture.plugin.egress import EgressRefused, guarded_connector
@@ -8,6 +9,7 @@ from overture.plugin.guard import Limits
 from overture.plugin.hookspecs import HOOK_API, hookimpl
 from overture.plugin.host import Handed, HostedChannel
 from overture.plugin.manager import PluginManager, PluginState
+from overture.plugin.pure import FunctionPlugin, Scorer, ScorerPlugin
 from overture.plugin.secret import Secret
 from overture.plugin.sources import (
     Answer,
@@ -31,9 +33,12 @@ __all__ = [
     "Answer",
     "Channel",
     "ChannelPlugin",
+    "ContactView",
     "EgressRefused",
     "Emit",
     "Endpoint",
+    "FactView",
+    "FunctionPlugin",
     "Handed",
     "HostedChannel",
     "Incoming",
@@ -50,6 +55,10 @@ __all__ = [
     "Refuse",
     "Rejected",
     "RetryLater",
+    "ScoreInput",
+    "Scored",
+    "Scorer",
+    "ScorerPlugin",
     "Secret",
     "Sent",
     "Taken",

@@ -21,6 +21,7 @@ from typing import Any
 import pluggy
 
 from overture.plugin.descriptors import ChannelPlugin
+from overture.plugin.pure import FunctionPlugin, ScorerPlugin
 from overture.plugin.sources import SourcePlugin
 
 PROJECT = "overture"
@@ -46,4 +47,45 @@ def overture_sources() -> Iterable[SourcePlugin]:  # pyright: ignore[reportRetur
         def overture_sources():
             rung = Endpoint(method="POST", path="~/rung")
             yield PushSourcePlugin(name="doorbell", config=DoorbellConfig, open=Doorbell, endpoints=[rung])
+    """
+
+
+@hookspec
+def overture_functions() -> Iterable[FunctionPlugin]:  # pyright: ignore[reportReturnType]
+    """The functions that conditions of rulesets may call besides the language's own. Called once, at start.
+
+    ::
+
+        def initials(name: str) -> str:
+            return "".join(part[0] for part in name.split())
+
+        @hookimpl
+        def overture_functions():
+            yield FunctionPlugin(
+                name="initials", parameters=("string",), returns="string", call=initials,
+                doc="The first letters of a name.", example="initials(contact.name)",
+            )
+    """
+
+
+@hookspec
+def overture_scorers() -> Iterable[ScorerPlugin[Any]]:  # pyright: ignore[reportReturnType]
+    """The scorers that rules may set scores by. Called once, at start; synchronous, without I/O.
+
+    ::
+
+        class SeatsConfig(BaseModel):
+            points: float = 2.0
+
+        class Seats:
+            def __init__(self, config: SeatsConfig) -> None:
+                self._points = config.points
+
+            def score(self, given: ScoreInput) -> Scored:
+                seats = given.contact.traits.get("seats", 0)
+                return Scored(self._points * seats, {"seats": seats})
+
+        @hookimpl
+        def overture_scorers():
+            yield ScorerPlugin(name="seats", config=SeatsConfig, open=Seats, version="1")
     """

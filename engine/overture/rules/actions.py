@@ -16,6 +16,7 @@ from overture.rules.keys import (
     SEGMENT_ACTION,
     SEND_ACTION,
 )
+from overture.rules.plugged import scoring
 from overture.rules.presence import Present, certain
 from overture.rules.reading import FIELD_NAME, NAME, Reading, literal
 from overture.rules.report import did_you_mean
@@ -117,10 +118,13 @@ class Actions(Reading):
         if body is None or not self.keys(body, SCORE_ACTION):
             return None
         name = self.text(body.items["name"], "name")
-        choice = self.choice(body, "add", "set")
-        amount = self.value(body.items[choice], NUMBER, types) if choice else None
+        choice = self.choice(body, "add", "set", "by")
+        if "with" in body.items and choice and choice != "by":
+            self.report.add("action.choice", "'with' is for the scorer that 'by' names", body.keys["with"])
+        by = scoring(self, body, self.scope.pure.scorers) if choice == "by" else None
+        amount = self.value(body.items[choice], NUMBER, types) if choice in ("add", "set") else None
         per = self.value(body.items["per"], STRING, types) if "per" in body.items else None
-        if name is None or amount is None:
+        if name is None or (amount is None and by is None):
             return None
         kind = self.scope.scores.get(name.text)
         if kind is None:
@@ -130,7 +134,8 @@ class Actions(Reading):
             self.report.add("score.key", f"The score {name.text!r} is one number, it has no key", body.keys["per"])
         elif kind == KEYED and per is None:
             self.key_from_fact(name, types)
-        return ScoreAction(name.text, **{choice: amount}, per=per)
+        adds = choice == "add"
+        return ScoreAction(name.text, amount if adds else None, None if adds else amount, per, by)
 
     def key_from_fact(self, name: Scalar, types: Types) -> None:
         """The key of a keyed score comes from a field that every fact which gets here must have."""
@@ -297,12 +302,13 @@ class Actions(Reading):
 
     # --- parts ----------------------------------------------------------------------------------------------
 
-    def choice(self, body: Mapping, one: str, other: str) -> str:
-        """The one key of the two that is there; empty and reported for none or both."""
-        there = [key for key in (one, other) if key in body.items]
+    def choice(self, body: Mapping, *keys: str) -> str:
+        """The one of the keys that is there; empty and reported for none or several."""
+        there = [key for key in keys if key in body.items]
         if len(there) == 1:
             return there[0]
-        self.report.add("action.choice", f"Exactly one of {one!r} and {other!r} is needed", body)
+        named = f"{', '.join(map(repr, keys[:-1]))} and {keys[-1]!r}"
+        self.report.add("action.choice", f"Exactly one of {named} is needed", body)
         return ""
 
     def trait(self, name: Scalar) -> Type | None:

@@ -91,6 +91,8 @@ CODES: dict[str, Code] = {
     ),
     "list.unknown": Code("An unknown list", "Declare it under `lists`, or name it under `requires.lists`."),
     "channel.unknown": Code("An unknown channel", "Name the channels that the ruleset uses under `requires.channels`."),
+    "scorer.unknown": Code("An unknown scorer", "Scorers come from plugins; `overture plugins` shows those that are installed."),
+    "scorer.config": Code("A scorer cannot work like this", "What stands under `with` is checked by the plugin that offers the scorer."),
     # --- conditions -----------------------------------------------------------------------------------------
     "condition.syntax": Code("Not an expression", "Conditions have the syntax of Python expressions, on one logical line, without comments."),
     "condition.too_large": Code("The expression is too large", "At most 4 KB of text and 500 parts."),
@@ -107,7 +109,7 @@ CODES: dict[str, Code] = {
     "condition.unknown_function": Code(
         "An unknown function",
         "There are has, matches, len, min, max, abs, round, now, age, days, local, count, total, last, first, seen, and on text "
-        ".startswith .endswith .contains .lower.",
+        ".startswith .endswith .contains .lower. Plugins add others: `overture plugins` shows those that are installed.",
     ),
     "condition.duration": Code(
         "Not a duration",

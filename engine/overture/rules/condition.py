@@ -99,7 +99,14 @@ def expression(
     """
     locate = scalar.locator()
     return parse_syntax(
-        scalar.text[skip:], lambda i: locate(i + skip), scope.consts, report, scalar.pointer, roots or scope.roots
+        scalar.text[skip:],
+        lambda i: locate(i + skip),
+        scope.consts,
+        report,
+        scalar.pointer,
+        roots or scope.roots,
+        scope.pure.functions,
+        scope.owner,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from hashlib import sha256
 
 from overture.model.errors import Diagnostic, Refused
+from overture.model.pure import NO_PLUGINS, Pure
 from overture.rules.actions import Actions, Declared
 from overture.rules.behaviour import Behaviour
 from overture.rules.conflicts import check_derived, check_traits, segment_order
@@ -27,12 +28,12 @@ from overture.rules.shadows import check_shadowed
 from overture.rules.yamltext import Mapping, YamlNode, normalise, read
 
 
-def load(text: str) -> Ruleset:
-    """The ruleset that a YAML or JSON document describes.
+def load(text: str, pure: Pure = NO_PLUGINS) -> Ruleset:
+    """The ruleset that a YAML or JSON document describes. ``pure``: what plugins add to the language.
 
     Raises `RulesetInvalid`, with every diagnostic, if anything is wrong with it; nothing else.
     """
-    ruleset, diagnostics = inspect(text)
+    ruleset, diagnostics = inspect(text, pure=pure)
     if ruleset is None:
         raise RulesetInvalid(diagnostics)
     return ruleset
@@ -51,18 +52,18 @@ def require_name(ruleset: Ruleset, name: str) -> None:
 
 
 def inspect(
-    text: str, tests: Callable[[YamlNode, Report], None] | None = None
+    text: str, tests: Callable[[YamlNode, Report], None] | None = None, pure: Pure = NO_PLUGINS
 ) -> tuple[Ruleset | None, list[Diagnostic]]:
     """The ruleset, None where there are errors; and every diagnostic by line, warnings included.
 
-    ``tests`` reads the section of that name, which says nothing about what the ruleset does.
+    ``tests`` reads the section of that name, which says nothing about what the ruleset does. ``pure``: see `load`.
     """
     report = Report()
     ruleset: Ruleset | None = None
     with report.until_full():
         root = read(text, report)
         if root is not None:
-            ruleset = _ruleset(root, normalise(text), report)
+            ruleset = _ruleset(root, normalise(text), report, pure)
             if tests is not None and isinstance(root, Mapping) and "tests" in root.items:
                 tests(root.items["tests"], report)
     return (None if report.failed else ruleset), report.ordered()
@@ -73,13 +74,13 @@ def revision_of(text: str) -> str:
     return sha256(normalise(text).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _ruleset(root: YamlNode, text: str, report: Report) -> Ruleset | None:
+def _ruleset(root: YamlNode, text: str, report: Report, pure: Pure) -> Ruleset | None:
     reading = Reading(report)
     if not isinstance(root, Mapping):
         report.add("ruleset.shape", "A ruleset is a mapping", root, "Begin with apiVersion: overture/v1.")
         return None
     name, revision = _frame(root, reading), revision_of(text)
-    scope = Scope()
+    scope = Scope(pure=pure, owner=name)
     sections = Sections(root, scope, reading)
     sections.read_templates()
     declared = Declared(

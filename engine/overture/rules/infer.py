@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from overture.model.pure import METHODS
 from overture.model.series import LONGEST
 from overture.rules.inside import journey_field
 from overture.rules.patterns import pattern_problem
+from overture.rules.plugged import check_call, how_many
 from overture.rules.presence import Present, key_of, placeless, vouched
 from overture.rules.reach import children, fact_types, walk
 from overture.rules.report import Report, did_you_mean
 from overture.rules.scope import EITHER, FACT_FIELDS, KEYED, PLAIN, Scope
-from overture.rules.spelling import METHODS, spell
+from overture.rules.spelling import spell
 from overture.rules.tree import (
     And,
     Arithmetic,
@@ -165,6 +167,10 @@ class Checker:
             return
         for side, kind in zip(children(node), kinds, strict=True):
             part = side.arguments[0] if isinstance(side, Call) and side.name in ("age", "local") else side
+            if isinstance(part, Call) and part.function is not None and kind.optional:
+                hint = "Ask has(…) for what it is given."
+                self.error("condition.optional_field", f"`{spell(part)[:80]}` may be missing", side.place, hint)
+                continue
             if not kind.optional or not isinstance(part, Field | History) or key_of(part) in present:
                 continue
             if isinstance(part, Field):
@@ -303,13 +309,14 @@ class Checker:
     # --- functions ------------------------------------------------------------------------------------------
 
     def call(self, node: Call, types: Types, present: Present, negated: bool) -> Type:
-        low, high = _ARITY[node.name]
         arguments = node.arguments
         kinds = [self.type_of(a, types, present, negated) for a in arguments]
+        if node.function is not None:
+            return check_call(node, node.function, kinds, present, self.error)
+        low, high = _ARITY[node.name]
         if not low <= len(arguments) <= high:
-            many = f"{low} argument{'s' if low > 1 else ''}" if low == high else f"{low} to {high} arguments"
             dot = ", the text before the dot included" if node.name in METHODS else ""
-            self.error("condition.arguments", f"`{node.name}` takes {many}{dot}", node.place)
+            self.error("condition.arguments", f"`{node.name}` takes {how_many(low, high)}{dot}", node.place)
         elif node.name == "has":
             if not isinstance(arguments[0], Field):
                 asked = arguments[0]

@@ -36,8 +36,8 @@ CAP_LIMIT = 1000  # messages
 _ABOUT = Key("What it is for, to people.", TEXT)
 
 
-def _one_of(one: str, other: str) -> Schema:
-    return {"oneOf": [{"required": [one]}, {"required": [other]}]}
+def _one_of(*names: str) -> Schema:
+    return {"oneOf": [{"required": [name]} for name in names]}
 
 
 REQUIRES = Shape({
@@ -45,6 +45,7 @@ REQUIRES = Shape({
     "scores": Key("Scores that another ruleset declares.", some(NAMED)),
     "segments": Key("Segments that another ruleset declares.", some(NAMED)),
     "lists": Key("Lists that another ruleset declares.", some(NAMED)),
+    "scorers": Key("Scorers of plugins that scores go by.", some(NAMED)),
 })  # fmt: skip
 
 DECAY = Shape({
@@ -81,8 +82,10 @@ SCORE_ACTION = Shape({
     "name": Key("The score.", TEXT, required=True),
     "add": Key("How many points more: a number, or an expression after `=`.", VALUE),
     "set": Key("What it is from now on.", VALUE),
+    "by": Key("The scorer of a plugin that says what it is from now on.", TEXT),
+    "with": Key("What that scorer goes by; its plugin says what there is.", {"type": ["object", "null"]}),
     "per": Key("The key, in place of the field that the declaration names.", VALUE),
-}, beyond=_one_of("add", "set"))  # fmt: skip
+}, beyond={**_one_of("add", "set", "by"), "dependentRequired": {"with": ["by"]}})  # fmt: skip
 
 SET_ACTION = Shape({}, rest=VALUE, beyond={"propertyNames": {"pattern": matching(FIELD_NAME)["pattern"]}})
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from overture.model.pure import Scoring
 from overture.rules.form import Form
 from overture.rules.sending import Sending
 from overture.rules.tree import NOWHERE, Node, Place
@@ -62,12 +63,13 @@ class TemplateDecl:
 
 @dataclass(frozen=True, slots=True)
 class ScoreAction:
-    """Exactly one of ``add`` and ``set``; ``per`` overrides the key that the declaration names."""
+    """Exactly one of ``add``, ``set`` and ``by``; ``per`` overrides the key that the declaration names."""
 
     name: str
     add: Value | None = None
     set: Value | None = None
     per: Value | None = None
+    by: Scoring | None = None
 
 
 @dataclass(frozen=True, slots=True)

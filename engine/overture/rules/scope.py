@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from overture.model.pure import NO_PLUGINS, Pure
 from overture.rules.tree import Node
 from overture.rules.types import DATETIME, INT, NUMBER, STRING, Type
 
@@ -36,8 +37,8 @@ BUILT_IN: dict[str, dict[str, Type]] = {
     "message.dropped": _MESSAGE,
     "message.failed": {**_MESSAGE, "permanent": _PERMANENT},
     "message.delivered": _REPORT,
-    "message.deferred": _REPORT,
-    "message.bounced": {**_REPORT, "permanent": _PERMANENT},
+    "message.deferred": {**_REPORT, "status": _TEXT},
+    "message.bounced": {**_REPORT, "status": _TEXT, "permanent": _PERMANENT},
     "message.rejected": {**_REPORT, "permanent": _PERMANENT},
     "message.complained": _REPORT,
     "message.unsubscribed": {**_REPORT, "purpose": _TEXT},
@@ -79,6 +80,8 @@ class Scope:
     segments: set[str] = field(default_factory=set[str])
     lists: set[str] = field(default_factory=set[str])
     journey: Inside | None = None  # whose expressions are read; None: those of no journey
+    pure: Pure = NO_PLUGINS  # what plugins add
+    owner: str = ""  # the ruleset's name
 
     def within(self, journey: Inside) -> Scope:
         """The same, in a journey."""

@@ -48,6 +48,11 @@ class Sections(Reading):
         self.scope.scores.update(dict.fromkeys(found.get("scores", ()), EITHER))
         self.scope.segments.update(found.get("segments", ()))
         self.scope.lists.update(found.get("lists", ()))
+        for name in found.get("scorers", ()):
+            if name not in self.scope.pure.scorers:
+                hint = did_you_mean(name, self.scope.pure.scorers, INSTALL)
+                place = self.places[f"requires/scorers/{name}"]
+                self.report.at("scorer.unknown", f"There is no scorer {name!r}", place, mapping.pointer, hint)
         return found
 
     def _type(self, node: YamlNode) -> Type | None:

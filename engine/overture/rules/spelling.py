@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from keyword import iskeyword
 
+from overture.model.pure import METHODS
 from overture.rules.durations import window_text
 from overture.rules.tree import (
     And,
@@ -20,9 +21,6 @@ from overture.rules.tree import (
     Not,
     Or,
 )
-
-METHODS = frozenset({"startswith", "endswith", "contains", "lower"})
-"""Functions that are written after a dot."""
 
 
 def spell(node: Node) -> str:

@@ -11,12 +11,13 @@ import re
 import threading
 import warnings
 from collections.abc import Collection, Mapping
+from types import MappingProxyType
 from typing import NoReturn
 
 from overture.model.numbers import NUMBER_LIMIT
+from overture.model.pure import FUNCTIONS, METHODS, Function
 from overture.rules.historic import HISTORY, LOCAL_FIELDS, Texts, days, history
 from overture.rules.report import Report, did_you_mean
-from overture.rules.spelling import METHODS
 from overture.rules.tree import (
     And,
     Arithmetic,
@@ -38,8 +39,6 @@ SOURCE_LIMIT = 4096
 DEPTH_LIMIT = 40
 NODE_LIMIT = 500
 TEXT_LIMIT = 1000
-
-FUNCTIONS = frozenset({"has", "matches", "len", "min", "max", "abs", "round", "now", "age", "days", "local", *HISTORY})
 
 _COMPARE: dict[type[ast.cmpop], Comparison] = {
     ast.Eq: "==",
@@ -84,13 +83,15 @@ def parse_syntax(
     report: Report,
     pointer: str = "",
     roots: Collection[str] = ("fact", "contact"),
+    functions: Mapping[str, Function] = MappingProxyType({}),
+    owner: str = "",
 ) -> Node | None:
     """The tree of an expression, with consts folded in; None where something was reported.
 
-    Fields begin at ``roots``.
+    Fields begin at ``roots``. ``functions``: those of plugins; ``owner``: the ruleset, which their calls note down.
     """
     before = len(report.diagnostics)
-    translator = _Translator(source, locate, consts, report, pointer, roots)
+    translator = _Translator(source, locate, consts, report, pointer, roots, functions, owner)
     try:
         node = translator.run()
     except _Stop:
@@ -107,6 +108,8 @@ class _Translator:
         report: Report,
         pointer: str,
         roots: Collection[str],
+        functions: Mapping[str, Function],
+        owner: str,
     ) -> None:
         self.source = source
         self.locate = locate
@@ -114,6 +117,8 @@ class _Translator:
         self.report = report
         self.pointer = pointer
         self.roots = roots
+        self.functions = functions
+        self.owner = owner
         self.nodes = 0
         self.offset = 0  # of the parsed text in the source
         self.text = ""
@@ -303,13 +308,13 @@ class _Translator:
         if isinstance(n.func, ast.Attribute):
             name, first, known = n.func.attr, [n.func.value], METHODS
         elif isinstance(n.func, ast.Name):
-            name, first, known = n.func.id, [], FUNCTIONS
+            name, first, known = n.func.id, [], FUNCTIONS | self.functions.keys()
         else:
             return self.refuse(n, "condition.not_allowed", "Only functions of the language can be called")
         if name not in known:
-            other = METHODS if known is FUNCTIONS else FUNCTIONS
+            other = FUNCTIONS if known is METHODS else METHODS
             usage = f"Write x.{name}(…)." if other is METHODS else f"Write {name}(x)."
-            hint = usage if name in other else did_you_mean(name, known)
+            hint = usage if name in other else did_you_mean(name, known, "Is the plugin that offers it installed?")
             return self.refuse(n, "condition.unknown_function", f"There is no function {name!r}", hint)
         if name in HISTORY:
             return history(name, n, self.texts, self.refuse, place)
@@ -319,7 +324,10 @@ class _Translator:
             return days(n, self.texts, self.refuse, place)
         if name == "local":
             return self.refuse(n, "condition.arguments", "`local` needs a field", "Write local(x).hour.")
-        return Call(name, tuple(self.node(a, depth) for a in (*first, *n.args)), place)
+        arguments = tuple(self.node(a, depth) for a in (*first, *n.args))
+        if (function := self.functions.get(name)) is not None:
+            return Call(name, arguments, place, function, f"{self.owner}#{self.pointer}")
+        return Call(name, arguments, place)
 
     def local(self, n: ast.Attribute, call: ast.Call, depth: int, place: Place) -> Node:
         if call.keywords or len(call.args) != 1:
@@ -353,7 +361,8 @@ class _Translator:
         def parse() -> Node | None:
             if refused:
                 return None
-            return parse_syntax(value, locate, self.consts, self.report, self.pointer, ("fact",))
+            within = self.report, self.pointer, ("fact",), self.functions, self.owner
+            return parse_syntax(value, locate, self.consts, *within)
 
         return Texts(value, parse)
 

@@ -42,9 +42,10 @@ def actions_told(actions: Iterable[Action]) -> list[Facets]:
 
 def action_told(action: Action) -> Facets:
     match action:
-        case ScoreAction(name, add, set_, per):
+        case ScoreAction(name, add, set_, per, by):
             values = {"add": add, "set": set_, "per": per}
-            return {"score": {"name": name, **_values({k: v for k, v in values.items() if v is not None})}}
+            how = {} if by is None else said(**{"by": by.name, "with": dict(by.config)})
+            return {"score": {"name": name, **_values({k: v for k, v in values.items() if v is not None}), **how}}
         case SetAction(traits):
             return {"set": _values(traits)}
         case UnsetAction(traits):

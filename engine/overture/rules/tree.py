@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from typing import Literal as OneOf
 from typing import get_args
 
+from overture.model.pure import Function
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -111,12 +113,15 @@ class Arithmetic:
 @dataclass(frozen=True, slots=True)
 class Call:
     """``has(x)``, ``matches(text, pattern)``; ``x.startswith(y)`` is ``Call("startswith", (x, y))``, and
-    ``local(x).hour`` is ``Call("local", (x, Literal("hour")))``.
+    ``local(x).hour`` is ``Call("local", (x, Literal("hour")))``. ``function``: the plugin's whose name it is; ``asker``
+    is then the place of the whole expression, as in ``growth#/rules/hot/when``.
     """
 
     name: str
     arguments: tuple[Node, ...]
     place: Place = Place()
+    function: Function | None = None
+    asker: str = ""
 
 
 @dataclass(frozen=True, slots=True)

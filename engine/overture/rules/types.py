@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-DECLARABLE = ("string", "int", "number", "bool", "datetime", "list", "object", "any")
+from overture.model.pure import TYPES
+
+DECLARABLE = TYPES
 _GROUPS = {"string": "text", "int": "number", "number": "number", "datetime": "number", "bool": "boolean"}
 
 

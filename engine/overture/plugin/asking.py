@@ -1,0 +1,233 @@
+"""How the host asks plugins that must answer at once: in bounded time, checked, and not again and again."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+
+from overture.model.errors import describe
+from overture.model.numbers import NUMBER_LIMIT
+from overture.model.pure import Function, PureFailed, Scorer, Scoring, WrongConfig
+from overture.model.scoring import Scored, ScoreInput
+from overture.plugin.breaker import Breaker
+from overture.plugin.cutoff import Blocked, Interrupted, bounded
+from overture.plugin.guard import Limits
+from overture.plugin.pure import FunctionPlugin, ScorerPlugin
+
+ASKING = Limits(timeout=0.1, parallel=1, failures=5, pause=15.0)
+OPENING = 2.0  # seconds that opening a scorer may take
+KEPT = 64  # open scorers of one plugin
+VALUES = 5_000  # in a list or object that a function answers
+TEXT = 16_384  # characters of a text in it, or that it answers
+DEPTH = 16
+CONTRIBUTIONS = 64
+R = TypeVar("R")
+
+
+class _Wrong(Exception):
+    """An answer that cannot be used."""
+
+
+class Asked:
+    """One thing that is asked. ``what``: how sentences name it; ``kind``: the first word of its error codes."""
+
+    def __init__(self, kind: str, name: str, limits: Limits) -> None:
+        self.breaker = Breaker(limits.failures, limits.pause)
+        self._kind = kind
+        self._what = f"The {kind} {name}"
+        self._limits = limits
+
+    def ask(self, call: Callable[..., Any], arguments: Sequence[Any], checked: Callable[[Any], R]) -> R:
+        """What the plugin answers, as ``checked`` takes it. Raises PureFailed, whatever happens."""
+        if self.breaker.admit() is not None:
+            message = f"{self._what} is left alone for a while: it has failed {self._limits.failures} times in a row."
+            raise PureFailed(f"{self._kind}.paused", message)
+        try:
+            answer, code, trouble = bounded(self._what, self._limits.timeout, _contained, call, arguments, checked)
+        except Blocked as error:
+            answer, code, trouble = None, "cut_off", error.message
+        if not code:
+            self.breaker.succeeded()
+            return cast(R, answer)
+        message = trouble if code == "cut_off" else f"{self._what} {trouble}"
+        self.breaker.failed(message)
+        raise PureFailed(f"{self._kind}.{code}", message)
+
+
+def _contained(
+    call: Callable[..., Any], arguments: Sequence[Any], checked: Callable[[Any], R]
+) -> tuple[R | None, str, str]:
+    """The answer, or what is wrong with it and in words. The text of an error, too, is the plugin's code."""
+    try:
+        return checked(call(*arguments)), "", ""
+    except Interrupted:
+        raise
+    except _Wrong as error:
+        return None, "wrong_answer", f"answered {error}."
+    except BaseException as error:
+        return None, "failed", f"raised {describe(error)}."
+
+
+class HostedFunction:
+    """A condition function of a plugin, as the layers that decide see it: ``function``."""
+
+    def __init__(self, plugin: FunctionPlugin, limits: Limits = ASKING) -> None:
+        self.plugin = plugin
+        self._asked = Asked("function", plugin.name, limits)
+        self.breaker = self._asked.breaker
+        self.function = Function(plugin.name, tuple(plugin.parameters), plugin.returns, self._call)
+
+    @property
+    def told(self) -> str:
+        """What it takes and answers, and what its plugin says of it, on one line."""
+        said = (self.function.signature, self.plugin.doc, self.plugin.example)
+        return " · ".join(" ".join(str(part).split())[:300] for part in said if part)
+
+    def _call(self, arguments: Sequence[Any]) -> Any:
+        return self._asked.ask(self.plugin.call, [_own(value) for value in arguments], self._checked)
+
+    def _checked(self, answer: Any) -> Any:
+        wanted = self.plugin.returns
+        if answer is None:
+            if wanted.endswith("?"):
+                return None
+            raise _Wrong(f"nothing: no {wanted}")
+        return _as(wanted.removesuffix("?"), answer)
+
+
+class HostedScorer:
+    """A scorer of a plugin: ``scorer`` opens one for each of the settings that rulesets have, once."""
+
+    def __init__(self, plugin: ScorerPlugin[Any], limits: Limits = ASKING) -> None:
+        self.plugin = plugin
+        self._asked = Asked("scorer", plugin.name, limits)
+        self.breaker = self._asked.breaker
+        self._open: dict[str, Scoring] = {}
+        self.scorer = Scorer(plugin.name, self.open, tuple(plugin.config.model_fields))
+
+    def open(self, given: Mapping[str, Any]) -> Scoring:
+        """The scorer with these settings. Raises WrongConfig, whatever happens."""
+        key = json.dumps(given, sort_keys=True)
+        if (known := self._open.get(key)) is not None:
+            return known
+        try:
+            opened, problems = bounded(f"The scorer {self.plugin.name}", OPENING, self._opened, given)
+        except Blocked as error:
+            raise WrongConfig([((), "blocked", error.message)]) from None
+        if problems:
+            raise WrongConfig(problems)
+        while len(self._open) >= KEPT:
+            del self._open[next(iter(self._open))]
+
+        def score(about: ScoreInput) -> Scored:
+            return self._asked.ask(lambda: opened.score(about), (), _scored)  # where it has no `score`, it raises
+
+        scoring = self._open[key] = Scoring(self.plugin.name, given, self.plugin.version, score)
+        return scoring
+
+    def _opened(self, given: Mapping[str, Any]) -> tuple[Any, list[tuple[tuple[str | int, ...], str, str]]]:
+        model: type[BaseModel] = self.plugin.config
+        try:
+            config = model.model_validate(given, extra=None if "extra" in model.model_config else "forbid")
+            return self.plugin.open(config), []
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+            return None, [(each["loc"], each["type"], each["msg"]) for each in found]
+        except Interrupted:
+            raise
+        except BaseException as error:
+            return None, [((), "raised", f"the scorer {self.plugin.name} does not open: {describe(error)}")]
+
+
+def _own(value: Any) -> Any:
+    """A JSON value that shares nothing with the state it comes from."""
+    if value.__class__ is list:
+        return [_own(item) for item in value]
+    if value.__class__ is dict:
+        return {name: _own(item) for name, item in value.items()}
+    return value
+
+
+# --- answers -----------------------------------------------------------------------------------------------------
+
+
+def _as(kind: str, answer: Any) -> Any:
+    """The answer as a value of that type."""
+    found = json_of(answer)
+    is_number = type(found) is int or type(found) is float
+    fits = {
+        "string": type(found) is str,
+        "int": type(found) is int,
+        "number": is_number,
+        "datetime": is_number,
+        "bool": type(found) is bool,
+        "list": type(found) is list,
+        "object": type(found) is dict,
+        "any": True,
+    }
+    if not fits[kind]:
+        raise _Wrong(f"{type(answer).__name__}: no {kind}")
+    return found
+
+
+def _scored(answer: Any) -> Scored:
+    if not isinstance(answer, Scored):
+        raise _Wrong(f"{type(answer).__name__}: no Scored")
+    contributions = answer.contributions
+    if not isinstance(contributions, Mapping) or len(contributions) > CONTRIBUTIONS:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise _Wrong(f"contributions that are no mapping of at most {CONTRIBUTIONS} names")
+    told = {str(name)[:200]: _as("number", share) for name, share in contributions.items()}
+    return Scored(_as("number", answer.value), told)
+
+
+def json_of(value: Any) -> Any:
+    """The value as a JSON value of our own: nobody else holds a part of it. Raises where it is none, or too large."""
+    left = VALUES
+
+    def copied(value: Any, depth: int) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0 or depth > DEPTH:
+            raise _Wrong(f"more than {VALUES} values, or deeper than {DEPTH}")
+        if value is None or value is True or value is False:
+            return value
+        if isinstance(value, str):
+            return _text(str(value))
+        if isinstance(value, int):
+            return _number(int(value))
+        if isinstance(value, float):
+            return _number(float(value))
+        if isinstance(value, list | tuple):
+            return [copied(item, depth + 1) for item in cast("Sequence[Any]", value)]
+        if isinstance(value, Mapping):
+            items = cast("Mapping[Any, Any]", value).items()
+            return {_name(name): copied(item, depth + 1) for name, item in items}
+        raise _Wrong(f"{type(value).__name__}: no JSON value")
+
+    return copied(value, 0)
+
+
+def _number(value: int | float) -> int | float:
+    if not math.isfinite(value) or abs(value) > NUMBER_LIMIT:
+        raise _Wrong("a number that is not finite, or beyond ±2^53")
+    return value
+
+
+def _text(value: str) -> str:
+    if len(value) > TEXT:
+        raise _Wrong(f"a text of more than {TEXT} characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise _Wrong("a text with half of a character") from None
+    return value
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise _Wrong(f"an object with a key that is {type(name).__name__}")
+    return _text(str(name))
