@@ -107,6 +107,18 @@ class Client:
     def verify_consent(self) -> dict[str, Any]:
         return self._call("GET", "/v1/consent/verify")
 
+    def erase_contact(self, contact: str) -> dict[str, Any]:
+        return self._call("DELETE", f"/v1/contacts/{quote(contact, safe='')}")
+
+    def export_contact(self, contact: str) -> dict[str, Any]:
+        return self._call("GET", f"/v1/contacts/{quote(contact, safe='')}/export")
+
+    def erasure(self, id: str) -> dict[str, Any]:
+        return self._call("GET", f"/v1/erasures/{quote(id)}")
+
+    def erasures(self) -> dict[str, Any]:
+        return self._call("GET", "/v1/erasures?limit=500")
+
     def explain(self, contact: str, **query: str) -> dict[str, Any]:
         asked = urlencode({name: value for name, value in query.items() if value})
         return self._call("GET", f"/v1/contacts/{quote(contact, safe='')}/explain?{asked}")

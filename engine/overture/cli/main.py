@@ -20,7 +20,7 @@ from cyclopts.validators import Number
 from rich.console import Console
 
 from overture import __version__
-from overture.cli import authoring, clock, consent, importing, keys
+from overture.cli import authoring, clock, consent, contact, importing, keys
 from overture.cli.documents import check_files, deployables, report
 from overture.cli.explain import show
 from overture.cli.terminal import Json, Url, connect, console, load_settings
@@ -47,6 +47,11 @@ clocks = cyclopts.App(name="clock", help="The clock of a server for trying thing
 app.command(clocks)
 clocks.default(clock.show)
 clocks.command(clock.advance)
+people = cyclopts.App(name="contact", help="What is kept about a person.")
+app.command(people)
+people.command(contact.erase)
+people.command(contact.export)
+people.command(contact.erasures)
 app.command(importing.import_file, name="import")
 app.command(authoring.fmt)
 app.command(authoring.schema)

@@ -35,6 +35,10 @@ class Rebuilding:
                 # Single facts may be asked for further back than the series goes: those are in its figures already.
                 made[recorder.id] = after if version < begun else _only_instants(known, after)
 
+    def forget(self, contact: str) -> None:
+        """It was erased: what comes later is another contact of that name."""
+        self._made.pop(contact, None)
+
     def of(self, contact: str) -> Mapping[str, Series]:
         """What was made for one contact, by series."""
         return self._made.get(contact, {})

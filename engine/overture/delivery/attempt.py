@@ -21,6 +21,7 @@ from overture.plugin.host import Handed, HostedChannel
 from overture.state.contacts import Contacts
 from overture.state.ledger import Standing
 from overture.state.ledgers import Ledgers
+from overture.state.purge import Suppressed
 
 AFTER_MERGE = 8  # contacts followed from one to the next
 
@@ -44,6 +45,7 @@ class Attempt:
     channels: Mapping[str, HostedChannel]
     ledgers: Ledgers
     links: Links
+    suppressed: Suppressed
     backoff: Backoff = field(default_factory=Backoff)
 
     async def prepare(self, delivery: Delivery, now: int) -> Prepared:
@@ -61,7 +63,8 @@ class Attempt:
         except OvertureError as error:
             return _stopped(self._later(delivery, f"{error.code}: {error.message}", None, now, delivery.attempts + 1))
         standing = await self._standing(message, contact)
-        allowed = verdict(message, contact, own, now, standing.state if standing else "")
+        suppressed = await self.suppressed.reason(message.channel, message.to or own or "")
+        allowed = verdict(message, contact, own, now, standing.state if standing else "", suppressed)
         if not allowed.passed:
             return _stopped(ended(delivery, "dropped", f"{allowed.reason}: {allowed.text}", now))
         if contact is not None and (kept := asked_again(message, contact, now)) is not None:

@@ -22,22 +22,30 @@ class Verdict:
     text: str = ""
 
 
-def verdict(message: Message, contact: Contact | None, address: str | None, now: int, recorded: str = "") -> Verdict:
+def verdict(
+    message: Message,
+    contact: Contact | None,
+    address: str | None,
+    now: int,
+    recorded: str = "",
+    suppressed: str = "",
+) -> Verdict:
     """``address`` is the contact's own on the message's channel, ``now`` in ms; ``recorded`` what the consent
     ledger says last about its purpose, empty for nothing: of that and the contact's state the stricter one counts.
+    ``suppressed``: why the address gets nothing, whoever has it now; empty where it may.
 
     A message with an explicit ``to`` (a team's mailbox, a webhook) goes to nobody whose consent could be asked: only
     the contact's existence, the suppression list and its time count.
     """
     target = message.to or address or ""
-    reason = _reason(message, contact, target, now, recorded)
+    reason = _reason(message, contact, target, now, recorded, suppressed)
     if not reason:
         return Verdict(True)
     said = {"contact": message.contact, "channel": message.channel, "purpose": message.purpose, "address": target}
     return Verdict(False, reason, sentence(reason, before=to_text(message.expires), **said))
 
 
-def _reason(message: Message, contact: Contact | None, target: str, now: int, recorded: str) -> str:
+def _reason(message: Message, contact: Contact | None, target: str, now: int, recorded: str, suppressed: str) -> str:
     if contact is None:
         return "contact.unknown"
     if not target:
@@ -46,6 +54,6 @@ def _reason(message: Message, contact: Contact | None, target: str, now: int, re
         return refused
     if recorded and recorded != "granted":  # taken back since the contact was read
         return f"consent.{recorded}"
-    if (suppressed := contact.suppressed.get(f"{message.channel}:{target}")) is not None:
+    if suppressed := contact.suppressed.get(f"{message.channel}:{target}", suppressed):
         return f"suppressed.{suppressed}" if f"suppressed.{suppressed}" in REASONS else "suppressed.other"
     return "late.expired" if message.expires and now > message.expires else ""

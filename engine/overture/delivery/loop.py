@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from overture.delivery.attempt import Attempt, put_off
+from overture.delivery.attempt import Attempt, ended, put_off
 from overture.delivery.pace import Pace
 from overture.model import Delivery, Fact, Fenced, OvertureError, StoreUnavailable, clock
+from overture.model.reasons import sentence
 from overture.state import outbox
 from overture.state.lease import Lease, Leases
 from overture.state.outbox import Outbox
@@ -126,21 +127,35 @@ class Deliverer:
         if turn := await self._pace.turn(prepared.outgoing.channel, clock.now()):
             await self._record(lease, put_off(prepared.after, turn), delivery.state, None)
             return
-        await self._leases.commit(lease, outbox.move(lease.partition, prepared.after, delivery.state))
+        taken_up = outbox.move(lease.partition, prepared.after, delivery.state)
+        if not await self._leases.move(lease, delivery.message.id, delivery.message.contact, taken_up):
+            await self._leave(lease, delivery)
+            return
         if not self._leases.stands(lease):  # this process was asleep: another may have sent it already
             raise Fenced(f"Partition {lease.partition}: the lease may have expired.")
         after, outcome = await self._attempt.hand_over(prepared, clock.now)
         await self._record(lease, after, "sending", outcome)
 
+    async def _leave(self, lease: Lease, delivery: Delivery) -> None:
+        """Its contact is about to be erased. That waits for hand-offs under way: one of a process that vanished ends."""
+        if delivery.state == "sending":
+            gone = f"contact.unknown: {sentence('contact.unknown', contact=delivery.message.contact)}"
+            after, outcome = ended(delivery, "dropped", gone, clock.now())
+            await self._record(lease, after, "sending", outcome)
+        await asyncio.sleep(POLL)
+
     async def _record(self, lease: Lease, after: Delivery, before: str, outcome: Fact | None) -> None:
         """Record what became of a hand-off, while the lease stands: a lost answer must not make a second mail."""
         tried = False
+        contact = "" if before == "sending" else after.message.contact
         while True:
             try:
                 if tried and await self._outbox.read(lease.partition, [after.message.id]) == [after]:
                     return
                 tried = True
-                await self._leases.commit(lease, outbox.move(lease.partition, after, before, outcome))
+                moved = outbox.move(lease.partition, after, before, outcome)
+                if not await self._leases.move(lease, after.message.id, contact, moved):
+                    await asyncio.sleep(POLL)  # erased, or about to be
                 return
             except StoreUnavailable:
                 if lease.partition not in self._leases.held:

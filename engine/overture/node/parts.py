@@ -19,6 +19,7 @@ from overture.node.approving import Approvals
 from overture.node.backtesting import BacktestService
 from overture.node.claims import BrowserFacts
 from overture.node.configured import tell_failures
+from overture.node.erasing import Eraser
 from overture.node.explaining import ExplainService
 from overture.node.facts import FactService
 from overture.node.fastforward import FastForward
@@ -27,6 +28,7 @@ from overture.node.funnels import FunnelService
 from overture.node.gauges import Gauges
 from overture.node.health import Health
 from overture.node.plugged import PluginService
+from overture.node.privacy import PrivacyService
 from overture.node.pulling import Pulling
 from overture.node.reading import ContactService, MessageService, RankingService, RulesetService
 from overture.node.subscribing import SubscriptionService
@@ -36,6 +38,7 @@ from overture.plugin.manager import PluginManager
 from overture.records import Past
 from overture.settings import Settings
 from overture.state.contacts import Contacts
+from overture.state.erasures import Erasures
 from overture.state.funnel import Funnels
 from overture.state.identity import Identity
 from overture.state.lease import Leases
@@ -45,6 +48,7 @@ from overture.state.log import Log
 from overture.state.outbox import Outbox
 from overture.state.pages import Pages
 from overture.state.probe import StoreFacts
+from overture.state.purge import Suppressed
 from overture.state.rates import Rates
 from overture.state.refusals import Refusals
 from overture.state.registry import Registry
@@ -79,6 +83,7 @@ class Parts:
     clock: FastForward
     contests: Contests
     pulling: Pulling
+    eraser: Eraser
     worker: Worker | None = None
     deliverer: Deliverer | None = None
 
@@ -113,6 +118,7 @@ async def assemble(
     outbox = Outbox(wire, n)
     replies = Replies(url, name)
     identity = Identity(wire, n, replies.expect)
+    replies.on_erased = identity.forget
     gauges = Gauges(wire, n)
     keys = Keys(wire)
     pages = Pages(wire, n)
@@ -132,7 +138,7 @@ async def assemble(
     if "delivery" in settings.roles:
         channels = plugins.open_channels()
         leases = Leases(wire, "delivery", name, n, settings.lease_seconds, fenced=fenced)
-        attempt = Attempt(contacts, Templates(registry), channels, ledgers, links)
+        attempt = Attempt(contacts, Templates(registry), channels, ledgers, links, Suppressed(wire))
         deliverer = Deliverer(leases, outbox, attempt, Pace(Rates(wire), settings.channel_rates))
         if worker is not None:
             worker.tell_of_messages(deliverer.wake)
@@ -148,9 +154,12 @@ async def assemble(
     contests = Contests(registry, funnels, asked)
     clock = FastForward(wire, url, settings, contests)
     facts = FactService(log, identity, replies, gauges, settings.max_lag)
+    people = ContactService(contacts, identity, asked)
+    eraser = Eraser(wire, log, Erasures(wire), settings.data_dir, lambda: worker is not None and worker.holds(0))
+    subscriptions = SubscriptionService(links, ledgers, facts, contacts, identity, asked)
     services = Services(
         facts=facts,
-        contacts=ContactService(contacts, identity, asked),
+        contacts=people,
         rankings=RankingService(pages, asked),
         messages=MessageService(pages, outbox, Approvals(outbox, log, replies)),
         rulesets=rulesets,
@@ -160,10 +169,11 @@ async def assemble(
         explanations=ExplainService(contacts, outbox, asked, past, RuleSamples(wire, n)),
         backtests=BacktestService(backtests),
         forms=FormService(links, facts, contacts, identity, asked),
-        subscriptions=SubscriptionService(links, ledgers, facts, contacts, identity, asked),
+        subscriptions=subscriptions,
         journeys=FunnelService(funnels, registry, asked),
         clock=clock,
         plugins=PluginService(plugins, channels, sources, fetched, Refusals(wire), outbox),
+        privacy=PrivacyService(wire, settings.data_dir / "archive", n, people, identity, subscriptions, eraser.wake),
         health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels, sources),
     )
     return Parts(
@@ -182,6 +192,7 @@ async def assemble(
         clock,
         contests,
         Pulling(fetching, Turns(wire, name), services, fetched),
+        eraser,
         worker,
         deliverer,
     )

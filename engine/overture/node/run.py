@@ -31,6 +31,7 @@ from overture.plugin.steps import watch_tasks
 from overture.settings import Settings
 from overture.state import sweeps
 from overture.state.embedded import EmbeddedStore
+from overture.state.outbox import list_by_contact
 from overture.state.probe import probe, require
 from overture.state.registry import Registry
 from overture.state.wire import Wire
@@ -119,6 +120,7 @@ async def _first_start(settings: Settings, url: str, say: Callable[[str], None])
         await settle(wire, settings)
         await load_clock(wire, settings, say)
         await sweeps.list_known(wire, settings.partitions)
+        await list_by_contact(wire)
         await require_usable(wire, settings)
         for name, token in (await make_keys(wire, settings)).items():
             say(f"Made the {name} key {token} (kept in {settings.data_dir / 'keys.json'}; shown once)")
@@ -242,7 +244,7 @@ async def _loops(parts: Parts) -> AsyncGenerator[list[asyncio.Task[None]]]:
     moved = parts.deliverer.wake if parts.deliverer is not None else lambda: None
     informed = [parts.replies.run(), parts.gauges.run(), _refresh_keys(parts), parts.clock.run(moved)]
     if parts.worker is not None:
-        informed.append(_settle(parts.contests))
+        informed += (_settle(parts.contests), parts.eraser.run())
     background = [asyncio.create_task(each) for each in informed]
     fetching = asyncio.create_task(parts.pulling.run())
     loops = [asyncio.create_task(part.run(halt)) for part in (parts.worker, parts.deliverer) if part is not None]

@@ -76,8 +76,8 @@ class Recording:
         return cls(directory, partition, until, tail, trimmed, dead)
 
     def facts(self, contact: str = "") -> Iterator[Recorded]:
-        """Decided facts in order, Overture's own (``$link``, ``$merge``, ``$program``, ``$tick``)
-        among them, ``$activate`` not.
+        """Decided facts in order, Overture's own (``$erase``, ``$link``, ``$merge``, ``$program``, ``$tick``)
+        among them, ``$activate`` not. Of contacts that were erased there is none up to then.
 
         ``contact``: only those that this contact's partition decided for it; entries without them are not unpacked.
         Blocking: reads files.
@@ -94,7 +94,9 @@ class Recording:
             for position, fact in enumerate(facts):
                 if fact.type == "$activate":
                     version = int(fact.properties["version"])
-                elif (not contact or fact.contact == contact) and not (self.dead and _pack(fact) in self.dead):
+                elif fact.contact != (contact or fact.contact) or not fact.contact:  # another's; or of one erased
+                    continue
+                elif not (self.dead and _pack(fact) in self.dead):
                     yield Recorded(id, position, fact, version)
 
     def _entries(self) -> Iterator[tuple[str, bytes]]:

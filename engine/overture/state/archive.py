@@ -2,16 +2,19 @@
 
 One directory a partition, one file for each time a process takes it: ``<epoch>-<first entry>-<pid>.ovz``. A file is a
 sequence of frames: 4 bytes of length, big-endian, then a zstd frame (with checksum) of msgpack ``[[id, entry], …]``.
-A frame is fsynced before the log is trimmed, so a kill in between writes it twice: readers go by entry id.
+A frame is fsynced before the log is trimmed, so a kill in between writes it twice: readers go by entry id. A file is
+written anew where somebody is erased (`rewrite`): whole, beside the old one, and put in its place.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -58,9 +61,7 @@ class ArchiveWriter:
         path = self._directory / f"{self._epoch:010d}-{first}-{os.getpid()}.ovz"
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._size = os.fstat(self._file).st_size
-        directory = os.open(self._directory, os.O_RDONLY)
-        os.fsync(directory)
-        os.close(directory)
+        _sync(self._directory)
 
     def close(self) -> None:
         with self._lock:
@@ -75,13 +76,60 @@ class ArchiveWriter:
 def entries(directory: Path, partition: int) -> Iterator[tuple[str, bytes]]:
     """(entry id, value) of one partition in log order, each once. A torn last frame is left out: the log has it."""
     last = (0, 0)
-    files = (path for path in (directory / f"p{partition:03d}").glob("*.ovz") if _NAME.fullmatch(path.name))
-    for path in sorted(files, key=_place):
-        for id, blob in _entries(path):
+    for path in _files(directory, partition):
+        for id, blob in chain.from_iterable(_frames_of(path)):
             place = entry_order(id)
             if place > last:
                 last = place
                 yield id, blob
+
+
+@contextlib.contextmanager
+def held(directory: Path, partition: int) -> Generator[None]:
+    """Hold one partition's files: who writes any does so inside, after a look whether the partition still is its own.
+
+    What a process that slept writes late is so either there before somebody else looks, or not at all. Raises
+    BlockingIOError while another process holds them.
+    """
+    path = directory / f"p{partition:03d}"
+    path.mkdir(parents=True, exist_ok=True)
+    file = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(file)
+
+
+def rewrite(directory: Path, partition: int, change: Callable[[str, bytes], bytes]) -> int:
+    """Have ``change(id, value)`` answer another value, or the same object; files with another one are written anew.
+
+    Answers how many. Each is replaced in one move, so whoever reads meanwhile has the old one or the new one, and a
+    kill leaves one of them. No writer may have any of them open. Blocking; raises OSError.
+    """
+    path = directory / f"p{partition:03d}"
+    for left in path.glob("*.part"):
+        left.unlink()
+    rewritten = 0
+    for file in _files(directory, partition):
+        if any(change(id, blob) is not blob for id, blob in chain.from_iterable(_frames_of(file))):
+            _replace(file, change)
+            rewritten += 1
+    return rewritten
+
+
+def _replace(path: Path, change: Callable[[str, bytes], bytes]) -> None:
+    part = path.with_name(f"{path.name}.part")
+    compress = zstandard.ZstdCompressor(level=3, write_checksum=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        for entries in _frames_of(path):
+            changed = [(id, change(id, blob)) for id, blob in entries]
+            frame = compress.compress(msgspec.msgpack.encode(changed))
+            file.write(len(frame).to_bytes(4, "big") + frame)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    _sync(path.parent)
 
 
 def entry_order(id: str) -> tuple[int, int]:
@@ -94,7 +142,12 @@ def _place(path: Path) -> tuple[int, ...]:
     return tuple(map(int, path.stem.split("-")))
 
 
-def _entries(path: Path) -> Iterator[tuple[str, bytes]]:
+def _files(directory: Path, partition: int) -> list[Path]:
+    files = (path for path in (directory / f"p{partition:03d}").glob("*.ovz") if _NAME.fullmatch(path.name))
+    return sorted(files, key=_place)
+
+
+def _frames_of(path: Path) -> Iterator[list[tuple[str, bytes]]]:
     expand = zstandard.ZstdDecompressor()
     with path.open("rb") as file:
         while head := file.read(4):
@@ -103,4 +156,10 @@ def _entries(path: Path) -> Iterator[tuple[str, bytes]]:
                 entries = _frames.decode(expand.decompress(frame))
             except (zstandard.ZstdError, msgspec.DecodeError):
                 return
-            yield from entries
+            yield entries
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)

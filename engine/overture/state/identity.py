@@ -141,6 +141,11 @@ class Identity:
         self._remember(weaker, there)
         return there
 
+    def forget(self, contact: str) -> None:
+        """Remember nothing of a contact that was erased; empty: of any, as all may have been."""
+        kept = {name: root for name, root in self._roots.items() if contact and contact not in (name, root)}
+        self._roots = kept
+
     def _remember(self, name: str, root: str) -> None:
         if len(self._roots) >= REMEMBERED:
             self._roots.clear()

@@ -15,6 +15,12 @@ SECRETS = "ov:{ctl}:secrets"  # hash: name → random bytes: ``ledger`` keys the
 LINK_KEYS = "ov:{ctl}:links"  # hash: number → random bytes: keys that sign the links in messages; the highest signs
 PLACES = "ov:{ctl}:places"  # hash: source that fetches → the place it has reached
 REFUSED = "ov:{ctl}:refused"  # list: facts of sources that were refused, newest first
+ERASING = "ov:{ctl}:erasing"  # hash: contact → msgpack Erasure that is under way
+ERASURES = "ov:{ctl}:erasures"  # list: msgpack Proof, oldest first: the chain of erasures that are done; names nobody
+ERASURES_HEAD = "ov:{ctl}:erasures:head"  # msgpack (number of the last proof, its hash)
+ERASURES_BY_ID = "ov:{ctl}:erasures:ids"  # hash: id of an erasure that is done → number of its proof
+SUPPRESSED = "ov:{ctl}:suppressed"  # hash: keyed hash of an address that somebody erased had → why it gets nothing
+ERASED = "ov:erased"  # pub/sub channel: contacts that have just been erased, for what processes remember
 CLOCK = "ov:{ctl}:clock"  # stream of one entry: field ``ahead``, by how many ms the clock has been put ahead
 CLOCK_TO = "ov:{ctl}:clock:to"  # while it is put ahead step by step: until when, ms
 DECIDED = "ov:done:"  # + process: pub/sub channel for decisions that a process waits for
@@ -136,6 +142,26 @@ def outbox(p: int) -> str:
 def message(p: int, id: str) -> str:
     """msgpack Delivery."""
     return f"ov:{{{p}}}:m:{id}"
+
+
+def messages_of(p: int, contact: str) -> str:
+    """set: ids of all messages decided for a contact."""
+    return f"ov:{{{p}}}:mc:{contact}"
+
+
+def leaving(p: int) -> str:
+    """set: contacts that are about to be erased: no hand-off of theirs begins any more."""
+    return f"ov:{{{p}}}:leaving"
+
+
+def purged(p: int) -> str:
+    """hash: contact → msgpack Purged, while its erasure is under way."""
+    return f"ov:{{{p}}}:purged"
+
+
+def scrubs(p: int) -> str:
+    """hash: contact → msgpack Scrub, while its erasure is under way."""
+    return f"ov:{{{p}}}:scrubs"
 
 
 def messages(p: int, state: str) -> str:

@@ -47,7 +47,9 @@ class Leases:
         self._ttl = int(seconds * 1000)
         self._lease = wire.script(scripts.LEASE)
         self._release = wire.script(scripts.RELEASE)
-        self._commit = wire.script(scripts.COMMIT if fenced else scripts.COMMIT_WITHOUT_FENCE)
+        commit, hand = scripts.COMMIT, scripts.HAND
+        self._commit = wire.script(commit if fenced else scripts.unfenced(commit))
+        self._hand = wire.script(hand if fenced else scripts.unfenced(hand))
 
     async def keep(self, changed: Callable[[list[int]], Awaitable[None]] | None = None) -> None:
         """Hold leases for ever: `refresh` at a third of their life. ``changed`` is told each time what was lost."""
@@ -110,8 +112,7 @@ class Leases:
         """
         args: list[Arg] = [lease.epoch, before, after]
         for command in commands:
-            args.append(len(command))
-            args.extend(command)
+            args += (len(command), *command)
         p = lease.partition
         return self._commit.call([keys.owner(p, self.role), keys.checkpoint(p)], args)
 
@@ -124,6 +125,21 @@ class Leases:
     async def commit(self, lease: Lease, commands: list[Command], before: str = "", after: str = "") -> None:
         """`send` and `confirm`."""
         self.confirm(lease, await self.send(lease, commands, before, after))
+
+    async def move(self, lease: Lease, message: str, contact: str, commands: list[Command]) -> bool:
+        """Run the commands about a message, as `commit`; False, and nothing is written, where it was withdrawn, or its
+        contact is about to be erased. ``contact`` is empty where its hand-off has just been made: that is told.
+        """
+        p = lease.partition
+        args: list[Arg] = [lease.epoch, contact]
+        for command in commands:
+            args += (len(command), *command)
+        where = [keys.owner(p, self.role), keys.message(p, message), keys.leaving(p)]
+        answer = await self._hand.call(where, args)
+        if answer == b"withdrawn":
+            return False
+        self.confirm(lease, answer)
+        return True
 
     async def give_back(self) -> None:
         """Release all: another process can go on at once."""

@@ -16,6 +16,7 @@ from overture.state.wire import Arg, Wire
 
 STATES = ("queued", "held", "sending", "retrying", "sent", "dropped", "dead")
 OPEN = ("queued", "sending", "retrying")
+_AT_ONCE = 500
 
 encode = msgspec.msgpack.Encoder().encode
 _delivery = msgspec.msgpack.Decoder(Delivery)
@@ -28,6 +29,7 @@ def enqueue(p: int, messages: list[Message], now: int) -> list[Command]:
         before = "held" if message.approval else ""
         # A thousandth of a millisecond apart: what was decided first is sent first.
         commands += _store(p, Delivery(message, "queued", now, updated_at=now, queued_at=now), before, now + n / 1000)
+        commands.append(("SADD", keys.messages_of(p, message.contact), message.id))
     return commands
 
 
@@ -35,11 +37,12 @@ def show(p: int, records: list[Delivery], now: int) -> list[Command]:
     """The commands that show messages which the gate has not let go (`Step.records`), or show them no more."""
     commands: list[Command] = []
     for record in records:
+        id, own = record.message.id, keys.messages_of(p, record.message.contact)
         if record.state:
             commands += _store(p, msgspec.structs.replace(record, updated_at=now), "held", None)
+            commands.append(("SADD", own, id))
         else:
-            id = record.message.id
-            commands += [("DEL", keys.message(p, id)), ("ZREM", keys.messages(p, "held"), id)]
+            commands += [("DEL", keys.message(p, id)), ("ZREM", keys.messages(p, "held"), id), ("SREM", own, id)]
     return commands
 
 
@@ -50,6 +53,38 @@ def move(p: int, delivery: Delivery, before: str, outcome: Fact | None = None) -
     if outcome is not None:
         commands += appended(p, [outcome])
     return commands
+
+
+def withdraw(p: int, contact: str, ids: list[str]) -> list[Command]:
+    """The commands that leave nothing of all messages of a contact, in whatever state they are by then."""
+    if not ids:
+        return []
+    lists = [keys.outbox(p), *(keys.messages(p, state) for state in STATES)]
+    commands: list[Command] = [("DEL", keys.messages_of(p, contact))]
+    for i in range(0, len(ids), _AT_ONCE):
+        some = ids[i : i + _AT_ONCE]
+        commands += (("ZREM", key, *some) for key in lists)
+        commands.append(("DEL", *(keys.message(p, id) for id in some)))
+    return commands
+
+
+async def list_by_contact(wire: Wire) -> None:
+    """Once for a store: see that each message is in the list of its contact, which earlier versions did not keep.
+
+    Raises StoreUnavailable.
+    """
+    if await wire.call("HEXISTS", keys.META, "messages_listed"):
+        return
+    cursor = b"0"
+    while True:
+        cursor, found = await wire.call("SCAN", cursor, "MATCH", "ov:{*}:m:*", "COUNT", _AT_ONCE)
+        for key, blob in zip(found, await wire.call("MGET", *found) if found else (), strict=True):
+            if blob:
+                message, p = _delivery.decode(blob).message, int(key[4 : key.index(b"}")])
+                await wire.call("SADD", keys.messages_of(p, message.contact), message.id)
+        if cursor == b"0":
+            break
+    await wire.call("HSET", keys.META, "messages_listed", 1)
 
 
 def _store(p: int, delivery: Delivery, before: str, due: float | None) -> list[Command]:
@@ -87,6 +122,16 @@ class Outbox:
         """Messages by their ids alone: asks every partition, as an id does not tell the contact."""
         found = await asyncio.gather(*(self.read(p, ids) for p in range(self._partitions)))
         return [delivery for deliveries in found for delivery in deliveries]
+
+    async def of(self, contact: str) -> list[Delivery]:
+        """All messages decided for one contact, oldest first."""
+        p = partition_of(contact, self._partitions)
+        ids = [id.decode() for id in await self._wire.call("SMEMBERS", keys.messages_of(p, contact))]
+        found: list[Delivery] = []
+        for i in range(0, len(ids), _AT_ONCE):
+            found += await self.read(p, ids[i : i + _AT_ONCE])
+        found.sort(key=lambda each: (each.message.created_at, each.message.id))
+        return found
 
     async def requeue(self, delivery: Delivery, now: int) -> bool:
         """Make a message due now that waits or was given up; False if it was sent, or moved meanwhile."""

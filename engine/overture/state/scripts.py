@@ -101,10 +101,37 @@ local i = 4
 {_RUN}return 'ok'
 """
 
-# For `bench/chaos --weaken fence` only: it shows that the bed detects what the fence prevents.
-COMMIT_WITHOUT_FENCE = COMMIT.replace(
-    "if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'epoch' end", ""
-).replace("if (redis.call('GET', KEYS[2]) or '') ~= ARGV[2] then return 'checkpoint' end", "")
+HAND = f"""
+-- KEYS: owner, a message, contacts that are about to be erased.
+-- ARGV: epoch, the message's contact ('' where its hand-off has just been made), then commands as in COMMIT.
+-- Only while there still is such a message; and of a contact that leaves none is taken up.
+if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'epoch' end
+if redis.call('EXISTS', KEYS[2]) == 0 then return 'withdrawn' end
+if ARGV[2] ~= '' and redis.call('SISMEMBER', KEYS[3], ARGV[2]) == 1 then return 'withdrawn' end
+local i = 3
+{_RUN}return 'ok'
+"""
+
+
+def unfenced(script: str) -> str:
+    """For `bench/chaos --weaken fence` only: it shows that the bed detects what the fence prevents."""
+    checks = (
+        "if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'epoch' end",
+        "if (redis.call('GET', KEYS[2]) or '') ~= ARGV[2] then return 'checkpoint' end",
+    )
+    for check in checks:
+        script = script.replace(check, "")
+    return script
+
+
+ADVANCE = f"""
+-- KEYS: a hash, a value.  ARGV: a field, what it must be now, what the value must be ('': anything), then commands as
+-- in COMMIT. For work that several processes may be at: each move is made by one of them, once.
+if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
+if ARGV[3] ~= '' and (redis.call('GET', KEYS[2]) or '-') ~= ARGV[3] then return 0 end
+local i = 4
+{_RUN}return 1
+"""
 
 SWAP = f"""
 -- KEYS: a value.  ARGV: what it must be now, then commands as in COMMIT. For a write by one who owns no lease.

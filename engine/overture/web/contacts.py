@@ -80,10 +80,11 @@ def number_of(cursor: str) -> int:
 async def find(call: Call) -> Contact:
     contact = await call.services.contacts.find(call.path("id"))
     if contact is None:
-        raise Refused(
-            "contact.unknown",
-            "There is no such contact.",
-            "A fact just accepted is decided a moment later; ?wait=true waits.",
-            status=404,
-        )
+        raise unknown()
     return contact
+
+
+def unknown() -> Refused:
+    """Of one that was erased nothing else is known either."""
+    hint = "A fact just accepted is decided a moment later; ?wait=true waits."
+    return Refused("contact.unknown", "There is no such contact.", hint, status=404)

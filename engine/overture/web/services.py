@@ -13,6 +13,7 @@ from overture.rules.difference import Change
 from overture.trial.results import Result
 from overture.web.backtested import Backtests
 from overture.web.clocked import Clock
+from overture.web.erased import Privacy
 from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery
 from overture.web.formed import Forms
 from overture.web.funnels import Journeys
@@ -199,5 +200,6 @@ class Services:
     journeys: Journeys
     clock: Clock
     plugins: Plugins
+    privacy: Privacy
     key_ring: KeyRing
     browsers: Browsers

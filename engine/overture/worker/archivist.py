@@ -1,4 +1,4 @@
-"""Moves committed facts from the log to the archive, and trims the log behind them."""
+"""Moves committed facts from the log to the archive, trims the log behind them, and takes out those of the erased."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import logging
 from pathlib import Path
 
 from overture.model import OvertureError
-from overture.state import keys
+from overture.state import archive, keys
 from overture.state.archive import ArchiveWriter, entry_order
 from overture.state.lease import Lease, Leases
+from overture.state.scrubbing import Scrub
 from overture.state.wire import Wire
+from overture.worker import scrubbing
 from overture.worker.partition import Partition
 
 log = logging.getLogger("overture.worker")
@@ -43,12 +45,24 @@ class Archivist:
     async def _look(self, part: Partition) -> None:
         now = asyncio.get_running_loop().time()
         last = self._done.setdefault(part.lease.partition, now)
-        if part.unarchived < FRAME_BYTES and now - last < OLD_SECONDS:
+        erased = await scrubbing.ordered(self._wire, part.lease.partition)
+        goes = bool(erased) and scrubbing.decided(erased, part.at.entry)
+        if part.unarchived < FRAME_BYTES and now - last < OLD_SECONDS and not goes:
             return
         part.unarchived = 0
         while await self._archive(part.lease, part.at.entry):
             pass
         self._done[part.lease.partition] = now
+        if goes:
+            await self._scrub(part.lease, erased)
+
+    async def _scrub(self, lease: Lease, orders: dict[str, Scrub]) -> None:
+        p = lease.partition
+        with archive.held(self._directory, p):
+            await self._leases.commit(lease, [])
+            self._close(p)  # what it has open is to be replaced
+            scrubbed = await asyncio.to_thread(scrubbing.scrub, self._directory, p, orders)
+        await scrubbing.done(self._wire, self._leases, lease, orders, scrubbed)
 
     async def _archive(self, lease: Lease, last: str) -> bool:
         """Archive one frame of entries up to ``last``; true if more may be there."""
@@ -63,7 +77,9 @@ class Archivist:
             after = f"({frame[-1][0]}" if frame else after
         if not frame:
             return False
-        await asyncio.to_thread(self._writer(lease).append, frame)
+        with archive.held(self._directory, p):
+            await self._leases.commit(lease, [])
+            await asyncio.to_thread(self._writer(lease).append, frame)
         ms, seq = entry_order(frame[-1][0])
         await self._leases.commit(lease, [("XTRIM", keys.log(p), "MINID", f"{ms}-{seq + 1}")])
         return more
@@ -71,12 +87,15 @@ class Archivist:
     def _writer(self, lease: Lease) -> ArchiveWriter:
         writer = self._writers.get((lease.partition, lease.epoch))
         if writer is None:
-            for held in [held for held in self._writers if held[0] == lease.partition]:
-                self._writers.pop(held).close()
+            self._close(lease.partition)
             writer = self._writers[lease.partition, lease.epoch] = ArchiveWriter(
                 self._directory, lease.partition, lease.epoch
             )
         return writer
+
+    def _close(self, p: int) -> None:
+        for held in [held for held in self._writers if held[0] == p]:
+            self._writers.pop(held).close()
 
     def close(self) -> None:
         for writer in self._writers.values():

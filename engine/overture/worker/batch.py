@@ -36,6 +36,15 @@ INSTANT_BYTES = 18  # of one fact in a series, with its value
 REMEMBERED_BYTES = 128  # of one fact that a join or a visit remembers, about
 
 
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """A contact as it stood before it was erased, and the place of the fact that did it."""
+
+    before: Contact
+    step: Step
+    place: tuple[str, int]
+
+
 @dataclass(slots=True)
 class Batch:
     """``after``: where the partition stands once this is committed. ``dead``: facts set aside, with the reason."""
@@ -49,6 +58,7 @@ class Batch:
     near: list[Near] = field(default_factory=list[Near])  # near misses, of a sample of the facts
     answers: list[tuple[str, dict[str, Any]]] = field(default_factory=list[tuple[str, dict[str, Any]]])  # by token
     chain: Chain = field(default_factory=Chain)  # where the consent ledger ends once this is committed
+    erased: Erased | None = None  # then it is all that is in it
 
     def decided(self, step: Step, half_lives: Mapping[str, int]) -> None:
         """Take a step in. Who waits for a fact that is handed on is answered where it is decided."""
@@ -74,7 +84,7 @@ async def decide_batch(part: Partition, facts: list[Fact], plans: Plans) -> Batc
     version = part.at.version
     now = clock.now()
     loop = asyncio.get_running_loop()
-    turn = loop.time()
+    place, turn = part.place, loop.time()
     taken = held = 0
     for taken, fact in enumerate(facts, 1):
         if fact.type == "$activate":
@@ -97,6 +107,8 @@ async def decide_batch(part: Partition, facts: list[Fact], plans: Plans) -> Batc
         if part.plan.journeys is not None or _journeyed(contact, fact, outcome.contact):
             _count(batch.funnels, contact, fact, outcome, part.plan)
         part.cache[fact.contact] = outcome.contact
+        if outcome.erases:
+            batch.erased = Erased(contact, outcome, place)
         batch.decided(outcome, part.plan.half_lives)  # of now: a later fact of the batch may bring another plan
         if held > COMMIT_BYTES:
             break

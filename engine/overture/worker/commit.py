@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from overture.model import Fact, clock
 from overture.state import contacts, funnel, keys, ledger, outbox, positions, samples
+from overture.state.funnel import Cell
 from overture.state.identity import forward_entries, namesake_entries
 from overture.state.lease import Command, Lease, Leases
 from overture.state.log import Log, Taken
+from overture.state.purge import purge
 from overture.state.wire import Wire
 from overture.worker.batch import Batch
 from overture.worker.replies import Replies, publish
@@ -27,11 +29,25 @@ class Committer:
         self._replies = replies
         self.on_messages: Callable[[], None] = lambda: None  # called when a commit has put messages into the outbox
 
-    def send(self, batch: Batch) -> asyncio.Future[bytes]:
+    async def complete(self, batch: Batch) -> list[Command]:
+        """What `send` is to commit besides, where a contact is erased. Raises StoreUnavailable."""
+        if (erased := batch.erased) is None:
+            return []
+        part = batch.part
+        made = await purge(
+            self._wire, part.lease.partition, erased.before, erased.step, erased.place, part.chain.secret
+        )
+        for message in (delivery.message for delivery in made.withdrawn):
+            if message.journey:
+                cell = Cell(message.journey, message.revision, "suppressed", message.step, detail="contact.unknown")
+                batch.funnels[cell] += 1
+        return made.commands
+
+    def send(self, batch: Batch, besides: Sequence[Command] = ()) -> asyncio.Future[bytes]:
         """Ask for the commit; hand the answer to `settle`. Raises what encoding raises: then nothing was sent."""
         part = batch.part
         p = part.lease.partition
-        commands = contacts.write(p, batch.steps)
+        commands = contacts.write(p, batch.steps) + list(besides)
         messages = [message for step in batch.steps for message in step.messages]
         records = [record for step in batch.steps for record in step.records]
         if messages or records:
@@ -55,6 +71,7 @@ class Committer:
         part = batch.part
         self._leases.confirm(part.lease, answer)
         part.stored, part.at, part.chain = str(batch.after), batch.after, batch.chain
+        part.erased += batch.erased is not None
         if part.ticks:
             part.ticks = max(0, part.ticks - sum(fact.type == "$tick" for fact in batch.facts))
         if part.programs:

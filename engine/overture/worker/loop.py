@@ -72,6 +72,10 @@ class Worker:
         """Whether the leases could be renewed the last time."""
         return self._leases.healthy
 
+    def holds(self, p: int) -> bool:
+        """Whether the lease of a partition is this process's."""
+        return p in self._leases.held
+
     @property
     def refusal(self) -> str:
         """Why a partition stands still, with the ruleset that this version refuses; empty if none does."""
@@ -208,7 +212,7 @@ class Worker:
             except Refused as error:
                 self._stand_still(part.lease.partition, error)
                 continue
-            commits.append((batch, self._committer.send(batch)))
+            commits.append((batch, self._committer.send(batch, await self._committer.complete(batch))))
         answers = await asyncio.gather(*(reply for _, reply in commits), return_exceptions=True)
         for (batch, _), answer in zip(commits, answers, strict=True):
             if isinstance(answer, BaseException):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from overture.decide import Plan
+from overture.decide.erasure import ERASE
 from overture.model import Contact, Fact
 from overture.state.checkpoint import Checkpoint
 from overture.state.lease import Lease
@@ -32,6 +33,7 @@ class Partition:
     sampled: int = 0  # when a fact was last looked at for near misses, ms
     limit: int = RECOVERED  # facts of the next batch, at most
     ticks: int = 0  # put into the log by this worker and not decided yet
+    erased: int = 0  # contacts, since it was taken up
     programs: int = 0  # contacts being brought up to date: put into the log by this worker and not decided yet
     look_at: float = 0.0  # when to look next who is due, in the loop's time
     chain: Chain = field(default_factory=Chain)  # where its consent ledger ends
@@ -42,7 +44,7 @@ class Partition:
         self.read = self.at.entry
 
     def ahead(self, limit: int) -> list[Fact]:
-        """The next facts of what has been read: ``limit`` at most, and about `BATCH_BYTES`."""
+        """The next facts of what has been read: ``limit`` at most, and about `BATCH_BYTES`; one that erases alone."""
         facts: list[Fact] = []
         done = self.at.facts
         room = BATCH_BYTES
@@ -54,7 +56,13 @@ class Partition:
             if done + len(part) < len(read) or len(facts) == limit or room <= 0:
                 break
             done = 0
-        return facts
+        erases = next((n for n, fact in enumerate(facts) if fact.type == ERASE), len(facts))
+        return facts[: max(1, erases)] if erases < len(facts) else facts
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Of the next fact: its log entry, and its number in that."""
+        return self.pending[0][0], self.at.facts
 
     def advance(self, n: int, version: int) -> Checkpoint:
         """Leave ``n`` facts behind; answers the checkpoint after them, with the version of the active set there."""

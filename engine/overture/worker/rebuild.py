@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from overture.decide.erasure import ERASE
 from overture.decide.rebuilding import Rebuilding
 from overture.model.ids import partition_of
 from overture.model.series import Series
@@ -52,6 +53,7 @@ async def rebuild(
 def _read(recording: Recording, wanted: Wanted, clocks: Mapping[str, int], making: Rebuilding, share: float) -> Wanted:
     """Show the facts of some contacts; answers those that were merged into them, by whom it was decided when."""
     merged: Wanted = {}
+    merges: dict[str, list[str]] = {}
     left: set[str] = set()
     began = time.perf_counter()
     for n, (_, _, fact, version) in enumerate(recording.facts(), 1):
@@ -59,13 +61,21 @@ def _read(recording: Recording, wanted: Wanted, clocks: Mapping[str, int], makin
             time.sleep((time.perf_counter() - began) * (1 / share - 1))
             began = time.perf_counter()
         place = wanted.get(fact.contact)
-        if place is None or fact.contact in left:
+        if place is None:
             continue
         target, decided = place
-        if fact.type == "$link":
-            left.add(fact.contact)  # what comes later is in the other contact's record
+        if fact.type == ERASE and fact.contact == target:
+            making.forget(target)
+            left.discard(target)
+            for name in merges.pop(target, ()):
+                merged.pop(name, None)
+        elif fact.contact in left:
+            continue
+        elif fact.type in ("$link", ERASE):
+            left.add(fact.contact)  # what comes later is in the other contact's record, or another contact's
         elif fact.type == "$merge":
             merged[fact.properties["from"]] = (target, decided or version)
+            merges.setdefault(fact.contact, []).append(fact.properties["from"])
         else:
             making.show(target, fact, decided or version, clocks[target])
     return merged

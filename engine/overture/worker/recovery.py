@@ -21,7 +21,7 @@ from overture.worker.plans import Plans
 log = logging.getLogger("overture.worker")
 
 KILLS = 2  # a fact at whose decision this many recovering workers vanished goes to the dead letters
-NEEDED = ("$activate", "$link", "$merge")  # facts of ours that must be decided, whatever happens
+NEEDED = ("$activate", "$erase", "$link", "$merge")  # facts of ours that must be decided, whatever happens
 
 
 class Recovery:
@@ -69,7 +69,7 @@ class Recovery:
     async def _send(self, batch: Batch, fact: Fact) -> tuple[Batch, bytes]:
         """What was committed: the batch, or one that sets the fact aside."""
         try:
-            return batch, await self._committer.send(batch)
+            return batch, await self._committer.send(batch, await self._committer.complete(batch))
         except OvertureError:
             raise
         except Exception as error:

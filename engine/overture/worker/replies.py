@@ -1,4 +1,6 @@
-"""Decisions that somebody waits for: published with the commit, received by the process that took the fact."""
+"""What is published with a commit: decisions that somebody waits for, received by the process that took the fact; and
+who has been erased, for what each process remembers.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import msgspec
@@ -60,6 +62,7 @@ class Replies:
         self._url = url
         self._waiting: dict[str, Reply] = {}
         self._numbers = itertools.count()
+        self.on_erased: Callable[[str], None] = lambda _: None  # called with a contact; empty: any may have been
 
     def expect(self) -> Reply:
         """A place for the decision on a fact that is about to be appended."""
@@ -75,9 +78,12 @@ class Replies:
             client: Any = cast(Any, redis.asyncio.Redis).from_url(self._url)
             try:
                 async with client.pubsub() as pubsub:
-                    await pubsub.subscribe(keys.DECIDED + self._process)
+                    await pubsub.subscribe(keys.DECIDED + self._process, keys.ERASED)
+                    self.on_erased("")
                     async for message in pubsub.listen():
-                        if message["type"] == "message":
+                        if message["type"] == "message" and message["channel"] == keys.ERASED.encode():
+                            self.on_erased(message["data"].decode())
+                        elif message["type"] == "message":
                             for token, decision in msgspec.msgpack.decode(message["data"]):
                                 self.settle(token, decision)
             except (RedisError, OSError) as error:

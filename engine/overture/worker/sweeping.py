@@ -40,6 +40,8 @@ SHARE = 0.2  # of the time that a sweep takes, at most
 LAG = 1_000  # undecided facts of a partition above which its sweep waits
 
 Made = Mapping[str, Mapping[str, Series]]
+_Slice = tuple[tuple[int, int], int, str, Made]
+"""Epoch and contacts erased under it, version of the active set, last contact, series of all."""
 
 
 class Sweeper:
@@ -53,7 +55,7 @@ class Sweeper:
         self._partitions = partitions
         self._over: dict[int, tuple[int, int]] = {}  # partition → (epoch, version) with nothing left to do
         self._later: dict[int, float] = {}  # partition → when to try again, in the loop's time
-        self._slices: dict[int, tuple[int, int, str, Made]] = {}  # partition → epoch, version, last contact, its series
+        self._slices: dict[int, _Slice] = {}
 
     async def run(self, parts: dict[int, Partition]) -> None:
         """Sweep whatever is to be swept, for ever; ``parts``: those held."""
@@ -97,10 +99,13 @@ class Sweeper:
         ids = await sweeps.page(self._wire, p, sweep.after, PAGE)
         if not ids:
             self._slices.pop(p, None)
-            await self._leases.commit(part.lease, [sweeps.save(p, replace(sweep, swept=version))])
+            await self._leases.commit(part.lease, [sweeps.save(p, replace(sweep, swept=version, after=""))])
             return True
+        erased = part.erased
         made = await self._series(part, sweep, ids)
         states = await contacts.load(self._wire, p, ids)
+        if part.erased != erased:
+            return True  # what recorded facts say is of somebody who is no more: look again
         now = clock.now()
         facts = [
             _fact(state, version, now, made.get(id, {})) for id, state in states.items() if _asks(state, version, made)
@@ -118,7 +123,7 @@ class Sweeper:
 
     async def _series(self, part: Partition, sweep: Sweep, ids: list[str]) -> Made:
         """What recorded facts say of the page's contacts, of the series that they keep only since this sweep."""
-        p, epoch = part.lease.partition, part.lease.epoch
+        p, epoch = part.lease.partition, (part.lease.epoch, part.erased)
         program = await self._plans.program(sweep.version)
         fresh = _fresh(program, sweep.swept)
         if not fresh:

@@ -1,0 +1,205 @@
+"""Erasing contacts, from the question to the proof: step by step, each of which can be done again after a kill."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from overture.backtest import erasing as backtests
+from overture.model import Contact, OvertureError, clock
+from overture.model.ids import partition_of
+from overture.state import contacts, keys, traces
+from overture.state.embedded.appendonly import DIRECTORY
+from overture.state.erasures import Erasure, Erasures, Stage
+from overture.state.linked import linked
+from overture.state.log import Entry, Log, dedupe_key
+from overture.state.outbox import Outbox
+from overture.state.purge import Purged, ordered, suppressing
+from overture.state.rewriting import write_anew
+from overture.state.scrubbing import Scrub
+from overture.state.wire import Wire
+
+log = logging.getLogger("overture.erasing")
+
+PAUSE = 0.05  # seconds between looks at an erasure that waits for others
+IDLE = 0.5  # seconds between looks whether another process was asked for one
+_ADDRESSES = ("email", "phone", "push_token")  # traits in which there is one
+_purged = msgspec.msgpack.Decoder(Purged).decode
+_scrub = msgspec.msgpack.Decoder(Scrub).decode
+
+
+def begun(subject: str, by: str) -> Erasure:
+    """One that is asked for now."""
+    now = clock.now()
+    return Erasure(f"er-{now:011x}{secrets.token_hex(6)}", subject, by, now, "finding")
+
+
+class Eraser:
+    """Carries erasures forward, in one process at a time: ``drives`` says whether it is this one's turn. Should two be at
+    it all the same, nothing is done twice: each move is made once, and what leads to it can be repeated.
+    """
+
+    def __init__(self, wire: Wire, facts: Log, erasures: Erasures, data_dir: Path, drives: Callable[[], bool]) -> None:
+        self._wire = wire
+        self._log = facts
+        self._erasures = erasures
+        self._outbox = Outbox(wire, facts.partitions)
+        self._backtests = data_dir / "backtests"
+        self._files = data_dir / DIRECTORY
+        self._drives = drives
+        self._asked = asyncio.Event()
+        self._ordered: set[str] = set()  # erasures whose last contact was found alone
+
+    def wake(self) -> None:
+        """One was asked for here."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            pause = IDLE
+            try:
+                if self._drives() and (under_way := await self._erasures.under_way()):
+                    await self._round(under_way)
+                    pause = PAUSE
+            except (OvertureError, OSError, TimeoutError) as error:
+                log.warning("Erasing goes on later: %s", error)
+            except Exception:
+                log.exception("Erasing goes on later")
+            self._asked.clear()
+            try:
+                async with asyncio.timeout(pause):
+                    await self._asked.wait()
+            except TimeoutError:
+                pass
+
+    async def _round(self, under_way: dict[str, Erasure]) -> None:
+        """One after the other up to where all that is kept by a contact's name is gone; the file for all at once."""
+        first = next(((c, e) for c, e in under_way.items() if e.stage not in ("traces", "file")), None)
+        if first is not None:
+            await self._go_on(*first)
+        for contact, erasure in under_way.items():
+            if erasure.stage == "traces":
+                await self._forget_traces(contact, erasure)
+        written = {id: erasure for id, erasure in under_way.items() if erasure.stage == "file"}
+        if written and (file := await write_anew(self._wire, self._files)):
+            for id, erasure in written.items():
+                await self._erasures.finish(id, erasure, clock.now(), file)
+
+    async def _go_on(self, contact: str, erasure: Erasure) -> None:
+        match erasure.stage:
+            case "finding":
+                await self._find(contact, erasure)
+            case "leaving":
+                await self._wait_for_hand_offs(contact, erasure)
+            case "erasing":
+                await self._erase(contact, erasure)
+            case _:
+                await self._wait_for_record(contact, erasure)
+
+    # --- one stage each ----------------------------------------------------------------------------------------------
+
+    async def _find(self, contact: str, erasure: Erasure) -> None:
+        names = await linked(self._wire, contact)
+        words = set[str]()
+        for name in names:
+            state = (await contacts.load(self._wire, self._p(name), [name]))[name]
+            words |= _words(state)
+        await self._to(contact, erasure, "leaving", names=names, words=sorted(words))
+
+    async def _wait_for_hand_offs(self, contact: str, erasure: Erasure) -> None:
+        """None begins any more; those under way end, and are told in the log before the contact is erased there."""
+        for name in erasure.names:
+            await self._wire.call("SADD", keys.leaving(self._p(name)), name)
+        for p in {self._p(name) for name in erasure.names}:
+            ids = await self._wire.call("ZRANGE", keys.messages(p, "sending"), 0, -1)
+            found = await self._outbox.read(p, [id.decode() for id in ids])
+            if any(delivery.message.contact in erasure.names for delivery in found):
+                return
+        await self._to(contact, erasure, "erasing")
+
+    async def _erase(self, contact: str, erasure: Erasure) -> None:
+        """Those that became part of it first: what of them is on its way to it is there before it is erased itself."""
+        purged: dict[str, Purged] = {}
+        for name in erasure.names:
+            blob = await self._wire.call("HGET", keys.purged(self._p(name)), name)
+            if blob is None or (done := _purged(blob)).erasure != erasure.id:
+                if name == contact and erasure.id not in self._ordered:
+                    if not await self._is_alone(contact, erasure):
+                        return
+                    self._ordered.add(erasure.id)
+                fact = ordered(name, erasure.id, clock.now())
+                await self._log.append([Entry(fact, dedupe_key(name, fact.id))])
+                return
+            purged[name] = done
+        for name, done in purged.items():
+            for command in suppressing(done.suppressed):
+                await self._wire.call(*command)
+            p = self._p(name)
+            told = await self._wire.call("XINFO", "STREAM", keys.log(p))
+            last = dict(zip(told[::2], told[1::2], strict=True))[b"last-generated-id"].decode()
+            order = Scrub(erasure.id, done.entry, done.position, last)
+            await self._wire.call("HSETNX", keys.scrubs(p), name, msgspec.msgpack.encode(order))
+        self._ordered.discard(erasure.id)
+        await self._to(contact, erasure, "record")
+
+    async def _is_alone(self, contact: str, erasure: Erasure) -> bool:
+        """Whether nothing is on its way to the contact from others that are part of it."""
+        for p in {self._p(name) for name in erasure.names}:
+            blobs = await self._wire.call("LRANGE", keys.forwards(p), 0, -1)
+            if any(contacts.unpack_fact(blob).contact in erasure.names for blob in blobs):
+                return False
+        found = await linked(self._wire, contact)
+        if more := [name for name in found if name not in erasure.names]:
+            await self._to(contact, erasure, "leaving", names=[*more, *erasure.names])
+        return not more
+
+    async def _wait_for_record(self, contact: str, erasure: Erasure) -> None:
+        counts: dict[str, int] = {"contacts": len(erasure.names)}
+        for name in erasure.names:
+            p = self._p(name)
+            purged, scrub = await asyncio.gather(
+                self._wire.call("HGET", keys.purged(p), name), self._wire.call("HGET", keys.scrubs(p), name)
+            )
+            if scrub is None or not (done := _scrub(scrub)).done or purged is None:
+                return
+            gone = _purged(purged)
+            more = {"facts": done.facts, "messages": gone.messages, "withdrawn": gone.withdrawn}
+            for what, n in {**more, "consents": gone.consents, "suppressed": len(gone.suppressed)}.items():
+                counts[what] = counts.get(what, 0) + n
+        await self._to(contact, erasure, "traces", counts=counts, at=clock.now())
+
+    async def _forget_traces(self, contact: str, erasure: Erasure) -> None:
+        for name in erasure.names:
+            for key in (keys.purged(self._p(name)), keys.scrubs(self._p(name))):
+                blob = await self._wire.call("HGET", key, name)
+                if blob is not None and msgspec.msgpack.decode(blob)[0] == erasure.id:
+                    await self._wire.call("HDEL", key, name)
+        await traces.forget(self._wire, self._log.partitions, erasure.names, erasure.words)
+        over = await asyncio.to_thread(backtests.forget, self._backtests, erasure.names, erasure.words, erasure.at)
+        if over:
+            await self._to(contact, erasure, "file", names=[], words=[])
+
+    async def _to(self, contact: str, erasure: Erasure, stage: Stage, **more: Any) -> None:
+        after = msgspec.structs.replace(erasure, stage=stage, **more)
+        if await self._erasures.go_on(contact, erasure, after):
+            self._asked.set()
+
+    def _p(self, contact: str) -> int:
+        return partition_of(contact, self._log.partitions)
+
+
+def _words(contact: Contact) -> set[str]:
+    """What names somebody in a text."""
+    found = {contact.id, *(address.partition(":")[2] for address in contact.suppressed)}
+    for kind, value in contact.ids.items():
+        many: Any = value.values() if kind == "external" else value
+        found |= {many} if isinstance(many, str) else {str(each) for each in many}
+    found |= {value for name in _ADDRESSES if isinstance(value := contact.traits.get(name), str)}
+    return {word for word in found if word}
