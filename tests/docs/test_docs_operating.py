@@ -23,6 +23,7 @@ from overture.node.facts import PATIENCE as WAIT
 from overture.node.apikeys import hashed
 from overture.plugin import Limits
 from overture.settings import Settings
+from overture.settings.sentences import TABLES
 from overture.state import keys
 from overture.state.contacts import TIMELINE
 from overture.state.embedded import options
@@ -43,7 +44,7 @@ def test_the_settings_are_the_codes():
     assert [code(row[0]) for row in SETTINGS] == list(Settings.model_fields)
     for name, variable, default, what in SETTINGS:
         field = code(name)
-        assert variable == ("" if field in ("channels", "sources") else f"`{PREFIX}{field.upper()}`")
+        assert variable == ("" if field in TABLES else f"`{PREFIX}{field.upper()}`")
         if field != "rulesets":
             assert default == (f"`{shown[field]}`" if shown[field] else ""), field
         assert what

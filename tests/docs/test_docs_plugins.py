@@ -70,7 +70,7 @@ async def test_the_package_is_loaded_and_opened(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("SMS_TOKEN", "s3cret")
     settings = tomllib.loads(blocks(CHANNEL, "toml")[1])["channels"]
     mail = {"url": "smtp://127.0.0.1:1", "sender": "news@example.org"}
-    assert manager.configure_channels({**settings, "email": mail}) == []
+    assert manager.configure("channel", {**settings, "email": mail}) == []
     hosted = manager.open_channels()
     assert hosted["sms"].address_of(Contact("ada", traits={"phone": "+49"})) == "+49"
     assert hosted["sms"].address_of(Contact("ada")) is None

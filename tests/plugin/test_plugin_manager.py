@@ -125,7 +125,7 @@ def test_the_second_claim_of_a_channel_is_refused(install: Install):
 
 async def test_channels_open_with_their_settings():
     manager, _ = loaded()
-    assert manager.configure_channels({"email": {"url": "smtp://127.0.0.1:1", "sender": "news@example.org"}}) == []
+    assert manager.configure("channel", {"email": {"url": "smtp://127.0.0.1:1", "sender": "news@example.org"}}) == []
     hosted = manager.open_channels()
     assert set(hosted) == {"email", "webhook"}
     assert repr(hosted["email"]) == "<HostedChannel email closed>"
@@ -138,8 +138,9 @@ async def test_wrong_settings_cost_one_channel_and_show_no_secret(install: Insta
     raising = "@hookimpl\ndef overture_channels():\n  yield plugin('raising', open=lambda config: 1 / 0)\n"
     install("raising", HEAD + raising)
     manager, _ = loaded()
-    wrong = manager.configure_channels(
-        {"email": {"url": "smtp://u:s3cret@host?x=1", "sender": "news@example.org"}, "pigeon": {"tokn": "s3cret"}}
+    wrong = manager.configure(
+        "channel",
+        {"email": {"url": "smtp://u:s3cret@host?x=1", "sender": "news@example.org"}, "pigeon": {"tokn": "s3cret"}},
     )
     assert [(each.name, each.place, each.error) for each in wrong] == [
         ("email", ("url",), "value_error"),
@@ -175,7 +176,7 @@ def test_settings_that_a_model_does_not_know(
     install("pigeon", f"{HEAD}\n{model}\n\n{hook}")
     manager, _ = loaded()
     mail = {"url": "smtp://127.0.0.1:1", "sender": "news@example.org"}
-    wrong = manager.configure_channels({"email": mail, "pigeon": settings})
+    wrong = manager.configure("channel", {"email": mail, "pigeon": settings})
     assert [each.error for each in wrong] == kinds
     (state,) = (state for state in manager.states() if state.name == "pigeon")
     assert state.state == ("failed" if kinds else "active")

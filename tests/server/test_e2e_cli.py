@@ -145,10 +145,10 @@ def test_config_that_is_wrong(tmp_path: Path) -> None:
 
 
 def test_plugins() -> None:
-    shown = json.loads(overture("plugins", "--json").stdout)
-    assert {"email", "webhook"} <= set(shown["channels"])
-    assert {p["state"] for p in shown["plugins"]} == {"active"}
-    assert overture("plugins").returncode == 0
+    shown = json.loads(overture("plugins", "--local", "--json").stdout)["plugins"]
+    assert {"email", "webhook"} <= {offer["name"] for plugin in shown for offer in plugin["offers"]}
+    assert {plugin["state"] for plugin in shown} == {"active"}
+    assert overture("plugins", "--local").returncode == 0
 
 
 def test_mistyped_commands() -> None:

@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from serverkit import ADMIN, WRITE, Server, eventually, overture, refused
+from serverkit import ADMIN, WRITE, Server, eventually, refused
 
 DOORBELL = """
 import json
@@ -217,21 +217,3 @@ def test_a_path_that_is_taken_is_never_shadowed(tmp_path: Path) -> None:
         opened = {offer["name"]: offer["open"] for offer in plugin["offers"]}
         assert opened == {"facts": {}, "contact": {}, "anything": {}, "ringer": {}, "fine": {"fine": "closed"}}
         assert "plugin intruder of ov-intruder failed: source" in server.said()
-
-
-def test_overture_plugins_shows_them(tmp_path: Path) -> None:
-    here = installed(tmp_path, "doorbell", DOORBELL)
-    told = json.loads(overture("plugins", "--json", cwd=here).stdout)
-    assert {"doorbell", "needy", "mail"} <= set(told["sources"])
-    (plugin,) = [p for p in told["plugins"] if p["name"] == "doorbell"]
-    assert plugin == {
-        "name": "doorbell",
-        "distribution": "ov-doorbell",
-        "version": "1.0",
-        "hooks": ["overture_sources"],
-        "state": "active",
-        "error": "",
-        "offers": [{"kind": "source", "name": name} for name in ("doorbell", "needy", "mail")],
-    }
-    shown = overture("plugins", cwd=here).stdout
-    assert "source doorbell, source needy, source mail · overture_sources" in shown

@@ -127,7 +127,7 @@ async def site(plugin: None, memory: Memory, store_url: str) -> AsyncIterator[Si
     """The doorbell of its own, and a second one under another name; calls may take 0.3 s, 3 failures are enough."""
     manager = PluginManager()
     manager.load()
-    assert manager.configure_sources({"back_door": {"plugin": "doorbell", "house": "theirs"}}) == []
+    assert manager.configure("source", {"back_door": {"plugin": "doorbell", "house": "theirs"}}) == []
     opened = manager.open_sources(Limits(timeout=0.3, parallel=4, failures=3, pause=0.2))
     sources = {name: opened[name] for name in ("doorbell", "back_door")}
     wire = await Wire.connect(store_url)

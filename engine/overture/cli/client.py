@@ -104,6 +104,9 @@ class Client:
     def revoke_key(self, name: str) -> None:
         self._call("DELETE", f"/v1/keys/{quote(name, safe='')}", read=lambda answer: answer.read())
 
+    def plugins(self) -> list[dict[str, Any]]:
+        return self._call("GET", "/v1/plugins")
+
     def verify_consent(self) -> dict[str, Any]:
         return self._call("GET", "/v1/consent/verify")
 

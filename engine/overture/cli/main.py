@@ -20,12 +20,11 @@ from cyclopts.validators import Number
 from rich.console import Console
 
 from overture import __version__
-from overture.cli import authoring, clock, consent, contact, importing, keys
+from overture.cli import authoring, clock, consent, contact, importing, keys, plugins
 from overture.cli.documents import check_files, deployables, report
 from overture.cli.explain import show
 from overture.cli.terminal import Json, Url, connect, console, load_settings
 from overture.model import OvertureError, StartupRefused, StoreUnavailable
-from overture.plugin.manager import PluginManager
 
 REFUSED_INPUT, REFUSED_START = 2, 3
 
@@ -53,6 +52,7 @@ people.command(contact.erase)
 people.command(contact.export)
 people.command(contact.erasures)
 app.command(importing.import_file, name="import")
+app.command(plugins.plugins)
 app.command(authoring.fmt)
 app.command(authoring.schema)
 app.command(authoring.diff)
@@ -322,25 +322,6 @@ def replay(
         )
     if as_json:
         print(json.dumps(asdict(outcome)))
-
-
-@app.command
-def plugins(*, as_json: Json = False) -> None:
-    """Which plugins there are, what they offer, and which could not be loaded and why."""
-    manager = PluginManager()
-    manager.load()
-    found = [(p, [(kind, name) for kind, name, _, _ in manager.offers(p)]) for p in manager.states()]
-    if as_json:
-        told = [asdict(p) | {"offers": [{"kind": kind, "name": name} for kind, name in own]} for p, own in found]
-        print(json.dumps({"plugins": told, "channels": sorted(manager.channels), "sources": sorted(manager.sources)}))
-        return
-    for p, own in found:
-        console.print(f"{p.name:16} {p.distribution} {p.version:10} {p.state:7} {p.error}", markup=False)
-        offers = ", ".join(f"{kind} {name}" for kind, name in own)
-        if told := " · ".join(part for part in (offers, ", ".join(p.hooks)) if part):
-            console.print(f"  {told}", markup=False)
-    console.print(f"channels: {', '.join(sorted(manager.channels))}")
-    console.print(f"sources: {', '.join(sorted(manager.sources))}")
 
 
 @app.command

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from overture.cli.documents import show_findings
 from overture.cli.suites import Folders, Suite
+from overture.cli.terminal import load_settings
 from overture.model import Diagnostic, Refused
 from overture.plugin.manager import PluginManager
 from overture.trial.junit import junit
@@ -67,7 +68,7 @@ def run_tests(
 
 
 def _run(folders: Folders, suites: Sequence[Suite]) -> list[Ran]:
-    plugins = PluginManager()
+    plugins = PluginManager(load_settings().plugins_allowed)
     plugins.load()
     addresses = {name: channel.address_of for name, channel in plugins.channels.items()}
     done: list[Ran] = []

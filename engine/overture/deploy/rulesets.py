@@ -34,10 +34,15 @@ class Revision:
 class Rulesets:
     """What the API and the command line do with rulesets."""
 
-    def __init__(self, registry: Registry, channels: Collection[str] | None = None) -> None:
-        """``channels``: the installed ones; None leaves it unchecked whether a ruleset's channels are there."""
+    def __init__(
+        self, registry: Registry, channels: Collection[str] | None = None, allowed: Collection[str] | None = None
+    ) -> None:
+        """``channels``: the installed ones; None leaves it unchecked whether a ruleset's channels are there.
+        ``allowed``: the distributions whose plugins tests may import; None: all.
+        """
         self.registry = registry
         self._channels = channels
+        self._allowed = None if allowed is None else sorted(allowed)
         self._scratch = Scratch()
 
     async def check(self, text: str) -> tuple[Ruleset | None, list[Diagnostic]]:
@@ -67,7 +72,7 @@ class Rulesets:
         _, active = await self.active()
         wanted = revision or active.get(name)
         stored = await self.registry.text(name, wanted) if wanted else None
-        job = Try(await self._texts(active), name, document, stored or "", self._installed())
+        job = Try(await self._texts(active), name, document, stored or "", self._installed(), self._allowed)
         (result,) = (await self._scratch.run(job)).results
         return result
 
@@ -98,7 +103,7 @@ class Rulesets:
         if new == active:
             return version
         texts, older = await self._texts(new), await older_revisions(self.registry, version, new)
-        proof = await self._scratch.run(Prove(texts, sorted(wanted), self._installed(), older))
+        proof = await self._scratch.run(Prove(texts, sorted(wanted), self._installed(), older, self._allowed))
         if not all(result.passed for result in proof.results):
             raise TrialsFailed(proof.results)
         while True:

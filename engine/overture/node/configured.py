@@ -1,4 +1,4 @@
-"""What the settings say about channels and sources: handed to the plugins, and told where it is wrong."""
+"""What the settings say about what plugins offer: handed to the plugins, and told where it is wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from overture.model import StartupRefused
-from overture.plugin.manager import NAME, Kind, PluginManager, WrongSetting, source_of
+from overture.plugin.kinds import BY_KIND, KINDS, NAME, Kind, KindOf, article, said
+from overture.plugin.manager import PluginManager, WrongSetting, meant
 from overture.settings import Settings, sentence
 
 log = logging.getLogger("overture.plugin")
@@ -21,27 +22,33 @@ _GENERAL: Mapping[str, Mapping[str, str]] = {
 
 
 def load_plugins(settings: Settings) -> PluginManager:
-    """The plugins there are, with the channels' settings checked where this process delivers, the sources' where it
-    listens.
+    """The plugins as `found`.
 
     Raises `StartupRefused` ``settings.invalid`` with one sentence for each mistake in what the operator set. A plugin
     that fails otherwise, also for want of settings, is recorded, and stops nothing else.
     """
-    plugins = PluginManager()
-    plugins.load()
-    sentences = [*_unknown_channels(settings, plugins), *_unknown_sources(settings, plugins)]
-    wrong: list[WrongSetting] = []
-    if "delivery" in settings.roles:
-        wrong += plugins.configure_channels(_config(settings))
-    if "web" in settings.roles:
-        wrong += plugins.configure_sources(settings.sources)
-    sentences += [_told(settings, plugins, each) for each in wrong if _is_set(settings, each)]
+    plugins, sentences = found(settings)
     if sentences:
-        hint = (
-            "`overture plugins` shows the channels and sources there are; docs/operating.md has the settings of ours."
-        )
+        hint = "`overture plugins --local` shows what plugins offer; docs/operating.md has the settings of ours."
         raise StartupRefused("settings.invalid", " ".join(sentences), hint)
     return plugins
+
+
+def found(settings: Settings) -> tuple[PluginManager, list[str]]:
+    """The plugins there are and may be, with the settings of what they offer checked where this process uses it: those
+    of channels where it delivers, of sources where it listens. And a sentence for each mistake of the operator.
+    """
+    plugins = PluginManager(settings.plugins_allowed)
+    plugins.load()
+    sentences = [sentence for of in KINDS for sentence in _unknown(settings, plugins, of)]
+    wrong: list[WrongSetting] = []
+    for of in KINDS:
+        if of.role in settings.roles:
+            wrong += plugins.configure(
+                of.kind, _config(settings) if of.kind == "channel" else _given(settings, of.kind)
+            )
+    sentences += [_told(settings, plugins, each) for each in wrong if _is_set(settings, each)]
+    return plugins, sentences
 
 
 def tell_failures(plugins: PluginManager) -> None:
@@ -62,38 +69,38 @@ def _config(settings: Settings) -> dict[str, Mapping[str, Any]]:
     }
 
 
+def _given(settings: Settings, kind: Kind) -> Mapping[str, Mapping[str, Any]]:
+    return getattr(settings, BY_KIND[kind].table)
+
+
 def _is_set(settings: Settings, wrong: WrongSetting) -> bool:
-    if wrong.kind == "source":
-        return wrong.name in settings.sources
-    return wrong.name in settings.channels or wrong.name in _GENERAL
+    return wrong.name in _given(settings, wrong.kind) or (wrong.kind == "channel" and wrong.name in _GENERAL)
 
 
-def _unknown_channels(settings: Settings, plugins: PluginManager) -> list[str]:
-    named = {name: _place(settings, "channel", name) for name in settings.channels}
-    for name in settings.channel_rates:
-        named.setdefault(name, f"{settings.place('channel_rates')}: {name}")
-    unknown = [(table, name) for name, table in named.items() if name not in plugins.channels]
-    return _unknown("channel", unknown, plugins.channels, plugins)
-
-
-def _unknown_sources(settings: Settings, plugins: PluginManager) -> list[str]:
+def _unknown(settings: Settings, plugins: PluginManager, of: KindOf) -> list[str]:
+    """A sentence for each name in the settings that cannot be one, or is of what no plugin offers."""
     sentences: list[str] = []
     unknown: list[tuple[str, str]] = []
-    for name, given in settings.sources.items():
-        place, of = _place(settings, "source", name), source_of(name, given)
-        if not NAME.fullmatch(name):  # it becomes a part of a path
+    known = plugins.offered(of.kind)
+    for name, given in _given(settings, of.kind).items():
+        place, what = _place(settings, of.kind, name), meant(name, given) if of.named else name
+        if not NAME.fullmatch(name) and of.named:
             sentences.append(f"{place} must be named with lower-case letters, digits and _, at most 64.")
-        elif of not in plugins.sources:
-            unknown.append((_place(settings, "source", f"{name}.plugin") if "plugin" in given else place, of))
-    return sentences + _unknown("source", unknown, plugins.sources, plugins)
+        elif what not in known:
+            own = of.named and "plugin" in given
+            unknown.append((_place(settings, of.kind, f"{name}.plugin") if own else place, what))
+    if of.kind == "channel":
+        rates = f"{settings.place('channel_rates')}: "
+        unknown += [(rates + name, name) for name in settings.channel_rates if name not in (*known, *settings.channels)]
+    return sentences + _unoffered(of.kind, unknown, known, plugins)
 
 
-def _unknown(kind: Kind, found: list[tuple[str, str]], known: Collection[str], plugins: PluginManager) -> list[str]:
+def _unoffered(kind: Kind, found: list[tuple[str, str]], known: Collection[str], plugins: PluginManager) -> list[str]:
     """A sentence for each (place, name); none where it may be of a plugin that failed."""
     failed = [plugin.name for plugin in plugins.states() if plugin.state == "failed"]
     sentences: list[str] = []
     for place, name in found:
-        what = f"{place} is for a {kind} that no plugin offers"
+        what = f"{place} is for {article(kind)} that no plugin offers"
         if failed:
             log.error("%s; of the plugins, %s could not be loaded", what, ", ".join(failed))
         else:
@@ -111,19 +118,20 @@ def _told(settings: Settings, plugins: PluginManager, wrong: WrongSetting) -> st
     if wrong.error == "missing":
         return f"{place} is missing."
     if wrong.error == "extra_forbidden":
-        return f"{place} is no setting of the {wrong.kind}{_guess(field, _fields(settings, plugins, wrong))}"
+        return f"{place} is no setting of the {said(wrong.kind)}{_guess(field, _fields(settings, plugins, wrong))}"
     return sentence(place, wrong.problem)
 
 
 def _fields(settings: Settings, plugins: PluginManager, wrong: WrongSetting) -> Collection[str]:
-    if wrong.kind == "channel":
-        return plugins.channels[wrong.name].config.model_fields
-    of = source_of(wrong.name, settings.sources[wrong.name])
-    return ["plugin", *plugins.sources[of].config.model_fields]
+    if not BY_KIND[wrong.kind].named:
+        return plugins.offered(wrong.kind)[wrong.name].config.model_fields
+    of = meant(wrong.name, _given(settings, wrong.kind)[wrong.name])
+    return ["plugin", *plugins.offered(wrong.kind)[of].config.model_fields]
 
 
 def _place(settings: Settings, kind: Kind, path: str) -> str:
-    return f"{kind}s.{path} ({settings.origins()[f'{kind}s']})"
+    table = BY_KIND[kind].table
+    return f"{table}.{path} ({settings.origins()[table]})"
 
 
 def _guess(name: str, known: Collection[str]) -> str:

@@ -126,7 +126,7 @@ async def assemble(
     link_keys = LinkKeys(wire)
     links = Links(link_keys, settings.public_url or settings.own_url())
     fenced = environ.get(UNFENCED) != "1"
-    rulesets = RulesetService(registry, plugins.channels)
+    rulesets = RulesetService(registry, plugins.channels, settings.plugins_allowed)
     worker: Worker | None = None
     deliverer: Deliverer | None = None
     channels: dict[str, HostedChannel] = {}

@@ -3,15 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from overture.model.clock import to_text
 from overture.node.reporting import about, message_of
+from overture.plugin.breaker import Breaker
 from overture.plugin.host import HostedChannel
 from overture.plugin.listening import HostedPush
 from overture.plugin.manager import PluginManager
 from overture.state.outbox import Outbox
 from overture.state.refusals import Refusal, Refusals, shown
-from overture.web.plugged import OfferView, PluginView, RefusalView, Unwanted
+from overture.web.plugged import OfferView, PluginView, RefusalView, Trouble, Unwanted
+
+
+class Running(NamedTuple):
+    """What is open, as people look at it."""
+
+    state: str
+    trouble: Trouble = Trouble()
+
+    @classmethod
+    def of(cls, breaker: Breaker, dropped: int = 0) -> Running:
+        return cls(breaker.state, Trouble(breaker.failures, breaker.last, dropped))
+
+
+def views(plugins: PluginManager, running: Mapping[tuple[str, str], Running]) -> list[PluginView]:
+    """The plugins, in the order in which they were found. ``running``: by kind and name, what is open here."""
+
+    def offer(kind: str, name: str, schema: dict[str, Any], names: list[str]) -> OfferView:
+        here = {own: running.get((kind, own), Running("not open here")) for own in names}
+        trouble = {own: each.trouble for own, each in here.items() if each.trouble != Trouble()}
+        return OfferView(kind, name, schema, {own: each.state for own, each in here.items()}, trouble)
+
+    return [
+        PluginView(
+            plugin.name,
+            plugin.distribution,
+            plugin.version,
+            plugin.state,
+            plugin.error,
+            list(plugin.hooks),
+            [offer(*each) for each in plugins.offers(plugin)],
+        )
+        for plugin in plugins.states()
+    ]
 
 
 class PluginService:
@@ -35,26 +70,12 @@ class PluginService:
 
     def states(self) -> list[PluginView]:
         """In the order in which they were loaded."""
-        states: dict[tuple[str, str], str] = {
-            ("channel", name): channel.breaker.state for name, channel in self._channels.items()
+        running: dict[tuple[str, str], Running] = {
+            ("channel", name): Running.of(channel.breaker) for name, channel in self._channels.items()
         }
-        states |= {("source", source.name): source.breaker.state for source in self.sources}
-        states |= {("source", name): state for name, state in self._fetched.items()}
-        return [
-            PluginView(
-                plugin.name,
-                plugin.distribution,
-                plugin.version,
-                plugin.state,
-                plugin.error,
-                list(plugin.hooks),
-                [
-                    OfferView(kind, name, schema, {own: states.get((kind, own), "not open here") for own in names})
-                    for kind, name, schema, names in self._plugins.offers(plugin)
-                ],
-            )
-            for plugin in self._plugins.states()
-        ]
+        running |= {("source", source.name): Running.of(source.breaker) for source in self.sources}
+        running |= {("source", name): Running(state) for name, state in self._fetched.items()}
+        return views(self._plugins, running)
 
     async def refused(self, limit: int) -> list[RefusalView]:
         """Newest first."""

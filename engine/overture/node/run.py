@@ -130,7 +130,7 @@ async def _first_start(settings: Settings, url: str, say: Callable[[str], None])
 
 
 async def _activate_examples(settings: Settings, wire: Wire, say: Callable[[str], None]) -> None:
-    rulesets = Rulesets(Registry(wire, settings.partitions))
+    rulesets = Rulesets(Registry(wire, settings.partitions), allowed=settings.plugins_allowed)
     version, _ = await rulesets.active()
     if version or settings.rulesets is None:
         return

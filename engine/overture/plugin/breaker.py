@@ -17,9 +17,11 @@ class Breaker:
     """
 
     def __init__(self, threshold: int, pause: float) -> None:
+        self.failures = 0  # in all
+        self.last = ""  # what was wrong the last time
         self._threshold = threshold
         self._pause = pause
-        self._failures = 0
+        self._in_a_row = 0
         self._blocks = 0  # in a row
         self._until: float | None = None
         self._trying = False
@@ -44,11 +46,13 @@ class Breaker:
 
     def succeeded(self) -> None:
         if self._until is None or self._trying:  # a call that began before it opened tells nothing
-            self._failures, self._blocks, self._until, self._trying = 0, 0, None, False
+            self._in_a_row, self._blocks, self._until, self._trying = 0, 0, None, False
 
-    def failed(self) -> None:
-        self._failures += 1
-        if self._trying or self._failures >= self._threshold:
+    def failed(self, told: str) -> None:
+        self.failures += 1
+        self.last = told
+        self._in_a_row += 1
+        if self._trying or self._in_a_row >= self._threshold:
             self._open(self._pause)
         self._trying = False
 

@@ -83,7 +83,7 @@ class HostedChannel:
             raise
         handed = self._judge(answer)
         if handed.reason in _FAILURES:
-            self.breaker.failed()
+            self.breaker.failed(handed.message)
         elif handed.attempted:
             self.breaker.succeeded()
         else:

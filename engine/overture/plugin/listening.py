@@ -81,7 +81,7 @@ class HostedPush:
                 told = f"did not answer within {self._guard.limits.timeout:g} s"
             case _:
                 told = f"answered {type(answer).__name__} instead of Posted or Answer"
-        self.breaker.failed()
+        self.breaker.failed(f"The source {self.name} {told}.")
         raise self._failing(told)
 
     async def close(self) -> None:

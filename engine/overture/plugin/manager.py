@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import pluggy
 from pydantic import BaseModel, ValidationError
@@ -17,24 +17,19 @@ from overture.plugin import hookspecs
 from overture.plugin.descriptors import ChannelPlugin
 from overture.plugin.guard import DEFAULT, Limits
 from overture.plugin.host import HostedChannel
-from overture.plugin.listening import LISTENING, HostedPush, OpenPull, check_endpoints
-from overture.plugin.sources import PullSourcePlugin, PushSourcePlugin, SourcePlugin
+from overture.plugin.kinds import BY_KIND, KINDS, Kind, Offer, check_offer, needs_nothing, said
+from overture.plugin.listening import LISTENING, HostedPush, OpenPull
+from overture.plugin.sources import PushSourcePlugin, SourcePlugin
 
 GROUP = "overture"
-Kind = Literal["channel", "source"]
+OWN = "overture"  # the distribution whose plugins are allowed whatever the list says
 Settings = Mapping[str, Mapping[str, Any]]
 H = TypeVar("H")
-_HOOKS: tuple[tuple[str, Kind, tuple[type, ...]], ...] = (
-    ("overture_channels", "channel", (ChannelPlugin,)),
-    ("overture_sources", "source", (PushSourcePlugin, PullSourcePlugin)),
-)
-NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-"""What channels and sources may be called; a source's name is a part of a path."""
 
 
 @dataclass(frozen=True, slots=True)
 class PluginState:
-    """One plugin as loaded. ``state``: ``active``, or ``failed`` with ``error`` in one sentence."""
+    """One plugin as found. ``state``: ``active``; ``failed``, with ``error`` in one sentence; ``not allowed``."""
 
     name: str
     distribution: str
@@ -46,7 +41,7 @@ class PluginState:
 
 @dataclass(frozen=True, slots=True)
 class WrongSetting:
-    """A finding about the settings of one channel or source (``kind``), without the value, which may be a secret.
+    """A finding about the settings of one thing offered (``kind``), without the value, which may be a secret.
 
     ``place`` is the path to it (empty: all of them); ``error`` and ``problem`` are pydantic's.
     """
@@ -61,15 +56,20 @@ class WrongSetting:
 class PluginManager:
     """The plugins of the entry point group ``overture``.
 
-    `load` once, then `configure_channels` and `open_channels`, `configure_sources` and `open_sources`. ``channels`` and
-    ``sources`` hold what the plugins offer that could be loaded, by name.
+    `load` once, then `configure` and `open` for each kind. ``channels`` and ``sources``, and `offered` for any kind, hold
+    what the plugins offer that could be loaded, by name.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, allowed: Collection[str] | None = None) -> None:
+        """``allowed``: names of the distributions whose plugins may be imported, besides our own; None: all."""
         self.channels: dict[str, ChannelPlugin[Any]] = {}
         self.sources: dict[str, SourcePlugin] = {}
+        self._allowed = None if allowed is None else {OWN, *map(_canonical, allowed)}
+        self._offered: dict[Kind, dict[str, Any]] = {each.kind: {} for each in KINDS}
+        self._offered["channel"], self._offered["source"] = self.channels, self.sources
         self._configs: dict[tuple[Kind, str], tuple[str, BaseModel]] = {}  # -> what is offered, its settings
         self._owner: dict[tuple[Kind, str], str] = {}  # what is offered -> key of the plugin in _states
+        self._faults: dict[tuple[Kind, str], str] = {}
         self._states: dict[str, PluginState] = {}
         self._pluggy = pluggy.PluginManager(hookspecs.PROJECT)
         self._pluggy.add_hookspecs(hookspecs)
@@ -83,101 +83,102 @@ class PluginManager:
         """All plugins found, in the order they were loaded."""
         return list(self._states.values())
 
+    def offered(self, kind: Kind) -> Mapping[str, Any]:
+        """The descriptors of a kind by name."""
+        return self._offered[kind]
+
     def offers(self, plugin: PluginState) -> list[tuple[Kind, str, dict[str, Any], list[str]]]:
         """What a plugin offers: kind, name, the JSON Schema of its settings, and under which names it is configured."""
         own = [offer for offer, key in self._owner.items() if key == f"{plugin.distribution}:{plugin.name}"]
         return [
-            (kind, of, self._offers(kind)[of].config.model_json_schema(), self._named(kind, of)) for kind, of in own
+            (kind, of, self._offered[kind][of].config.model_json_schema(), self._named(kind, of)) for kind, of in own
         ]
+
+    def faults(self, kind: Kind) -> dict[str, str]:
+        """What of a kind was to be there and is not, by its own name, each with the reason."""
+        return {name: why for (its, name), why in self._faults.items() if its == kind}
 
     def _named(self, kind: Kind, of: str) -> list[str]:
         return [name for (its, name), (what, _) in self._configs.items() if (its, what) == (kind, of)]
 
-    def configure_channels(self, given: Settings) -> list[WrongSetting]:
-        """Check the settings; answers what is wrong. The plugin of a channel that has wrong ones is recorded as failed.
+    def configure(self, kind: Kind, given: Settings) -> list[WrongSetting]:
+        """Check the settings; answers what is wrong. The plugin of what has wrong ones is recorded as failed.
 
-        By name, the settings for the config model; a channel that is not named gets the model's defaults. Those of what
-        nobody offers are left alone. Unknown keys are wrong, unless the model says otherwise (``extra``).
+        By name, the settings for the config model. Something may have a name of its own, and say with ``plugin`` what
+        it is; what is not named gets the model's defaults where it needs no settings, and is not there otherwise. A
+        channel has no other name than its own, and is there by the defaults if it can be. Settings of what nobody
+        offers are left alone. Unknown keys are wrong, unless the model says otherwise (``extra``).
         """
-        return [
-            wrong
-            for name, plugin in self.channels.items()
-            for wrong in self._configure("channel", name, name, plugin.config, given.get(name, {}))
-        ]
-
-    def configure_sources(self, given: Settings) -> list[WrongSetting]:
-        """As `configure_channels`. A source may have a name of its own, and say with ``plugin`` what it is. One that is
-        not named gets the model's defaults where it is pushed to and needs no settings; otherwise it is not there.
-        """
-        wanted: Settings = {
-            **{name: {} for name, source in self.sources.items() if name in given or _needs_nothing(source)},
-            **given,
-        }
+        offered, named = self._offered[kind], BY_KIND[kind].named
+        by_default = [name for name, each in offered.items() if not named or needs_nothing(each)]
+        wanted: Settings = {**{name: {} for name in by_default}, **given}
         wrong: list[WrongSetting] = []
         for name, settings in wanted.items():
-            of = source_of(name, settings)
-            if (source := self.sources.get(of)) is not None:
-                own = {key: value for key, value in settings.items() if key != "plugin"}
-                wrong += self._configure("source", name, of, source.config, own)
+            of = meant(name, settings) if named else name
+            if (offer := offered.get(of)) is not None:
+                own = {key: value for key, value in settings.items() if key != "plugin" or not named}
+                wrong += self._configure(kind, name, of, offer, own)
         return wrong
 
     def withdraw(self, source: str, error: PluginFailed) -> None:
         """An open source that cannot be used as it is: it counts as not there, and its plugin as failed."""
         of, _ = self._configs.pop(("source", source))
-        self._fail(self._owner["source", of], f"source {source}: {_explain(error)}")
+        self._lacks("source", source, of, error)
 
-    def _configure(
-        self, kind: Kind, name: str, of: str, model: type[BaseModel], given: Mapping[str, Any]
-    ) -> list[WrongSetting]:
+    def _configure(self, kind: Kind, name: str, of: str, offer: Offer, given: Mapping[str, Any]) -> list[WrongSetting]:
+        model = offer.config
         extra = None if "extra" in model.model_config else "forbid"
         try:
             self._configs[kind, name] = of, model.model_validate(given, extra=extra)
         except ValidationError as error:
-            self._fail(self._owner[kind, of], f"{kind} {name}: {_explain(error)}")
+            self._lacks(kind, name, of, error)
             found = error.errors(include_url=False, include_context=False, include_input=False)
             return [WrongSetting(kind, name, tuple(map(str, each["loc"])), each["type"], each["msg"]) for each in found]
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            self._fail(self._owner[kind, of], f"{kind} {name}: {_explain(error)}")
+            self._lacks(kind, name, of, error)
         return []
 
     def open_channels(self, limits: Limits = DEFAULT) -> dict[str, HostedChannel]:
         """The channels whose settings are right. The plugin of one that does not open is recorded as failed."""
-        return self._open("channel", lambda name, of, config: self._channel(of, config, limits))
+        return self.open("channel", lambda _, plugin, opened: HostedChannel(plugin, opened, limits))
 
     def open_sources(self, limits: Limits = LISTENING) -> dict[str, HostedPush | OpenPull]:
         """The sources whose settings are right, by their own name."""
-        return self._open("source", lambda name, of, config: self._source(name, of, config, limits))
 
-    def _channel(self, of: str, config: BaseModel, limits: Limits) -> HostedChannel:
-        plugin = self.channels[of]
-        return HostedChannel(plugin, plugin.open(config), limits)
+        def hosted(name: str, plugin: Any, opened: Any) -> HostedPush | OpenPull:
+            if isinstance(plugin, PushSourcePlugin):
+                return HostedPush(name, cast(PushSourcePlugin[Any], plugin), opened, limits)
+            return OpenPull(opened)
 
-    def _source(self, name: str, of: str, config: BaseModel, limits: Limits) -> HostedPush | OpenPull:
-        plugin = self.sources[of]
-        if isinstance(plugin, PushSourcePlugin):
-            return HostedPush(name, plugin, plugin.open(config), limits)
-        return OpenPull(plugin.open(config))
+        return self.open("source", hosted)
 
-    def _open(self, kind: Kind, make: Callable[[str, str, BaseModel], H]) -> dict[str, H]:
+    def open(self, kind: Kind, host: Callable[[str, Any, Any], H]) -> dict[str, H]:
+        """What of a kind has right settings, by its own name. ``host`` is given that name, the descriptor and what its
+        ``open`` made. The plugin of what does not open is recorded as failed.
+        """
         opened: dict[str, H] = {}
         for (its, name), (of, config) in list(self._configs.items()):
             if its != kind:
                 continue
+            offer = self._offered[kind][of]
             try:
-                opened[name] = make(name, of, config)
+                opened[name] = host(name, offer, offer.open(config))
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
                 del self._configs[kind, name]
-                self._fail(self._owner[kind, of], f"{kind} {name}: {_explain(error)}")
+                self._lacks(kind, name, of, error)
         return opened
 
     def _load(self, entry: EntryPoint) -> None:
         distribution = entry.dist.name if entry.dist else ""
         key = f"{distribution}:{entry.name}"
         self._states[key] = PluginState(entry.name, distribution, entry.dist.version if entry.dist else "")
+        if self._allowed is not None and _canonical(distribution) not in self._allowed:
+            self._states[key] = replace(self._states[key], state="not allowed")
+            return
         try:
             offered = self._register(key, entry.load())
         except KeyboardInterrupt:
@@ -189,10 +190,7 @@ class PluginManager:
             return
         for (kind, name), offer in offered.items():
             self._owner[kind, name] = key
-            self._offers(kind)[name] = offer
-
-    def _offers(self, kind: Kind) -> dict[str, Any]:
-        return self.channels if kind == "channel" else self.sources
+            self._offered[kind][name] = offer
 
     def _register(self, key: str, module: ModuleType) -> dict[tuple[Kind, str], Any]:
         wanted = getattr(module, "OVERTURE_HOOK_API", hookspecs.HOOK_API)
@@ -201,59 +199,45 @@ class PluginManager:
         self._pluggy.register(module, name=key)
         self._pluggy.check_pending()  # a misspelt hook would otherwise never be called, without a word
         hooks = tuple(caller.name for caller in self._pluggy.get_hookcallers(module) or ())
-        state = self._states[key]
-        self._states[key] = PluginState(state.name, state.distribution, state.version, hooks)
+        self._states[key] = replace(self._states[key], hooks=hooks)
         others = [plugin for plugin in self._pluggy.get_plugins() if plugin is not module]
         found: dict[tuple[Kind, str], Any] = {}
         # pluggy stops at the first implementation that raises, so each plugin is called alone.
-        for hook, kind, types in _HOOKS:
-            for offered in self._pluggy.subset_hook_caller(hook, others)():
+        for of in KINDS:
+            for offered in self._pluggy.subset_hook_caller(of.hook, others)():
                 for each in offered:
-                    _check(hook, kind, types, each)
-                    if each.name in self._offers(kind) or (kind, each.name) in found:
-                        raise _taken(kind, each.name)
-                    found[kind, each.name] = each
+                    check_offer(of, each)
+                    if each.name in self._offered[of.kind] or (of.kind, each.name) in found:
+                        raise _taken(of.kind, each.name)
+                    found[of.kind, each.name] = each
         return found
 
+    def _lacks(self, kind: Kind, name: str, of: str, error: BaseException) -> None:
+        why = _explain(error)
+        self._faults[kind, name] = why
+        self._fail(self._owner[kind, of], f"{said(kind)} {name}: {why}")
+
     def _fail(self, key: str, error: str) -> None:
-        state = self._states[key]
-        self._states[key] = PluginState(state.name, state.distribution, state.version, state.hooks, "failed", error)
+        self._states[key] = replace(self._states[key], state="failed", error=error)
 
 
-def source_of(name: str, settings: Mapping[str, Any]) -> str:
-    """Which source is meant by the settings under a name."""
+def meant(name: str, settings: Mapping[str, Any]) -> str:
+    """What is meant by the settings under a name."""
     return str(settings.get("plugin", name))
 
 
-def _needs_nothing(source: SourcePlugin) -> bool:
-    if not isinstance(source, PushSourcePlugin):
-        return False
-    try:
-        source.config.model_validate({})
-    except ValidationError:
-        return False
-    except Exception:  # of the plugin itself: told where it is configured
-        return True
-    return True
-
-
 def _taken(kind: Kind, name: str) -> PluginFailed:
+    told = f"Another plugin offers the {said(kind)} {name}."
     if kind == "channel":
-        return PluginFailed("plugin.channel_taken", f"Another plugin offers the channel {name}.")
-    return PluginFailed("plugin.source_taken", f"Another plugin offers the source {name}.")
+        return PluginFailed("plugin.channel_taken", told)
+    if kind == "source":
+        return PluginFailed("plugin.source_taken", told)
+    return PluginFailed("plugin.name_taken", told)
 
 
-def _check(hook: str, kind: Kind, types: tuple[type, ...], offered: Any) -> None:
-    if not isinstance(offered, types):
-        wanted = " or ".join(each.__name__ for each in types)
-        raise PluginFailed("plugin.wrong_type", f"{hook} yielded {type(offered).__name__}: no {wanted}.")
-    name, config = offered.name, offered.config
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise PluginFailed("plugin.wrong_name", f"A {kind}'s name must match {NAME.pattern}: {name!r}.")
-    if not isinstance(config, type) or not issubclass(config, BaseModel):
-        raise PluginFailed("plugin.wrong_type", f"The config of the {kind} {name} is not a pydantic model.")
-    if isinstance(offered, PushSourcePlugin):
-        check_endpoints(cast(PushSourcePlugin[Any], offered))
+def _canonical(distribution: str) -> str:
+    """As the packaging tools compare names."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
 def _order(entry: EntryPoint) -> tuple[bool, str, str]:

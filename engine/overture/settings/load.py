@@ -84,6 +84,8 @@ class Settings(BaseModel):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(checks.lower)] = "info"
     channel_rates: Annotated[Mapping[str, float], BeforeValidator(checks.rates)] = Field(default_factory=dict)
     """Messages a second that leave by a channel at most, by its name; without an entry, as many as it takes."""
+    plugins_allowed: Annotated[frozenset[str] | None, BeforeValidator(checks.split)] = None
+    """Distributions whose plugins may be imported, besides Overture's own. None: all that are installed."""
     channels: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, repr=False)
     """``[channels.<name>]`` of ``overture.toml``, handed to that channel's plugin, which checks it."""
     sources: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, repr=False)

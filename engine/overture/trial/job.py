@@ -25,13 +25,15 @@ class Prove(msgspec.Struct, frozen=True, tag=True):
     """Load, link and compile ``rulesets`` (name → document), and run the tests in those that ``tested`` names.
 
     ``channels``: those installed; None leaves it unchecked whether those that are required are there. ``older``:
-    documents of earlier revisions, oldest first, on which contacts may be to finish their journeys.
+    documents of earlier revisions, oldest first, on which contacts may be to finish their journeys. ``allowed``: the
+    distributions whose plugins may be imported; None: all.
     """
 
     rulesets: dict[str, str]
     tested: list[str]
     channels: list[str] | None = None
     older: list[str] = []
+    allowed: list[str] | None = None
 
 
 class Try(msgspec.Struct, frozen=True, tag=True):
@@ -45,6 +47,7 @@ class Try(msgspec.Struct, frozen=True, tag=True):
     document: str
     stored: str = ""
     channels: list[str] | None = None
+    allowed: list[str] | None = None
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -99,7 +102,7 @@ def _prove(job: Prove) -> Proof:
     older = finishing(known, library)
     program = link(list(library.values()), 1, job.channels, older=older)
     Plan(program)
-    results = [_run(library[name], trials[name], library, job.channels) for name in job.tested if trials[name]]
+    results = [_run(library[name], trials[name], library, job) for name in job.tested if trials[name]]
     return Proof(results, keeps(program.series), [(ruleset.name, ruleset.revision) for ruleset in older])
 
 
@@ -115,16 +118,14 @@ def _try(job: Try) -> Result:
             raise Refused("ruleset.unknown", f"There is no such revision of {job.name}.", "Put it first.", status=404)
         ruleset = load(job.stored)
     library = {name: load(text) for name, text in job.rulesets.items() if name != ruleset.name}
-    return _run(ruleset, trials, {**library, ruleset.name: ruleset}, job.channels)
+    return _run(ruleset, trials, {**library, ruleset.name: ruleset}, job)
 
 
-def _run(
-    ruleset: Ruleset, trials: tuple[Trial, ...], library: dict[str, Ruleset], channels: list[str] | None
-) -> Result:
-    plugins = PluginManager()
+def _run(ruleset: Ruleset, trials: tuple[Trial, ...], library: dict[str, Ruleset], job: Prove | Try) -> Result:
+    plugins = PluginManager(job.allowed)
     plugins.load()
     addresses = {name: channel.address_of for name, channel in plugins.channels.items()}
-    result = run(ruleset, trials, library, addresses, channels)
+    result = run(ruleset, trials, library, addresses, job.channels)
     if result.invalid:
         raise RulesetInvalid(result.findings)
     return result

@@ -10,19 +10,31 @@ import msgspec
 from overture.plugin.listening import HostedPush
 
 
+class Trouble(msgspec.Struct, frozen=True):
+    """Since this process was started: how many calls failed, what the last of them was told as, how much was dropped
+    that it was too slow for.
+    """
+
+    failures: int = 0
+    last: str = ""
+    dropped: int = 0
+
+
 class OfferView(msgspec.Struct, frozen=True):
-    """``settings``: the JSON Schema of what stands in ``[channels.<name>]`` or ``[sources.<name>]``; ``open``: under
-    which names it is there, with the state of its circuit breaker, or what one that fetches is doing.
+    """``settings``: the JSON Schema of what stands in ``[channels.<name>]``, ``[sources.<name>]`` and so on; ``open``:
+    under which names it is there, with the state of its circuit breaker, or what it is doing; ``trouble``: with what
+    went wrong, where anything did.
     """
 
     kind: str
     name: str
     settings: dict[str, Any]
     open: dict[str, str]
+    trouble: dict[str, Trouble] = {}
 
 
 class PluginView(msgspec.Struct, frozen=True):
-    """A plugin as it was loaded. ``offers``: kind and name of each channel and source; ``error`` of one that failed."""
+    """A plugin as it was found: ``state`` is ``active``, ``failed`` (with ``error``) or ``not allowed`` (and not loaded)."""
 
     name: str
     distribution: str

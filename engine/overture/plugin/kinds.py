@@ -1,0 +1,92 @@
+"""The kinds of things that plugins offer: by which hook, with which settings, in processes of which role."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, cast
+
+from pydantic import BaseModel, ValidationError
+
+from overture.model.errors import PluginFailed
+from overture.plugin.descriptors import ChannelPlugin
+from overture.plugin.listening import check_endpoints
+from overture.plugin.sources import PullSourcePlugin, PushSourcePlugin
+
+Kind = Literal["channel", "source"]
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+"""What anything offered may be called; a source's name is a part of a path."""
+
+
+class Offer(Protocol):
+    """What all descriptors have; ``open`` makes from checked settings what the host calls, without I/O."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def config(self) -> type[BaseModel]: ...
+    @property
+    def open(self) -> Callable[[Any], Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class KindOf:
+    """``table``: of ``overture.toml``, whose tables hold the settings by name. ``role``: of processes that use it;
+    empty: of none that serves. ``types``: its descriptors.
+
+    ``named``: it is there where its settings have its name, or say with ``plugin`` what is meant, or where it needs
+    none; otherwise always, under its own name alone, and one that lacks settings has failed.
+    """
+
+    kind: Kind
+    hook: str
+    table: str
+    role: str
+    types: tuple[type, ...]
+    named: bool = True
+
+
+KINDS: tuple[KindOf, ...] = (
+    KindOf("channel", "overture_channels", "channels", "delivery", (ChannelPlugin,), named=False),
+    KindOf("source", "overture_sources", "sources", "web", (PushSourcePlugin, PullSourcePlugin)),
+)
+BY_KIND = {each.kind: each for each in KINDS}
+
+
+def said(kind: Kind) -> str:
+    """The kind as a sentence names it."""
+    return kind.replace("_", " ")
+
+
+def article(kind: Kind) -> str:
+    """The same with its article."""
+    return f"an {said(kind)}" if kind[0] in "aeio" else f"a {said(kind)}"
+
+
+def check_offer(of: KindOf, offered: Any) -> None:
+    """Raises PluginFailed where what a hook yielded cannot be used."""
+    what = said(of.kind)
+    if not isinstance(offered, of.types):
+        wanted = " or ".join(each.__name__ for each in of.types)
+        raise PluginFailed("plugin.wrong_type", f"{of.hook} yielded {type(offered).__name__}: no {wanted}.")
+    name, config = offered.name, offered.config
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise PluginFailed("plugin.wrong_name", f"A {what}'s name must match {NAME.pattern}: {name!r}.")
+    if not isinstance(config, type) or not issubclass(config, BaseModel):
+        raise PluginFailed("plugin.wrong_type", f"The config of the {what} {name} is not a pydantic model.")
+    if isinstance(offered, PushSourcePlugin):
+        check_endpoints(cast(PushSourcePlugin[Any], offered))
+
+
+def needs_nothing(offered: Offer) -> bool:
+    """Whether it is there without being asked for: one that calls nothing in, and has a default for each setting."""
+    if isinstance(offered, PullSourcePlugin):
+        return False
+    try:
+        offered.config.model_validate({})
+    except ValidationError:
+        return False
+    except Exception:  # of the plugin itself: told where it is configured
+        return True
+    return True
