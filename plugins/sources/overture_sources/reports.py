@@ -31,8 +31,9 @@ class Report:
     ``unknown``; ``key`` is the same whenever the event is sent again.
 
     ``message`` is the id of ours, ``provider_id`` the service's, ``event`` the service's id of the event; ``reason``
-    one of bounced, invalid, spam, unsubscribed, blocked, timed_out, other; ``detail`` is what the receiver's server
-    said, ``description`` what the service says; ``permanent``: the address is dead.
+    one of bounced, invalid, spam, unsubscribed, blocked, timed_out, other; ``status`` is the enhanced status code
+    (RFC 3463), ``detail`` what the receiver's server said, ``description`` what the service says; ``permanent``: the
+    address is dead.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Report:
     event: str = ""
     provider_id: str = ""
     reason: str = ""
+    status: str = ""
     detail: str = ""
     description: str = ""
     url: str = ""
@@ -64,6 +66,7 @@ def fact(source: str, channel: str, report: Report) -> dict[str, Any]:
         "address": report.address,
         "provider_id": report.provider_id,
         "reason": report.reason,
+        "status": report.status,
         "detail": report.detail,
         "description": report.description,
         "url": report.url,
