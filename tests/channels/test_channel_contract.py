@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import smtplib
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from overture.plugin import AmbiguousHandOff, Outgoing, Rejected, RetryLater, Sent
-from overture.testing import WebhookReceiver, check_channel
+from overture.plugin import AmbiguousHandOff, Incoming, Outgoing, Posted, Rejected, RetryLater, Sent
+from overture.testing import WebhookReceiver, check_channel, check_receipt, incoming
 from overture_channels.webhook import WebhookChannel, WebhookConfig
 
+block = time.sleep
 SECRET = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
@@ -79,6 +82,19 @@ class ShowsItsSecret(Webhooks):
         return f"ShowsItsSecret({SECRET})"
 
 
+class LogsItsSecret(Webhooks):
+    async def send(self, message: Outgoing) -> Sent | Rejected:
+        logging.getLogger("mine").debug("signing with %s", SECRET)
+        return await super().send(message)
+
+
+class Blocks(Webhooks):
+    async def send(self, message: Outgoing) -> Sent | Rejected:
+        await asyncio.sleep(0)
+        block(30)
+        return await super().send(message)
+
+
 class CannotCloseTwice(Webhooks):
     closings = 0
 
@@ -105,6 +121,8 @@ async def receiver() -> AsyncIterator[WebhookReceiver]:
         (SwallowsCancellation, "CancelledError"),
         (SendsAfterClose, "a closed channel must not send"),
         (ShowsItsSecret, "secret shows in ShowsItsSecret"),
+        (LogsItsSecret, "secret shows in the log"),
+        (Blocks, r"must not block: It kept the process to itself for 250 ms, in Blocks.send"),
         (CannotCloseTwice, "closed twice"),
     ],
 )
@@ -113,8 +131,59 @@ async def test_a_broken_channel_is_caught(receiver: WebhookReceiver, channel: ty
         await check_channel(channel, receiver, secret=SECRET)
 
 
+def impatient(channel: type[Webhooks] = Webhooks) -> Webhooks:
+    opened = channel()
+    WebhookChannel.__init__(
+        opened, WebhookConfig.model_validate({"secret": SECRET, "egress_allow": ["127.0.0.1"], "timeout": 0.3})
+    )
+    return opened
+
+
 async def test_a_sound_channel_passes(receiver: WebhookReceiver):
-    await check_channel(Webhooks, receiver, secret=SECRET)
+    await check_channel(Webhooks, receiver, secret=SECRET, open_impatient=impatient)
+
+
+class CallsATimeoutLater(Webhooks):
+    async def send(self, message: Outgoing) -> Sent | Rejected:
+        try:
+            return await super().send(message)
+        except AmbiguousHandOff as error:
+            raise RetryLater(code=error.code) from None
+
+
+async def test_no_answer_in_time_is_ambiguous(receiver: WebhookReceiver):
+    with pytest.raises(AssertionError, match="no answer in time is ambiguous, as the peer may have taken it"):
+        await check_channel(Webhooks, receiver, open_impatient=lambda: impatient(CallsATimeoutLater))
+
+
+class Receipts:
+    """Reads what a service tells of one message: its id, and nothing else."""
+
+    def __init__(self, *facts: dict[str, object]) -> None:
+        self._facts = facts
+
+    async def parse(self, request: Incoming) -> Posted:
+        contact = {"message": request.body.decode()}
+        return Posted(facts=[{"contact": contact, **fact} for fact in self._facts])
+
+    async def close(self) -> None:
+        pass
+
+
+def receipt(message: Outgoing, sent: Sent) -> Incoming:
+    return incoming(message.id.encode())
+
+
+async def test_a_receipt_comes_back_as_a_fact_about_its_message(receiver: WebhookReceiver):
+    good = {"id": "r1", "type": "message.delivered"}
+    (fact,) = await check_receipt(Webhooks, receiver, lambda: Receipts(good), receipt)
+    assert fact["contact"] == {"message": "contract/6:0"}
+    for source, sentence in (
+        (Receipts({"id": "r1", "type": "bounce"}), "none of the facts of a receipt"),
+        (Receipts({**good, "contact": {"email": "ada@example.com"}}), "contact.message of a receipt is the id"),
+    ):
+        with pytest.raises(AssertionError, match=sentence):
+            await check_receipt(Webhooks, receiver, lambda source=source: source, receipt)
 
 
 async def test_the_mail_server_by_hand(tmp_path: Path):

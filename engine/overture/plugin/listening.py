@@ -61,7 +61,7 @@ class HostedPush:
             raise
         match answer:
             case Posted() | Answer():
-                if not (wrong := _malformed(answer)):
+                if not (wrong := malformed(answer)):
                     self.breaker.succeeded()
                     return answer
                 told = f"answered a malformed {type(answer).__name__}: {wrong}"
@@ -114,7 +114,8 @@ def _below(name: str, path: str) -> str:
     return f"/in/{name}{path[1:]}" if path.startswith("~") else path
 
 
-def _malformed(answer: Posted | Answer) -> str:
+def malformed(answer: Posted | Answer) -> str:
+    """What is wrong with the form of an answer; empty where nothing is."""
     reply = answer.answer if isinstance(answer, Posted) else answer
     if not isinstance(reply, Answer):  # pyright: ignore[reportUnnecessaryIsInstance]
         return "its answer is no Answer"
