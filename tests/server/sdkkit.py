@@ -18,7 +18,8 @@ from typing import Any, Self
 from overture.model.environ import without_settings
 
 PEERS = Path(__file__).parents[1] / "peers"
-PASSED = ("content-type", "retry-after")
+PASSED = ("content-type", "content-encoding", "retry-after", "set-cookie", "vary")
+CORS = "access-control-"  # what headers begin with that pages of other origins look for
 PATIENCE = 120.0  # seconds that a library may take to give everything away
 
 
@@ -68,6 +69,22 @@ RUDDERSTACK = (
     _python("rudder-sdk-python", "2.1.9", "rudderstack"),
     _node("@rudderstack/rudder-sdk-node", "3.0.13"),
 )
+
+
+def _tracker(script: str, name: str, version: str, variant: str = "") -> Library:
+    runs = (sys.executable,) if script.endswith(".py") else ("node",)
+    more = (variant,) if variant else ()
+    return Library(f"{name} {variant}".strip(), version, (*runs, str(PEERS / script), name, *more))
+
+
+def python_tracker(name: str, version: str, variant: str = "") -> Library:
+    return _tracker("python_trackers.py", name, version, variant)
+
+
+def node_tracker(name: str, version: str, variant: str = "") -> Library:
+    return _tracker("node_trackers.cjs", name, version, variant)
+
+
 LIBRARIES = {f"{each.name}-{each.version}": each for each in (*SEGMENT, *RUDDERSTACK)}
 
 Fault = int | str | Callable[[], object]
@@ -76,12 +93,16 @@ done while the server has it."""
 
 
 class Proxy:
-    """Passes requests on to ``port``, but for the faults: one for each of the first requests that carry something."""
+    """Passes requests on to ``port``, but for the faults: one for each of the first requests that carry something, or
+    with ``path`` whose path begins so.
+    """
 
-    def __init__(self, port: int, faults: Sequence[Fault] = ()) -> None:
+    def __init__(self, port: int, faults: Sequence[Fault] = (), path: str = "") -> None:
         self.target = port
+        self.path = path
         self.faults = list(faults)
         self.answers: list[int] = []
+        self.posted = 0  # requests that carried something
         self._lock = threading.Lock()
         proxy = self
 
@@ -91,7 +112,7 @@ class Proxy:
             def do_POST(self) -> None:
                 proxy.passed(self)
 
-            do_GET = do_POST
+            do_GET = do_OPTIONS = do_POST
 
             def log_message(self, format: str, *args: object) -> None: ...
 
@@ -104,10 +125,14 @@ class Proxy:
 
     def passed(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
+        carries = request.path.startswith(self.path) and request.command != "OPTIONS" if self.path else bool(body)
         with self._lock:
-            fault = self.faults.pop(0) if self.faults and body else None
+            self.posted += bool(body)
+            fault = self.faults.pop(0) if self.faults and carries else None
         if isinstance(fault, int):
-            self._answer(request, fault, {"Retry-After": "1"} if fault == 429 else {}, b"{}")
+            origin = request.headers.get("Origin", "*")
+            cors = {"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true"}
+            self._answer(request, fault, cors | ({"Retry-After": "1"} if fault == 429 else {}), b"{}")
             return
         try:
             status, headers, said = self._forward(request, body, fault if callable(fault) else None)
@@ -129,7 +154,7 @@ class Proxy:
             if meanwhile is not None:
                 meanwhile()
             reply = connection.getresponse()
-            kept = {name: value for name, value in reply.headers.items() if name.lower() in PASSED}
+            kept = {n: value for n, value in reply.headers.items() if n.lower() in PASSED or n.lower().startswith(CORS)}
             return reply.status, kept, reply.read()
         finally:
             connection.close()

@@ -97,7 +97,7 @@ def test_pages_and_what_the_library_says_by_itself():
     assert fact["context"].items() >= {"$browser": "Firefox", "event": "$pageview"}.items()
     assert "secret" not in json.dumps(fact)
     left = one(event="$pageleave", properties={"$prev_pageview_duration": 4.5})
-    assert (left["type"], left["properties"]) == ("page_left", {"seconds": 4.5})
+    assert (left["type"], left["properties"]) == ("page_left", {"dwell": 4.5})
     assert one(event="$screen", properties={"$screen_name": "Home"})["properties"] == {"name": "Home"}
 
 
@@ -148,8 +148,11 @@ def test_the_forms_of_a_body_and_where_the_key_stands():
 
 
 def test_the_newer_protocol_is_told_of_each_event():
-    batch = [{"event": "Seen", "distinct_id": "ada", "uuid": "a", "session_id": "s", "options": {}, "properties": {}}]
+    event = {"event": "Seen", "distinct_id": "ada", "uuid": "a", "session_id": "s", "properties": {}}
+    batch = [{**event, "options": {"process_person_profile": False}}]
     made = posted(SOURCE, {"created_at": WHEN, "batch": batch}, V1)
+    assert [fact["contact"] for fact in made.facts] == [{"anonymous_id": "ada"}]
+    assert made.facts[0]["context"]["$session_id"] == "s"
     assert made.answer.body == {"results": {"a": {"result": "ok"}}}
 
 

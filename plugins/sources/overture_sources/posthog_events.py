@@ -28,7 +28,7 @@ def facts_of(event: Any, sent: datetime | None, at: int) -> list[dict[str, Any] 
     sender's clock; ``at``: when it came (ms).
     """
     said = table(event)
-    name, own = text(said.get("event")), table(said.get("properties"))
+    name, own = text(said.get("event")), {**_apart(said), **table(said.get("properties"))}
     distinct = id_of(said.get("distinct_id")) or id_of(own.get("distinct_id"))
     if not name or not distinct or distinct.startswith("$"):
         return [
@@ -60,6 +60,12 @@ def facts_of(event: Any, sent: datetime | None, at: int) -> list[dict[str, Any] 
     return found
 
 
+def _apart(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What the newer protocol has beside the properties, under the names that it had among them."""
+    apart = {**table(said.get("options")), **{each: said[each] for each in ("session_id", "window_id") if each in said}}
+    return {f"${name}": value for name, value in apart.items()}
+
+
 def _properties(name: str, distinct: str, own: Mapping[str, Any]) -> dict[str, Any]:
     if name == "$groupidentify":
         return {"group_id": id_of(own.get("$group_key")), "group_type": text(own.get("$group_type"))}
@@ -73,7 +79,7 @@ def _properties(name: str, distinct: str, own: Mapping[str, Any]) -> dict[str, A
     if name in ("$pageview", "$pageleave"):
         said |= {each: own[theirs] for each, theirs in _PAGE.items() if theirs in own and each not in said}
     if name == "$pageleave" and "$prev_pageview_duration" in own:
-        said["seconds"] = own["$prev_pageview_duration"]
+        said["dwell"] = own["$prev_pageview_duration"]
     return campaign_of(text(own.get("$current_url"))) | {each: v for each, v in said.items() if v is not None}
 
 
