@@ -11,8 +11,8 @@ from overture_channels.returns import ReturnAddress
 from overture_sources.fitting import clean
 from overture_sources.reports import HEADER, Report, digest, ours
 
-_ACTIONS = {"failed": "bounced", "delayed": "deferred", "delivered": "delivered"}
-_FEEDBACK = {"abuse": "complained", "fraud": "complained", "opt-out": "unsubscribed"}
+ACTIONS = {"failed": "bounced", "delayed": "deferred", "delivered": "delivered"}
+FEEDBACK = {"abuse": "complained", "fraud": "complained", "opt-out": "unsubscribed"}
 _ENHANCED = re.compile(r"\b([245]\.\d{1,3}\.\d{1,3})\b")
 _REPLY = re.compile(r"\b([245]\d\d)\b")
 _QUOTED = re.compile(rf"^{HEADER}:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
@@ -54,7 +54,7 @@ def _of_server(part: Message, key: str, message: str) -> Report:
     groups = [group for group in _inside(part) if group["Final-Recipient"] or group["Action"]]
     failed = [group for group in groups if _line(group, "Action").lower() == "failed"]
     group = next(iter(failed or groups), Message())
-    kind = _ACTIONS.get(_line(group, "Action").lower(), "unknown")
+    kind = ACTIONS.get(_line(group, "Action").lower(), "unknown")
     told = _typed(group, "Diagnostic-Code")
     status = _status(_line(group, "Status"), told)
     permanent = kind == "bounced" and _address_is_dead(status, told)
@@ -75,7 +75,7 @@ def _of_server(part: Message, key: str, message: str) -> Report:
 def _of_person(part: Message, key: str, message: str) -> Report:
     said = next(iter(_inside(part)), Message())
     what = _line(said, "Feedback-Type").lower()
-    kind = _FEEDBACK.get(what, "unknown")
+    kind = FEEDBACK.get(what, "unknown")
     return Report(
         kind=kind,
         key=f"{key}:{kind}",
