@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -43,6 +44,7 @@ class MailServer:
         self.port = 0
         self._directory = directory
         self._options = options
+        self._loop: asyncio.AbstractEventLoop | None = None  # that it was started in
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._acknowledged: deque[asyncio.Future[None]] = deque()
@@ -61,6 +63,7 @@ class MailServer:
 
     async def start(self) -> None:
         """Returns when the server listens. Raises RuntimeError when it does not start."""
+        self._loop = asyncio.get_running_loop()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "overture.testing.mailserver", "--port", str(self.port), "--until-eof",
             "--dir", str(self._directory), *self._options,
@@ -91,6 +94,13 @@ class MailServer:
         ``accept``, ``refuse`` (550 5.1.1), ``defer`` (451), ``drop`` (taken, then the connection breaks off without an
         answer), ``stall`` (taken, never answered), ``rcpt CODE text`` or ``data CODE text``: the reply to that one.
         """
+        assert self._loop is not None
+        if asyncio.get_running_loop() is self._loop:
+            await self._script(actions)
+        else:
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._script(actions), self._loop))
+
+    async def _script(self, actions: Sequence[str]) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
         for action in actions:
