@@ -70,13 +70,13 @@ def run_tests(
 def _run(folders: Folders, suites: Sequence[Suite]) -> list[Ran]:
     plugins = PluginManager(load_settings().plugins_allowed)
     plugins.load()
-    addresses = {name: channel.address_of for name, channel in plugins.channels.items()}
+    named = plugins.channel_names(load_settings().channels)
     done: list[Ran] = []
     for suite in suites:
         if suite.ruleset is None:
             done.append(Ran(suite.file, suite.file.name.partition(".")[0], None, suite.findings))
             continue
-        result = run(suite.ruleset, suite.trials, folders.library(suite), addresses, plugins.channels)
+        result = run(suite.ruleset, suite.trials, folders.library(suite), plugins.addresses(named), named)
         done.append(Ran(suite.file, suite.ruleset.name, result, [*suite.findings, (suite.file, result.findings)]))
     return done
 

@@ -35,9 +35,10 @@ class Rulesets:
     """What the API and the command line do with rulesets."""
 
     def __init__(
-        self, registry: Registry, channels: Collection[str] | None = None, allowed: Collection[str] | None = None
+        self, registry: Registry, channels: Mapping[str, str] | None = None, allowed: Collection[str] | None = None
     ) -> None:
-        """``channels``: the installed ones; None leaves it unchecked whether a ruleset's channels are there.
+        """``channels``: those that may be named, with what sends on each (`PluginManager.channel_names`); None leaves
+        it unchecked whether a ruleset's channels are there.
         ``allowed``: the distributions whose plugins tests may import; None: all.
         """
         self.registry = registry
@@ -169,8 +170,8 @@ class Rulesets:
             texts[name] = text
         return texts
 
-    def _installed(self) -> list[str] | None:
-        return None if self._channels is None else sorted(self._channels)
+    def _installed(self) -> dict[str, str] | None:
+        return None if self._channels is None else dict(self._channels)
 
 
 __all__ = ["Revision", "RulesetInvalid", "Rulesets"]

@@ -14,10 +14,14 @@ from overture.settings import Settings, sentence
 
 log = logging.getLogger("overture.plugin")
 
-# Settings of channels that also have a name of their own: channel → its setting → ours.
+_HTTP = {"egress_allow": "egress_allow"}
+_MAIL = {"sender": "mail_from"}
+# Settings of channels that also have a name of their own: what sends → its setting → ours.
 _GENERAL: Mapping[str, Mapping[str, str]] = {
-    "email": {"url": "smtp_url", "sender": "mail_from"},
-    "webhook": {"egress_allow": "egress_allow"},
+    "email": {"url": "smtp_url", **_MAIL},
+    "webhook": _HTTP,
+    "twilio": _HTTP,
+    **{name: {**_HTTP, **_MAIL} for name in ("sendgrid", "mailgun", "postmark", "ses")},
 }
 
 
@@ -45,7 +49,7 @@ def found(settings: Settings) -> tuple[PluginManager, list[str]]:
     for of in KINDS:
         if of.role in settings.roles:
             wrong += plugins.configure(
-                of.kind, _config(settings) if of.kind == "channel" else _given(settings, of.kind)
+                of.kind, _config(settings, plugins) if of.kind == "channel" else _given(settings, of.kind)
             )
     sentences += [_told(settings, plugins, each) for each in wrong if _is_set(settings, each)]
     return plugins, sentences
@@ -58,15 +62,20 @@ def tell_failures(plugins: PluginManager) -> None:
             log.error("The plugin %s of %s failed: %s", plugin.name, plugin.distribution, plugin.error)
 
 
-def _config(settings: Settings) -> dict[str, Mapping[str, Any]]:
+def _config(settings: Settings, plugins: PluginManager) -> dict[str, Mapping[str, Any]]:
     """Each channel's settings: what stands in ``[channels.<name>]``, over what the general settings say."""
-    general: dict[str, dict[str, Any]] = {
-        "email": {"url": settings.smtp_url, "sender": settings.mail_from},
-        "webhook": {"egress_allow": [str(network) for network in settings.egress_allow]},
+    general: dict[str, Any] = {
+        "smtp_url": settings.smtp_url,
+        "mail_from": settings.mail_from,
+        "egress_allow": [str(network) for network in settings.egress_allow],
     }
-    return {
-        name: {**general.get(name, {}), **settings.channels.get(name, {})} for name in {*general, *settings.channels}
-    }
+    own = [name for name in _GENERAL if name in plugins.channels and not plugins.channels[name].serves]
+    config: dict[str, Mapping[str, Any]] = {}
+    for name in dict.fromkeys((*own, *settings.channels)):
+        given = settings.channels.get(name, {})
+        ours = _GENERAL.get(meant(name, given), {})
+        config[name] = {**{field: general[setting] for field, setting in ours.items()}, **given}
+    return config
 
 
 def _given(settings: Settings, kind: Kind) -> Mapping[str, Mapping[str, Any]]:
@@ -83,15 +92,16 @@ def _unknown(settings: Settings, plugins: PluginManager, of: KindOf) -> list[str
     unknown: list[tuple[str, str]] = []
     known = plugins.offered(of.kind)
     for name, given in _given(settings, of.kind).items():
-        place, what = _place(settings, of.kind, name), meant(name, given) if of.named else name
-        if not NAME.fullmatch(name) and of.named:
+        place, what = _place(settings, of.kind, name), meant(name, given)
+        if not NAME.fullmatch(name):
             sentences.append(f"{place} must be named with lower-case letters, digits and _, at most 64.")
         elif what not in known:
-            own = of.named and "plugin" in given
-            unknown.append((_place(settings, of.kind, f"{name}.plugin") if own else place, what))
+            unknown.append((_place(settings, of.kind, f"{name}.plugin") if "plugin" in given else place, what))
+        elif "plugin" not in given and (serves := getattr(known[what], "serves", "")):
+            sentences.append(f'{place} is no channel of its own: write plugin = "{what}" in channels.{serves}.')
     if of.kind == "channel":
-        rates = f"{settings.place('channel_rates')}: "
-        unknown += [(rates + name, name) for name in settings.channel_rates if name not in (*known, *settings.channels)]
+        rates, named = f"{settings.place('channel_rates')}: ", plugins.channel_names(settings.channels)
+        unknown += [(rates + name, name) for name in settings.channel_rates if name not in named]
     return sentences + _unoffered(of.kind, unknown, known, plugins)
 
 
@@ -110,7 +120,8 @@ def _unoffered(kind: Kind, found: list[tuple[str, str]], known: Collection[str],
 
 def _told(settings: Settings, plugins: PluginManager, wrong: WrongSetting) -> str:
     field = wrong.place[0] if wrong.place else ""
-    general = _GENERAL.get(wrong.name, {}).get(field) if wrong.kind == "channel" else None
+    what = meant(wrong.name, _given(settings, wrong.kind).get(wrong.name, {}))
+    general = _GENERAL.get(what, {}).get(field) if wrong.kind == "channel" else None
     if general is not None and field not in settings.channels.get(wrong.name, {}):
         place = settings.place(general)
     else:
@@ -123,9 +134,7 @@ def _told(settings: Settings, plugins: PluginManager, wrong: WrongSetting) -> st
 
 
 def _fields(settings: Settings, plugins: PluginManager, wrong: WrongSetting) -> Collection[str]:
-    if not BY_KIND[wrong.kind].named:
-        return plugins.offered(wrong.kind)[wrong.name].config.model_fields
-    of = meant(wrong.name, _given(settings, wrong.kind)[wrong.name])
+    of = meant(wrong.name, _given(settings, wrong.kind).get(wrong.name, {}))
     return ["plugin", *plugins.offered(wrong.kind)[of].config.model_fields]
 
 

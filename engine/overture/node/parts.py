@@ -126,7 +126,8 @@ async def assemble(
     link_keys = LinkKeys(wire)
     links = Links(link_keys, settings.public_url or settings.own_url())
     fenced = environ.get(UNFENCED) != "1"
-    rulesets = RulesetService(registry, plugins.channels, settings.plugins_allowed)
+    named = plugins.channel_names(settings.channels)
+    rulesets = RulesetService(registry, named, settings.plugins_allowed)
     worker: Worker | None = None
     deliverer: Deliverer | None = None
     channels: dict[str, HostedChannel] = {}
@@ -149,7 +150,7 @@ async def assemble(
     tell_failures(plugins)
     asked = Plans(registry, "reference")  # whatever the API asks: what is active, and versions of the past
     past = Past(wire, settings.data_dir / "archive", n, asked.program)
-    backtests = Jobs(settings.data_dir, registry, url, n, plugins.channels)
+    backtests = Jobs(settings.data_dir, registry, url, n, named)
     funnels = Funnels(wire, n)
     contests = Contests(registry, funnels, asked)
     clock = FastForward(wire, url, settings, contests)

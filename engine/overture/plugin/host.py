@@ -40,8 +40,9 @@ class Handed:
 class HostedChannel:
     """A channel behind a timeout, a bulkhead and a circuit breaker. `send` never raises, except when cancelled."""
 
-    def __init__(self, plugin: ChannelPlugin[Any], channel: Channel, limits: Limits = DEFAULT) -> None:
-        self.name = plugin.name
+    def __init__(self, plugin: ChannelPlugin[Any], channel: Channel, limits: Limits = DEFAULT, name: str = "") -> None:
+        """``name``: what rules call it, where that is not the plugin's own name."""
+        self.name = name or plugin.name
         self._guard = Guard(limits)
         self.breaker = self._guard.breaker
         self._plugin = plugin

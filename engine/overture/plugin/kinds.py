@@ -35,8 +35,8 @@ class KindOf:
     """``table``: of ``overture.toml``, whose tables hold the settings by name. ``role``: of processes that use it;
     empty: of none that serves. ``types``: its descriptors.
 
-    ``named``: it is there where its settings have its name, or say with ``plugin`` what is meant, or where it needs
-    none; otherwise always, under its own name alone, and one that lacks settings has failed.
+    It is there where its settings have its name, or say with ``plugin`` what is meant, or where it needs none.
+    ``always``: also where it lacks settings, as one that has failed.
     """
 
     kind: Kind
@@ -44,11 +44,11 @@ class KindOf:
     table: str
     role: str
     types: tuple[type, ...]
-    named: bool = True
+    always: bool = False
 
 
 KINDS: tuple[KindOf, ...] = (
-    KindOf("channel", "overture_channels", "channels", "delivery", (ChannelPlugin,), named=False),
+    KindOf("channel", "overture_channels", "channels", "delivery", (ChannelPlugin,), always=True),
     KindOf("source", "overture_sources", "sources", "web", (PushSourcePlugin, PullSourcePlugin)),
 )
 BY_KIND = {each.kind: each for each in KINDS}

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 import pluggy
 from pydantic import BaseModel, ValidationError
 
+from overture.model.contact import Contact
 from overture.model.errors import PluginFailed, describe
 from overture.plugin import hookspecs
 from overture.plugin.descriptors import ChannelPlugin
@@ -87,6 +88,18 @@ class PluginManager:
         """The descriptors of a kind by name."""
         return self._offered[kind]
 
+    def channel_names(self, given: Settings) -> dict[str, str]:
+        """The channels that rules may name, each with what of the plugins sends on it by these settings: those of the
+        plugins, those that a plugin serves, and those that are set up.
+        """
+        served = {plugin.serves: name for name, plugin in reversed(self.channels.items()) if plugin.serves}
+        own = {name: name for name, plugin in self.channels.items() if not plugin.serves}
+        return {**served, **own, **{name: meant(name, settings) for name, settings in given.items()}}
+
+    def addresses(self, names: Mapping[str, str]) -> dict[str, Callable[[Contact], str | None]]:
+        """How a contact is addressed on each of these channels, as `channel_names` gives them."""
+        return {name: self.channels[of].address_of for name, of in names.items() if of in self.channels}
+
     def offers(self, plugin: PluginState) -> list[tuple[Kind, str, dict[str, Any], list[str]]]:
         """What a plugin offers: kind, name, the JSON Schema of its settings, and under which names it is configured."""
         own = [offer for offer, key in self._owner.items() if key == f"{plugin.distribution}:{plugin.name}"]
@@ -106,17 +119,17 @@ class PluginManager:
 
         By name, the settings for the config model. Something may have a name of its own, and say with ``plugin`` what
         it is; what is not named gets the model's defaults where it needs no settings, and is not there otherwise. A
-        channel has no other name than its own, and is there by the defaults if it can be. Settings of what nobody
-        offers are left alone. Unknown keys are wrong, unless the model says otherwise (``extra``).
+        channel is there by the defaults if it can be, unless it is one way of several to serve another. Settings of
+        what nobody offers are left alone. Unknown keys are wrong, unless the model says otherwise (``extra``).
         """
-        offered, named = self._offered[kind], BY_KIND[kind].named
-        by_default = [name for name, each in offered.items() if not named or needs_nothing(each)]
+        offered, always = self._offered[kind], BY_KIND[kind].always
+        by_default = [n for n, each in offered.items() if not _serves(each) and (always or needs_nothing(each))]
         wanted: Settings = {**{name: {} for name in by_default}, **given}
         wrong: list[WrongSetting] = []
         for name, settings in wanted.items():
-            of = meant(name, settings) if named else name
+            of = meant(name, settings)
             if (offer := offered.get(of)) is not None:
-                own = {key: value for key, value in settings.items() if key != "plugin" or not named}
+                own = {key: value for key, value in settings.items() if key != "plugin"}
                 wrong += self._configure(kind, name, of, offer, own)
         return wrong
 
@@ -142,7 +155,7 @@ class PluginManager:
 
     def open_channels(self, limits: Limits = DEFAULT) -> dict[str, HostedChannel]:
         """The channels whose settings are right. The plugin of one that does not open is recorded as failed."""
-        return self.open("channel", lambda _, plugin, opened: HostedChannel(plugin, opened, limits))
+        return self.open("channel", lambda name, plugin, opened: HostedChannel(plugin, opened, limits, name))
 
     def open_sources(self, limits: Limits = LISTENING) -> dict[str, HostedPush | OpenPull]:
         """The sources whose settings are right, by their own name."""
@@ -219,6 +232,10 @@ class PluginManager:
 
     def _fail(self, key: str, error: str) -> None:
         self._states[key] = replace(self._states[key], state="failed", error=error)
+
+
+def _serves(offer: Any) -> bool:
+    return isinstance(offer, ChannelPlugin) and offer.serves != ""
 
 
 def meant(name: str, settings: Mapping[str, Any]) -> str:

@@ -24,14 +24,14 @@ from overture.trial.suite import run
 class Prove(msgspec.Struct, frozen=True, tag=True):
     """Load, link and compile ``rulesets`` (name → document), and run the tests in those that ``tested`` names.
 
-    ``channels``: those installed; None leaves it unchecked whether those that are required are there. ``older``:
-    documents of earlier revisions, oldest first, on which contacts may be to finish their journeys. ``allowed``: the
-    distributions whose plugins may be imported; None: all.
+    ``channels``: those that may be named, with what of the plugins sends on each; None leaves it unchecked whether
+    those that are required are there. ``older``: documents of earlier revisions, oldest first, on which contacts may be
+    to finish their journeys. ``allowed``: the distributions whose plugins may be imported; None: all.
     """
 
     rulesets: dict[str, str]
     tested: list[str]
-    channels: list[str] | None = None
+    channels: dict[str, str] | None = None
     older: list[str] = []
     allowed: list[str] | None = None
 
@@ -46,7 +46,7 @@ class Try(msgspec.Struct, frozen=True, tag=True):
     name: str
     document: str
     stored: str = ""
-    channels: list[str] | None = None
+    channels: dict[str, str] | None = None
     allowed: list[str] | None = None
 
 
@@ -124,8 +124,8 @@ def _try(job: Try) -> Result:
 def _run(ruleset: Ruleset, trials: tuple[Trial, ...], library: dict[str, Ruleset], job: Prove | Try) -> Result:
     plugins = PluginManager(job.allowed)
     plugins.load()
-    addresses = {name: channel.address_of for name, channel in plugins.channels.items()}
-    result = run(ruleset, trials, library, addresses, job.channels)
+    names = plugins.channel_names({}) if job.channels is None else job.channels
+    result = run(ruleset, trials, library, plugins.addresses(names), job.channels)
     if result.invalid:
         raise RulesetInvalid(result.findings)
     return result
