@@ -36,7 +36,7 @@
     ok() ? keep(fact) : kept.ov_ok || held.push(fact);
   };
 
-  const body = (facts) => JSON.stringify({ key: own.key, sent: Date.now(), facts });
+  const body = (facts) => JSON.stringify({ key: own.key, sent: Date.now(), agent: n.userAgent, facts });
   const later = (ms) => { timer = timer || setTimeout(send, ms); };
   const send = () => {
     const facts = read().slice(0, 20);
@@ -85,7 +85,7 @@
   };
   const early = w.overture;
   w.overture = (name, ...rest) => calls[name](...rest);
-  early && early.q.map((call) => w.overture(...call));
+  early?.q?.map((call) => w.overture(...call));
 
   const on = (name, act, where) => { (where || w).addEventListener(name, act); };
   if (!own.manual) {

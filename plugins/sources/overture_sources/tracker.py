@@ -13,7 +13,18 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from overture.plugin import Answer, Endpoint, Incoming, NoFact, Posted, PushSourcePlugin, Refuse, agent_of, hookimpl
+from overture.plugin import (
+    Agent,
+    Answer,
+    Endpoint,
+    Incoming,
+    NoFact,
+    Posted,
+    PushSourcePlugin,
+    Refuse,
+    agent_of,
+    hookimpl,
+)
 from overture_sources import normal
 from overture_sources.reports import at_second, fact_id, rows, table, text
 
@@ -80,17 +91,19 @@ def _posted(request: Incoming) -> Posted:
     if not isinstance(body, dict) or not isinstance(body.get("facts"), list):
         raise Refuse("source.body", "The body is not what /t.js posts.")
     told: Mapping[str, Any] = body
-    facts, refused = normal.parted(_fact(each, told.get("sent"), request) for each in rows(told["facts"]))
+    sent, agent = _instant(told.get("sent")), agent_of(text(told.get("agent")))
+    facts, refused = normal.parted(_fact(each, sent, agent, request.at) for each in rows(told["facts"]))
     return Posted(facts=facts, refused=refused, key=text(told.get("key")))
 
 
-def _fact(raw: object, sent: object, request: Incoming) -> dict[str, Any] | NoFact:
-    """One event of the script."""
+def _fact(raw: object, sent: datetime | None, agent: Agent, now: int) -> dict[str, Any] | NoFact:
+    """One event of the script. Which browser that is, it says itself: beacons have another header at times, and what is
+    sent again must say the same.
+    """
     said = table(raw)
     key, at = text(said.get("id")), _instant(said.get("at"))
     if not key or at is None:
         return NoFact(raw, "source.unread", "It has no id, or does not say when it happened.")
-    agent = agent_of(request.headers.get("user-agent", ""))
     properties = dict(table(said.get("properties")))
     kind = normal.type_of(said.get("type"))
     email = normal.email_of(properties.get("email")) if kind == "identify" else ""
@@ -99,7 +112,7 @@ def _fact(raw: object, sent: object, request: Incoming) -> dict[str, Any] | NoFa
     if agent.machine:
         properties["machine"] = True
     contact = {"user_id": normal.id_of(said.get("user")), "anonymous_id": normal.id_of(said.get("anonymous"))}
-    when = normal.instant(at.isoformat(), _instant(sent), request.at)
+    when = normal.instant(at.isoformat(), sent, now)
     context = {"library": "t.js", **agent.told()}
     return normal.fact(kind, {**contact, "email": email}, properties, context, id=fact_id("t", key), occurred_at=when)
 
