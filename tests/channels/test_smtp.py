@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import ValidationError
 
 from overture.model import Contact
@@ -37,6 +39,14 @@ def outgoing(**changes: object) -> Outgoing:
 
 async def test_contract(server: MailServer):
     await check_channel(lambda: opened(server.url), server)
+
+
+async def test_contract_with_signatures_and_return_addresses(server: MailServer):
+    key = rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    dkim = {"domain": "example.org", "selector": "s1", "key": key.decode()}
+    settings = {"dkim": dkim, "bounces": "b+{token}@example.org", "bounce_key": PASSWORD * 2}
+    await check_channel(lambda: opened(server.url, **settings), server, secret=PASSWORD * 2)
+    assert {mail.raw.partition(b":")[0] for mail in server.mails()} == {b"DKIM-Signature"}
 
 
 async def test_contract_with_a_login(tmp_path: Path):
