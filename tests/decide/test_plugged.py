@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 from decidekit import HEAD, Show, done, rules
-from overture_scoring.fit import Fit, FitConfig
-from overture_scoring.half_life import DAY, HalfLife, HalfLifeConfig
 
 from overture.decide import Plan
 from overture.model.pure import Pure
 from overture.plugin import FunctionPlugin, Scored, ScoreInput, ScorerPlugin
 from overture.plugin.asking import HostedFunction, HostedScorer
 from overture.rules import link, load
+from overture_scoring.fit import Fit, FitConfig
+from overture_scoring.half_life import DAY, HalfLife, HalfLifeConfig
 
 
 def function(name: str, call: Callable[..., Any], *parameters: str, returns: str = "bool") -> HostedFunction:
@@ -90,8 +90,8 @@ rules:
     told = ada.fact("said", text="boom")
     assert rules(told) == ["a/either", "a/value"]
     assert [(e.kind, e.name, e.key, e.reason) for e in told.trace.effects] == [
-        ("function", "risky", "a#/rules/risky/when", "function.failed"),
-        ("function", "risky", "a#/rules/safe/when", "function.failed"),
+        ("function", "risky", "a#/rules/risky/when", "plugin.raised"),
+        ("function", "risky", "a#/rules/safe/when", "plugin.raised"),
     ]
     assert told.trace.effects[0].after == "The function risky raised RuntimeError: no idea."
     told = ada.fact("said", text=" ")
@@ -119,8 +119,7 @@ segments:
     told = ada.fact("said", text="boom")
     assert (sorted(ada.contact.segments), ada.contact.traits["tier"]) == (["risky"], "gold")
     assert {(e.key, e.reason) for e in told.trace.effects} == {
-        (f"a#/{place}", "function.failed")
-        for place in ("rules/held/while", "segments/risky/when", "segments/safe/when")
+        (f"a#/{place}", "plugin.raised") for place in ("rules/held/while", "segments/risky/when", "segments/safe/when")
     }
     ada.fact("said", text="no")
     assert (sorted(ada.contact.segments), ada.contact.traits.get("tier")) == (["safe"], None)
@@ -132,7 +131,9 @@ def test_past_facts_are_asked_about_with_functions_and_time_goes_on_in_them() ->
             BASE
             + """\
 rules:
-  seen: {when: 'fact.type == "seen" and count("said", where="risky(fact.text)") == 2', then: [{set: {day: "= day_of(now())"}}]}
+  seen:
+    when: fact.type == "seen" and count("said", where="risky(fact.text)") == 2
+    then: [{set: {day: "= day_of(now())"}}]
 """
         )
     )
@@ -197,7 +198,9 @@ class Odd:
 ODD = Pure({}, {"odd": HostedScorer(ScorerPlugin(name="odd", config=FitConfig, open=Odd, version="0")).scorer})
 ODD_RULES = """\
 rules:
-  odd: {when: 'fact.type == "said"', then: [{score: {name: lead, by: odd, with: {traits: {a: {is: {b: 1}}}}}}, {set: {name: Ada}}]}
+  odd:
+    when: fact.type == "said"
+    then: [{score: {name: lead, by: odd, with: {traits: {a: {is: {b: 1}}}}}}, {set: {name: Ada}}]
   other: {when: 'fact.type == "said"', then: [{score: {name: other, add: 1}}]}
 """
 
@@ -205,11 +208,11 @@ rules:
 @pytest.mark.parametrize(
     ("text", "reason", "said"),
     [
-        ("nan", "scorer.wrong_answer", "not finite"),
-        ("late", "scorer.wrong_answer", "int: no Scored"),
-        ("deep", "scorer.failed", "RecursionError"),
-        ("write", "scorer.failed", "TypeError"),
-        ("exit", "scorer.failed", "SystemExit"),
+        ("nan", "plugin.wrong_answer", "not finite"),
+        ("late", "plugin.wrong_answer", "int: no Scored"),
+        ("deep", "plugin.raised", "RecursionError"),
+        ("write", "plugin.raised", "TypeError"),
+        ("exit", "plugin.raised", "SystemExit"),
     ],
 )
 def test_a_scorer_that_fails_leaves_the_score_and_everything_else_of_the_fact_goes_on(

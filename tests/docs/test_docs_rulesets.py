@@ -16,6 +16,7 @@ from overture.match import compile_condition
 from overture.match.functions import FUNCTIONS as MATCHED
 from overture.model import Contact, Fact, Step
 from overture.model.series import LONGEST
+from overture.plugin import PluginManager
 from overture.rules import actions, historic, inspect, link, load, reading, series, syntax, template, yamltext
 from overture.rules.durations import DAY
 from overture.rules.keys import ACTION, REQUIRES, RULESET
@@ -75,7 +76,9 @@ def fact(type: str, id: str, **properties: Any) -> Fact:
 def test_every_example_passes_the_checker(text: str):
     if not text.startswith("apiVersion"):
         text = json.dumps(merged(BASE, YAML(typ="safe").load(text)))
-    ruleset, findings = inspect(text)
+    plugins = PluginManager()
+    plugins.load()
+    ruleset, findings = inspect(text, pure=plugins.pure())
     assert findings == []
     assert ruleset is not None
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from overture_scoring.fit import overture_scorers
-
 from overture.model import Contact, Diagnostic
 from overture.model.pure import Function, Pure
 from overture.plugin.asking import HostedScorer
 from overture.rules import RulesetInvalid, link, load
 from overture.trial.reading import inspect
 from overture.trial.suite import run
+from overture_scoring.fit import overture_scorers
 
 BAD = Path(__file__).parent / "bad"
 FILES = sorted(path for path in BAD.glob("*/*.yaml") if "." not in path.stem)

@@ -7,6 +7,7 @@ import re
 import msgspec
 
 from overture.model import Diagnostic, Refused
+from overture.model.pure import NO_PLUGINS, Pure
 from overture.rules import Ruleset, RulesetInvalid, inspect, require_name
 
 _MARK = re.compile(r"---(?=[ \t\n]|$)")  # at the beginning of a line it ends a document, wherever it stands
@@ -26,15 +27,16 @@ def documents(text: str) -> list[tuple[int, str]]:
     return there if len(there) > 1 else [(0, text)]
 
 
-def candidates(name: str, text: str) -> dict[str, tuple[Ruleset, str]]:
+def candidates(name: str, text: str, pure: Pure = NO_PLUGINS) -> dict[str, tuple[Ruleset, str]]:
     """By name: the checked rulesets of a stream, and their texts. The first one has to be called ``name``.
+    ``pure``: what plugins add to the language.
 
     Raises RulesetInvalid with the findings in all of them, Refused ``ruleset.name_differs``, ``backtest.twice``.
     """
     errors: list[Diagnostic] = []
     checked: list[tuple[Ruleset, str]] = []
     for before, document in documents(text):
-        ruleset, diagnostics = inspect(document)
+        ruleset, diagnostics = inspect(document, pure=pure)
         if ruleset is None:
             errors += (msgspec.structs.replace(d, line=d.line + before) for d in diagnostics)
         else:

@@ -20,6 +20,7 @@ from overture.backtest.run import Spec
 from overture.backtest.sides import program, read_versions
 from overture.model import Overloaded, Refused, clock
 from overture.model.environ import without_settings
+from overture.model.pure import NO_PLUGINS, Pure
 from overture.state.registry import Registry
 
 log = logging.getLogger("overture.backtest")
@@ -33,9 +34,20 @@ class Jobs:
     """What the API does with backtests. One runs at a time, whatever the number of processes on the data directory."""
 
     def __init__(
-        self, data_dir: Path, registry: Registry, store: str, partitions: int, channels: Collection[str]
+        self,
+        data_dir: Path,
+        registry: Registry,
+        store: str,
+        partitions: int,
+        channels: Collection[str],
+        allowed: Collection[str] | None = None,
+        pure: Pure = NO_PLUGINS,
     ) -> None:
-        """``store``: the URL that a job's process connects to; ``channels``: the installed ones."""
+        """``store``: the URL that a job's process connects to; ``channels``: the installed ones; ``allowed``: the
+        distributions whose plugins a job may import, None: all; ``pure``: what these add to the language of rulesets.
+        """
+        self._allowed = None if allowed is None else sorted(allowed)
+        self._pure = pure
         self.directory = data_dir / "backtests"
         self._archive = data_dir / "archive"
         self._registry = registry
@@ -67,11 +79,11 @@ class Jobs:
         for given, what in ((since, "since"), (until, "until")):
             if given:
                 bound(given, what)
-        checked = await asyncio.to_thread(candidates, name, text)
+        checked = await asyncio.to_thread(candidates, name, text, self._pure)
         version = await self._registry.version()
         by, texts = await read_versions(self._registry, {version})
         rulesets = [ruleset for ruleset, _ in checked.values()]
-        await asyncio.to_thread(program, version, by[version], texts, rulesets, self._channels)
+        await asyncio.to_thread(program, version, by[version], texts, rulesets, self._channels, pure=self._pure)
         now = clock.now()
         id = f"bt-{now:011x}{secrets.token_hex(6)}"
         revisions = {ruleset.name: ruleset.revision for ruleset in rulesets}
@@ -96,6 +108,7 @@ class Jobs:
             since=since,
             until=until,
             baseline=baseline,
+            allowed=self._allowed,
         )
         task = self._tasks[id] = asyncio.create_task(self._work(job, spec, held))
         task.add_done_callback(lambda _: self._tasks.pop(id))

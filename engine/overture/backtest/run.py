@@ -23,6 +23,7 @@ from overture.backtest.tally import SIDES
 from overture.model import Contact
 from overture.model.clock import to_text
 from overture.model.decay import all_scores, ranking
+from overture.plugin.manager import PluginManager
 from overture.records import Recorded, Recording
 from overture.rules import Program
 from overture.rules.ruleset import half_lives_of
@@ -34,7 +35,9 @@ LOOK_EVERY = 500  # facts between two looks at the time
 
 
 class Spec(msgspec.Struct, frozen=True):
-    """Everything that a backtest is of. ``directory`` is the job's own; ``candidates``: documents by ruleset."""
+    """Everything that a backtest is of. ``directory`` is the job's own; ``candidates``: documents by ruleset;
+    ``allowed``: the distributions whose plugins may be imported, None: all.
+    """
 
     directory: str
     store: str
@@ -45,6 +48,7 @@ class Spec(msgspec.Struct, frozen=True):
     since: str = ""
     until: str = ""
     baseline: Literal["active", "recorded"] = "active"
+    allowed: list[str] | None = None
 
 
 class Cancelled(Exception):
@@ -71,7 +75,10 @@ def backtest(spec: Spec) -> None:
     record = asyncio.run(_read(spec, pace))
     within = period(since, until, record.last)
     recorded = spec.baseline == "recorded"
-    sides = Sides(record.versions, record.texts, spec.version, spec.candidates, recorded=recorded)
+    plugins = PluginManager(spec.allowed)
+    plugins.load()
+    told = record.versions, record.texts, spec.version, spec.candidates
+    sides = Sides(*told, recorded=recorded, pure=plugins.pure())
     last = within.until - 1
     programs = (sides.baseline(sides.version).program, sides.candidate.program)
     report = Report(*(scores_at(program, last) for program in programs))

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from overture.decide import Plan
 from overture.decide.history import recorders
+from overture.model.pure import NO_PLUGINS, Pure
 from overture.rules import Program, Ruleset, link, load
 from overture.rules.redeploy import finishing
 from overture.rules.series import keeps, since
@@ -32,23 +33,25 @@ class Sides:
         candidates: Mapping[str, str],
         *,
         recorded: bool,
+        pure: Pure = NO_PLUGINS,
     ) -> None:
         """``version``: the one of ``versions`` that the candidates are put into; ``recorded``: contacts may be of any
-        version when the period begins.
+        version when the period begins; ``pure``: what plugins add to the language.
 
         Raises RulesetInvalid where the set with the candidates does not fit together.
         """
         self._versions = versions
         self._texts = texts
+        self._pure = pure
         self._plans: dict[int, Plan] = {}
         self.version = version
-        given = [load(text) for text in candidates.values()]
+        given = [load(text, pure) for text in candidates.values()]
         now = versions[version]
         self.same = all(now.rulesets.get(ruleset.name) == ruleset.revision for ruleset in given)
         number = version if self.same else max(versions) + 1
-        before = [load(texts[pair]) for pair in (*now.older, *now.rulesets.items())]
+        before = [load(texts[pair], pure) for pair in (*now.older, *now.rulesets.items())]
         active = {**{ruleset.name: ruleset for ruleset in before}, **{ruleset.name: ruleset for ruleset in given}}
-        linked = program(number, now, texts, given, older=finishing(before, active))
+        linked = program(number, now, texts, given, older=finishing(before, active), pure=pure)
         begun = since(keeps(linked.series), now.series, number)
         fresh = [id for id, s in begun.items() if not self.same and (recorded or max(s.version, s.wide) == number)]
         self.fresh = recorders({id: linked.series[id] for id in fresh})
@@ -58,7 +61,7 @@ class Sides:
         """The plan of one version of the active set. A plan of its own also where the candidate is the same."""
         plan = self._plans.get(version)
         if plan is None:
-            linked = program(version, self._versions[version], self._texts)
+            linked = program(version, self._versions[version], self._texts, pure=self._pure)
             plan = self._plans[version] = Plan(linked, "reference")
             while len(self._plans) > KEPT:
                 del self._plans[next(iter(self._plans))]
@@ -72,16 +75,17 @@ def program(
     given: Sequence[Ruleset] = (),
     channels: Collection[str] | None = None,
     older: Sequence[Ruleset] | None = None,
+    pure: Pure = NO_PLUGINS,
 ) -> Program:
     """The active rulesets, those ``given`` in place of their namesakes, linked.
 
     ``older``: revisions on whose journeys contacts finish, if others than with these. ``channels``: the installed ones;
-    None leaves them unchecked. Raises RulesetInvalid.
+    None leaves them unchecked. ``pure``: what plugins add to the language. Raises RulesetInvalid.
     """
     replaced = {ruleset.name for ruleset in given}
-    others = [load(texts[pair]) for pair in by.rulesets.items() if pair[0] not in replaced]
+    others = [load(texts[pair], pure) for pair in by.rulesets.items() if pair[0] not in replaced]
     if older is None:
-        older = [load(texts[pair]) for pair in by.older]
+        older = [load(texts[pair], pure) for pair in by.older]
     return link([*given, *others], version, channels, by.series, older, by.winners)
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from overture.cli.documents import read, show_findings
 from overture.cli.starter import starter
-from overture.cli.terminal import Json, Url, connect, console
+from overture.cli.terminal import Json, Url, connect, console, loaded_plugins
 from overture.model import Refused
 from overture.rules import Ruleset, RulesetInvalid, load
 from overture.rules.difference import Change, difference
@@ -125,13 +125,13 @@ def _named(said: str, url: str | None) -> Ruleset | None:
     if Path(said).exists() or not RULESET_NAME.fullmatch(said):
         return _loaded(Path(said))
     with connect(url) as client:
-        return load(client.active_document(said))
+        return load(client.active_document(said), loaded_plugins().pure())
 
 
 def _loaded(file: Path) -> Ruleset | None:
     """None, and said why, for a document with errors."""
     try:
-        return load(read(file))
+        return load(read(file), loaded_plugins().pure())
     except RulesetInvalid as invalid:
         show_findings(file, invalid.diagnostics, Console(stderr=True, highlight=False, soft_wrap=True))
         return None

@@ -12,6 +12,7 @@ import msgspec
 from rich.console import Console
 
 from overture.model import Diagnostic, Refused
+from overture.model.pure import Pure
 from overture.rules.yamltext import SIZE_LIMIT
 from overture.trial.files import Source, is_test, with_tests
 from overture.trial.reading import inspect, inspect_tests
@@ -29,15 +30,17 @@ class Document:
         return any(finding.severity == "error" for finding in self.findings)
 
 
-def check_files(files: Sequence[Path]) -> list[Document]:
-    """The documents, each read once, in the order given. Raises Refused where there is nothing to read."""
+def check_files(files: Sequence[Path], pure: Pure) -> list[Document]:
+    """The documents, each read once, in the order given. ``pure``: what plugins add to the language. Raises Refused where
+    there is nothing to read.
+    """
     if not files:
         raise _no_files()
-    return [Document(file, _findings(file, read(file))) for file in files]
+    return [Document(file, _findings(file, read(file), pure)) for file in files]
 
 
-def _findings(file: Path, text: str) -> list[Diagnostic]:
-    return inspect_tests(text)[1] if is_test(file) else inspect(text)[2]
+def _findings(file: Path, text: str, pure: Pure) -> list[Diagnostic]:
+    return inspect_tests(text)[1] if is_test(file) else inspect(text, pure)[2]
 
 
 def read(file: Path) -> str:
@@ -64,13 +67,13 @@ class Deployable:
     documents: list[Document]
 
 
-def deployables(files: Sequence[Path]) -> list[Deployable]:
+def deployables(files: Sequence[Path], pure: Pure) -> list[Deployable]:
     """The rulesets among the files, in the order given; tests travel with theirs. Raises Refused as `check_files`."""
     found: list[Deployable] = []
     for file in files:
         if not is_test(file):
             source = with_tests(file, read)
-            ruleset, told = source.inspect()
+            ruleset, told = source.inspect(pure)
             shown = [Document(path, findings) for path, findings in told]
             found.append(Deployable(ruleset.name if ruleset else "", source, shown))
     if not found:

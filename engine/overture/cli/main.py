@@ -23,7 +23,7 @@ from overture import __version__
 from overture.cli import authoring, clock, consent, contact, importing, keys, plugins
 from overture.cli.documents import check_files, deployables, report
 from overture.cli.explain import show
-from overture.cli.terminal import Json, Url, connect, console, load_settings
+from overture.cli.terminal import Json, Url, connect, console, load_settings, loaded_plugins
 from overture.model import OvertureError, StartupRefused, StoreUnavailable
 
 REFUSED_INPUT, REFUSED_START = 2, 3
@@ -117,7 +117,7 @@ def _loop() -> tuple[Any, Any]:
 @app.command
 def check(*files: Path, as_json: Json = False) -> int:
     """Check ruleset documents without a server: every error at once, with its place and a hint."""
-    documents = check_files(files)
+    documents = check_files(files, loaded_plugins().pure())
     report(documents, console, as_json=as_json)
     return REFUSED_INPUT if any(document.refused for document in documents) else 0
 
@@ -174,7 +174,7 @@ def deploy(
     wait
         Until all contacts have been brought up to date with them.
     """
-    found = deployables(files)
+    found = deployables(files, loaded_plugins().pure())
     if not all(each.name for each in found):
         report([document for each in found for document in each.documents], console, as_json=as_json)
         return REFUSED_INPUT
@@ -227,7 +227,7 @@ def backtest(
     from overture.cli.backtest import backtest as run
     from overture.cli.backtest import contacts, show, write
 
-    found = deployables(files)
+    found = deployables(files, loaded_plugins().pure())
     if not all(each.name for each in found):
         report([document for each in found for document in each.documents], console, as_json=as_json)
         return REFUSED_INPUT

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from overture.cli.documents import read
 from overture.model import Diagnostic, Refused
+from overture.model.pure import Pure
 from overture.rules import Ruleset
 from overture.trial.document import Trial
 from overture.trial.files import documents, is_test, ruleset_of, tests_of
@@ -30,7 +31,9 @@ class Suite:
 class Folders:
     """Reads each ruleset document once."""
 
-    def __init__(self) -> None:
+    def __init__(self, pure: Pure) -> None:
+        """``pure``: what plugins add to the language."""
+        self._pure = pure
         self._read: dict[Path, tuple[Ruleset | None, tuple[Trial, ...], list[Diagnostic]]] = {}
 
     def suites(self, paths: Sequence[Path]) -> tuple[list[Suite], list[Path]]:
@@ -53,7 +56,7 @@ class Folders:
 
     def _ruleset(self, file: Path) -> tuple[Ruleset | None, tuple[Trial, ...], list[Diagnostic]]:
         if file not in self._read:
-            self._read[file] = inspect(read(file))
+            self._read[file] = inspect(read(file), self._pure)
         return self._read[file]
 
     def _suite(self, file: Path) -> Suite | None:

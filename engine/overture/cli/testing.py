@@ -14,7 +14,7 @@ from rich.console import Console
 
 from overture.cli.documents import show_findings
 from overture.cli.suites import Folders, Suite
-from overture.cli.terminal import load_settings
+from overture.cli.terminal import load_settings, loaded_plugins
 from overture.model import Diagnostic, Refused
 from overture.plugin.manager import PluginManager
 from overture.trial.junit import junit
@@ -49,9 +49,10 @@ def run_tests(
     gc.freeze()  # what is imported by now stays; looking through it again and again would take a third of the time
     if not paths:
         raise Refused("test.no_files", "There is nothing to test.", "Name a folder, a ruleset or a test document.")
-    folders = Folders()
+    plugins = loaded_plugins()
+    folders = Folders(plugins.pure())
     suites, untested = folders.suites(paths)
-    ran = _run(folders, suites)
+    ran = _run(folders, suites, plugins)
     outcomes = [outcome for each in ran if each.result for outcome in each.result.tests]
     points, never = _coverage(ran)
     percent = 100 * (points - never) / points if points else 100.0
@@ -67,9 +68,7 @@ def run_tests(
     return FAILED if failed or (demand and not outcomes) or percent < least else PASSED
 
 
-def _run(folders: Folders, suites: Sequence[Suite]) -> list[Ran]:
-    plugins = PluginManager(load_settings().plugins_allowed)
-    plugins.load()
+def _run(folders: Folders, suites: Sequence[Suite], plugins: PluginManager) -> list[Ran]:
     named = plugins.channel_names(load_settings().channels)
     done: list[Ran] = []
     for suite in suites:

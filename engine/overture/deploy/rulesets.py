@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from overture.deploy.finishing import older_revisions, stranded
 from overture.deploy.scratch import Scratch
 from overture.model import Diagnostic, Refused, clock
+from overture.model.pure import NO_PLUGINS, Pure
 from overture.rules import Ruleset, RulesetInvalid, load, require_name
 from overture.rules.difference import Change, difference
 from overture.rules.series import since
@@ -35,15 +36,20 @@ class Rulesets:
     """What the API and the command line do with rulesets."""
 
     def __init__(
-        self, registry: Registry, channels: Mapping[str, str] | None = None, allowed: Collection[str] | None = None
+        self,
+        registry: Registry,
+        channels: Mapping[str, str] | None = None,
+        allowed: Collection[str] | None = None,
+        pure: Pure = NO_PLUGINS,
     ) -> None:
         """``channels``: those that may be named, with what sends on each (`PluginManager.channel_names`); None leaves
-        it unchecked whether a ruleset's channels are there.
-        ``allowed``: the distributions whose plugins tests may import; None: all.
+        it unchecked whether a ruleset's channels are there. ``allowed``: the distributions whose plugins tests may
+        import; None: all. ``pure``: what plugins add to the language of rulesets.
         """
         self.registry = registry
         self._channels = channels
         self._allowed = None if allowed is None else sorted(allowed)
+        self._pure = pure
         self._scratch = Scratch()
 
     async def check(self, text: str) -> tuple[Ruleset | None, list[Diagnostic]]:
@@ -51,7 +57,7 @@ class Rulesets:
 
         A large document takes a second: in a thread, so that others are answered meanwhile.
         """
-        ruleset, _, findings = await asyncio.to_thread(inspect, text)
+        ruleset, _, findings = await asyncio.to_thread(inspect, text, self._pure)
         return ruleset, findings
 
     async def put(self, name: str, text: str) -> Revision:
@@ -124,7 +130,7 @@ class Rulesets:
 
         Raises Refused ``ruleset.unknown``.
         """
-        ruleset = await asyncio.to_thread(load, await self.text(name, revision))
+        ruleset = await asyncio.to_thread(load, await self.text(name, revision), self._pure)
         return await stranded(self.registry, ruleset)
 
     async def rollback(self, name: str, if_match: Collection[str] | None = None) -> tuple[str, int]:
@@ -152,7 +158,8 @@ class Rulesets:
         if before is None:
             raise Refused("ruleset.unknown", f"No revision of {name} is active.", "Say which: ?from=…", status=404)
         earlier, later = await self.text(name, before), await self.text(name, to)
-        return await asyncio.to_thread(lambda: difference(load(earlier), load(later)))
+        pure = self._pure
+        return await asyncio.to_thread(lambda: difference(load(earlier, pure), load(later, pure)))
 
     async def active(self) -> tuple[int, ActiveSet]:
         """(version, {name: revision}) of what is active."""

@@ -126,6 +126,10 @@ def _became_of(id: str, rule: Rule, scene: Scene, account: Account, firing: Firi
     if fact.type not in rule.types:
         listens = ", ".join(sorted(rule.types))
         return "wrong_type", f"The fact is of type {fact.type}, and the rule is about {listens}."
+    asked = f"{ruleset}#/rules/{rule.name}/when"
+    failed = next((e for e in trace.effects if e.kind == "function" and e.key.startswith(asked)), None)
+    if failed is not None:
+        return "no_match", f"It did not fire, as it could not be told whether it should: {failed.after}"
     if scene.note or not account.verdict.holds:
         return "no_match", f"It did not fire. {'' if scene.note else account.failure}".rstrip()
     bounded = next((e.reason for e in trace.effects if e.kind == "step" or (e.kind == "join" and e.name == id)), "")

@@ -127,19 +127,20 @@ async def assemble(
     links = Links(link_keys, settings.public_url or settings.own_url())
     fenced = environ.get(UNFENCED) != "1"
     named = plugins.channel_names(settings.channels)
-    rulesets = RulesetService(registry, named, settings.plugins_allowed)
+    pure = plugins.pure()
+    rulesets = RulesetService(registry, named, settings.plugins_allowed, pure)
     worker: Worker | None = None
     deliverer: Deliverer | None = None
     channels: dict[str, HostedChannel] = {}
     if "worker" in settings.roles:
         leases = Leases(wire, "worker", name, n, settings.lease_seconds, fenced=fenced)
-        plans = Plans(registry, settings.matcher)
+        plans = Plans(registry, settings.matcher, pure)
         archive = settings.data_dir / "archive"
         worker = Worker(wire, reader, leases, plans, log, replies, archive)
     if "delivery" in settings.roles:
         channels = plugins.open_channels()
         leases = Leases(wire, "delivery", name, n, settings.lease_seconds, fenced=fenced)
-        attempt = Attempt(contacts, Templates(registry), channels, ledgers, links, Suppressed(wire))
+        attempt = Attempt(contacts, Templates(registry, pure), channels, ledgers, links, Suppressed(wire))
         deliverer = Deliverer(leases, outbox, attempt, Pace(Rates(wire), settings.channel_rates))
         if worker is not None:
             worker.tell_of_messages(deliverer.wake)
@@ -148,9 +149,9 @@ async def assemble(
     fetching = {name: source for name, source in opened.items() if isinstance(source, OpenPull)}
     fetched = dict.fromkeys(fetching, "waiting")
     tell_failures(plugins)
-    asked = Plans(registry, "reference")  # whatever the API asks: what is active, and versions of the past
+    asked = Plans(registry, "reference", pure)  # whatever the API asks: what is active, and versions of the past
     past = Past(wire, settings.data_dir / "archive", n, asked.program)
-    backtests = Jobs(settings.data_dir, registry, url, n, named)
+    backtests = Jobs(settings.data_dir, registry, url, n, named, settings.plugins_allowed, pure)
     funnels = Funnels(wire, n)
     contests = Contests(registry, funnels, asked)
     clock = FastForward(wire, url, settings, contests)

@@ -75,6 +75,7 @@ class PluginService:
         }
         running |= {("source", source.name): Running.of(source.breaker) for source in self.sources}
         running |= {("source", name): Running(state) for name, state in self._fetched.items()}
+        running |= {asked: Running.of(breaker) for asked, breaker in self._plugins.asked().items()}
         return views(self._plugins, running)
 
     async def refused(self, limit: int) -> list[RefusalView]:

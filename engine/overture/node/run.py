@@ -21,6 +21,7 @@ from overture.deploy.contests import Contests
 from overture.deploy.rulesets import Rulesets
 from overture.match import available
 from overture.model import OvertureError, Refused, StartupRefused
+from overture.model.pure import Pure
 from overture.node.apikeys import make_keys, require_strong_keys
 from overture.node.configured import load_plugins
 from overture.node.fastforward import load_clock
@@ -66,7 +67,7 @@ async def serve(settings: Settings, environ: Mapping[str, str], say: Callable[[s
     async with _store(settings) as url:
         store = await probe(url)
         require(store, allow_weak=settings.allow_weak_durability)
-        await _first_start(settings, url, say)
+        await _first_start(settings, url, say, plugins.pure())
         parts = await assemble(settings, url, store, plugins, environ)
         try:
             await parts.refresh_keys()
@@ -113,7 +114,7 @@ def _require_writable(directory: Path) -> None:
         ) from error
 
 
-async def _first_start(settings: Settings, url: str, say: Callable[[str], None]) -> None:
+async def _first_start(settings: Settings, url: str, say: Callable[[str], None], pure: Pure) -> None:
     """Fix what is fixed for ever, see that rulesets can be used, make keys, activate the examples in an empty store."""
     wire = await Wire.connect(url)
     try:
@@ -121,16 +122,16 @@ async def _first_start(settings: Settings, url: str, say: Callable[[str], None])
         await load_clock(wire, settings, say)
         await sweeps.list_known(wire, settings.partitions)
         await list_by_contact(wire)
-        await require_usable(wire, settings)
+        await require_usable(wire, settings, pure)
         for name, token in (await make_keys(wire, settings)).items():
             say(f"Made the {name} key {token} (kept in {settings.data_dir / 'keys.json'}; shown once)")
-        await _activate_examples(settings, wire, say)
+        await _activate_examples(settings, wire, say, pure)
     finally:
         await wire.close()
 
 
-async def _activate_examples(settings: Settings, wire: Wire, say: Callable[[str], None]) -> None:
-    rulesets = Rulesets(Registry(wire, settings.partitions), allowed=settings.plugins_allowed)
+async def _activate_examples(settings: Settings, wire: Wire, say: Callable[[str], None], pure: Pure) -> None:
+    rulesets = Rulesets(Registry(wire, settings.partitions), allowed=settings.plugins_allowed, pure=pure)
     version, _ = await rulesets.active()
     if version or settings.rulesets is None:
         return
@@ -138,7 +139,7 @@ async def _activate_examples(settings: Settings, wire: Wire, say: Callable[[str]
     path = settings.rulesets
     try:
         for path in documents(settings.rulesets):
-            name, text = _example(path)
+            name, text = _example(path, pure)
             wanted[name] = (await rulesets.put(name, text)).revision
         path = settings.rulesets
         if wanted:
@@ -152,10 +153,10 @@ async def _activate_examples(settings: Settings, wire: Wire, say: Callable[[str]
         say(f"Activated the rulesets of {settings.rulesets.name}/: {', '.join(sorted(wanted))}")
 
 
-def _example(path: Path) -> tuple[str, str]:
+def _example(path: Path, pure: Pure) -> tuple[str, str]:
     """Name and text of a ruleset with the tests beside it."""
     source = with_tests(path, lambda file: file.read_text("utf-8"))
-    ruleset, findings = source.inspect()
+    ruleset, findings = source.inspect(pure)
     if ruleset is None:
         errors = [told(file, finding) for file, found in findings for finding in found if finding.severity == "error"]
         raise _no_rulesets(errors[0])

@@ -33,43 +33,39 @@ class _Wrong(Exception):
 
 
 class Asked:
-    """One thing that is asked. ``what``: how sentences name it; ``kind``: the first word of its error codes."""
+    """One thing that is asked. ``what``: how sentences name it."""
 
-    def __init__(self, kind: str, name: str, limits: Limits) -> None:
+    def __init__(self, what: str, limits: Limits) -> None:
         self.breaker = Breaker(limits.failures, limits.pause)
-        self._kind = kind
-        self._what = f"The {kind} {name}"
+        self._what = what
         self._limits = limits
 
     def ask(self, call: Callable[..., Any], arguments: Sequence[Any], checked: Callable[[Any], R]) -> R:
         """What the plugin answers, as ``checked`` takes it. Raises PureFailed, whatever happens."""
         if self.breaker.admit() is not None:
-            message = f"{self._what} is left alone for a while: it has failed {self._limits.failures} times in a row."
-            raise PureFailed(f"{self._kind}.paused", message)
+            raise PureFailed("plugin.left_alone", f"{self._what} failed repeatedly and is left alone for a while.")
         try:
-            answer, code, trouble = bounded(self._what, self._limits.timeout, _contained, call, arguments, checked)
-        except Blocked as error:
-            answer, code, trouble = None, "cut_off", error.message
-        if not code:
+            answer, error = bounded(self._what, self._limits.timeout, self._contained, call, arguments, checked)
+        except Blocked as blocked:
+            answer, error = None, PureFailed("plugin.blocked", blocked.message)
+        if error is None:
             self.breaker.succeeded()
             return cast(R, answer)
-        message = trouble if code == "cut_off" else f"{self._what} {trouble}"
-        self.breaker.failed(message)
-        raise PureFailed(f"{self._kind}.{code}", message)
+        self.breaker.failed(error.message)
+        raise error
 
-
-def _contained(
-    call: Callable[..., Any], arguments: Sequence[Any], checked: Callable[[Any], R]
-) -> tuple[R | None, str, str]:
-    """The answer, or what is wrong with it and in words. The text of an error, too, is the plugin's code."""
-    try:
-        return checked(call(*arguments)), "", ""
-    except Interrupted:
-        raise
-    except _Wrong as error:
-        return None, "wrong_answer", f"answered {error}."
-    except BaseException as error:
-        return None, "failed", f"raised {describe(error)}."
+    def _contained(
+        self, call: Callable[..., Any], arguments: Sequence[Any], checked: Callable[[Any], R]
+    ) -> tuple[R | None, PureFailed | None]:
+        """The answer, or what is wrong with it. The text of an error, too, is the plugin's code."""
+        try:
+            return checked(call(*arguments)), None
+        except Interrupted:
+            raise
+        except _Wrong as error:
+            return None, PureFailed("plugin.wrong_answer", f"{self._what} answered {error}.")
+        except BaseException as error:
+            return None, PureFailed("plugin.raised", f"{self._what} raised {describe(error)}.")
 
 
 class HostedFunction:
@@ -77,7 +73,7 @@ class HostedFunction:
 
     def __init__(self, plugin: FunctionPlugin, limits: Limits = ASKING) -> None:
         self.plugin = plugin
-        self._asked = Asked("function", plugin.name, limits)
+        self._asked = Asked(f"The function {plugin.name}", limits)
         self.breaker = self._asked.breaker
         self.function = Function(plugin.name, tuple(plugin.parameters), plugin.returns, self._call)
 
@@ -104,7 +100,7 @@ class HostedScorer:
 
     def __init__(self, plugin: ScorerPlugin[Any], limits: Limits = ASKING) -> None:
         self.plugin = plugin
-        self._asked = Asked("scorer", plugin.name, limits)
+        self._asked = Asked(f"The scorer {plugin.name}", limits)
         self.breaker = self._asked.breaker
         self._open: dict[str, Scoring] = {}
         self.scorer = Scorer(plugin.name, self.open, tuple(plugin.config.model_fields))

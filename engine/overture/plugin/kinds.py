@@ -12,9 +12,10 @@ from pydantic import BaseModel, ValidationError
 from overture.model.errors import PluginFailed
 from overture.plugin.descriptors import ChannelPlugin
 from overture.plugin.listening import check_endpoints
+from overture.plugin.pure import FunctionPlugin, ScorerPlugin, check_function
 from overture.plugin.sources import PullSourcePlugin, PushSourcePlugin
 
-Kind = Literal["channel", "source"]
+Kind = Literal["channel", "source", "function", "scorer"]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 """What anything offered may be called; a source's name is a part of a path."""
 
@@ -53,6 +54,12 @@ KINDS: tuple[KindOf, ...] = (
 )
 BY_KIND = {each.kind: each for each in KINDS}
 
+PURE: tuple[KindOf, ...] = (
+    KindOf("function", "overture_functions", "", "", (FunctionPlugin,)),
+    KindOf("scorer", "overture_scorers", "", "", (ScorerPlugin,)),
+)
+"""What rulesets use by its name: it has no settings in ``overture.toml``, and is there in every process."""
+
 
 def said(kind: Kind) -> str:
     """The kind as a sentence names it."""
@@ -70,9 +77,13 @@ def check_offer(of: KindOf, offered: Any) -> None:
     if not isinstance(offered, of.types):
         wanted = " or ".join(each.__name__ for each in of.types)
         raise PluginFailed("plugin.wrong_type", f"{of.hook} yielded {type(offered).__name__}: no {wanted}.")
-    name, config = offered.name, offered.config
+    name = offered.name
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise PluginFailed("plugin.wrong_name", f"A {what}'s name must match {NAME.pattern}: {name!r}.")
+    if isinstance(offered, FunctionPlugin):
+        check_function(offered)
+        return
+    config = offered.config
     if not isinstance(config, type) or not issubclass(config, BaseModel):
         raise PluginFailed("plugin.wrong_type", f"The config of the {what} {name} is not a pydantic model.")
     if isinstance(offered, PushSourcePlugin):

@@ -14,11 +14,14 @@ from pydantic import BaseModel, ValidationError
 
 from overture.model.contact import Contact
 from overture.model.errors import PluginFailed, describe
+from overture.model.pure import Pure
 from overture.plugin import hookspecs
+from overture.plugin.asking import HostedFunction, HostedScorer
+from overture.plugin.breaker import Breaker
 from overture.plugin.descriptors import ChannelPlugin
 from overture.plugin.guard import DEFAULT, Limits
 from overture.plugin.host import HostedChannel
-from overture.plugin.kinds import BY_KIND, KINDS, Kind, Offer, check_offer, needs_nothing, said
+from overture.plugin.kinds import BY_KIND, KINDS, PURE, Kind, Offer, check_offer, needs_nothing, said
 from overture.plugin.listening import LISTENING, HostedPush, OpenPull
 from overture.plugin.sources import PushSourcePlugin, SourcePlugin
 
@@ -66,8 +69,10 @@ class PluginManager:
         self.channels: dict[str, ChannelPlugin[Any]] = {}
         self.sources: dict[str, SourcePlugin] = {}
         self._allowed = None if allowed is None else {OWN, *map(_canonical, allowed)}
-        self._offered: dict[Kind, dict[str, Any]] = {each.kind: {} for each in KINDS}
+        self._offered: dict[Kind, dict[str, Any]] = {each.kind: {} for each in (*KINDS, *PURE)}
         self._offered["channel"], self._offered["source"] = self.channels, self.sources
+        self._functions: dict[str, HostedFunction] = {}
+        self._scorers: dict[str, HostedScorer] = {}
         self._configs: dict[tuple[Kind, str], tuple[str, BaseModel]] = {}  # -> what is offered, its settings
         self._owner: dict[tuple[Kind, str], str] = {}  # what is offered -> key of the plugin in _states
         self._faults: dict[tuple[Kind, str], str] = {}
@@ -88,6 +93,18 @@ class PluginManager:
         """The descriptors of a kind by name."""
         return self._offered[kind]
 
+    def pure(self) -> Pure:
+        """What the plugins add to the language of rulesets."""
+        functions = {name: hosted.function for name, hosted in self._functions.items()}
+        return Pure(functions, {name: hosted.scorer for name, hosted in self._scorers.items()})
+
+    def asked(self) -> dict[tuple[Kind, str], Breaker]:
+        """The circuit breakers of what rulesets ask."""
+        found: dict[tuple[Kind, str], Breaker] = {}
+        found.update((("function", name), each.breaker) for name, each in self._functions.items())
+        found.update((("scorer", name), each.breaker) for name, each in self._scorers.items())
+        return found
+
     def channel_names(self, given: Settings) -> dict[str, str]:
         """The channels that rules may name, each with what of the plugins sends on it by these settings: those of the
         plugins, those that a plugin serves, and those that are set up.
@@ -103,15 +120,20 @@ class PluginManager:
     def offers(self, plugin: PluginState) -> list[tuple[Kind, str, dict[str, Any], list[str]]]:
         """What a plugin offers: kind, name, the JSON Schema of its settings, and under which names it is configured."""
         own = [offer for offer, key in self._owner.items() if key == f"{plugin.distribution}:{plugin.name}"]
-        return [
-            (kind, of, self._offered[kind][of].config.model_json_schema(), self._named(kind, of)) for kind, of in own
-        ]
+        return [(kind, of, self._schema(kind, of), self._named(kind, of)) for kind, of in own]
+
+    def _schema(self, kind: Kind, of: str) -> dict[str, Any]:
+        if kind == "function":
+            return {"description": self._functions[of].told}
+        return self._offered[kind][of].config.model_json_schema()
 
     def faults(self, kind: Kind) -> dict[str, str]:
         """What of a kind was to be there and is not, by its own name, each with the reason."""
         return {name: why for (its, name), why in self._faults.items() if its == kind}
 
     def _named(self, kind: Kind, of: str) -> list[str]:
+        if kind in ("function", "scorer"):
+            return [of]
         return [name for (its, name), (what, _) in self._configs.items() if (its, what) == (kind, of)]
 
     def configure(self, kind: Kind, given: Settings) -> list[WrongSetting]:
@@ -204,6 +226,10 @@ class PluginManager:
         for (kind, name), offer in offered.items():
             self._owner[kind, name] = key
             self._offered[kind][name] = offer
+            if kind == "function":
+                self._functions[name] = HostedFunction(offer)
+            elif kind == "scorer":
+                self._scorers[name] = HostedScorer(offer)
 
     def _register(self, key: str, module: ModuleType) -> dict[tuple[Kind, str], Any]:
         wanted = getattr(module, "OVERTURE_HOOK_API", hookspecs.HOOK_API)
@@ -216,7 +242,7 @@ class PluginManager:
         others = [plugin for plugin in self._pluggy.get_plugins() if plugin is not module]
         found: dict[tuple[Kind, str], Any] = {}
         # pluggy stops at the first implementation that raises, so each plugin is called alone.
-        for of in KINDS:
+        for of in (*KINDS, *PURE):
             for offered in self._pluggy.subset_hook_caller(of.hook, others)():
                 for each in offered:
                     check_offer(of, each)

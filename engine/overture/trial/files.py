@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from overture.model import Diagnostic
+from overture.model.pure import NO_PLUGINS, Pure
 from overture.rules import Ruleset
 from overture.rules.yamltext import normalise
 from overture.trial.reading import inspect, inspect_tests
@@ -54,9 +55,11 @@ class Source:
     text: str
     tests: str | None
 
-    def inspect(self) -> tuple[Ruleset | None, list[tuple[Path, list[Diagnostic]]]]:
-        """The ruleset, None where there are errors; and what there is to say about each of the two files."""
-        ruleset, _, findings = inspect(self.text)
+    def inspect(self, pure: Pure = NO_PLUGINS) -> tuple[Ruleset | None, list[tuple[Path, list[Diagnostic]]]]:
+        """The ruleset, None where there are errors; and what there is to say about each of the two files. ``pure``: what
+        plugins add to the language.
+        """
+        ruleset, _, findings = inspect(self.text, pure)
         told = [(self.file, findings)]
         if self.tests is not None:
             told.append((tests_of(self.file), inspect_tests(self.tests)[1]))

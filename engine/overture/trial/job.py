@@ -9,6 +9,7 @@ import msgspec
 
 from overture.decide import Plan
 from overture.model import Diagnostic, Refused
+from overture.model.pure import Pure
 from overture.plugin.manager import PluginManager
 from overture.rules import Ruleset, RulesetInvalid, link, load, require_name
 from overture.rules.redeploy import finishing
@@ -84,31 +85,35 @@ class Proof(msgspec.Struct, frozen=True):
 
 def work(job: Prove | Try) -> Proof:
     """Do what is asked; what is refused is part of the answer."""
+    plugins = PluginManager(job.allowed)
+    plugins.load()
     try:
-        return _prove(job) if isinstance(job, Prove) else Proof([_try(job)])
+        return _prove(job, plugins) if isinstance(job, Prove) else Proof([_try(job, plugins)])
     except Refused as error:
         return Proof(refusal=Refusal.of(error))
 
 
-def _prove(job: Prove) -> Proof:
+def _prove(job: Prove, plugins: PluginManager) -> Proof:
+    pure = plugins.pure()
     library: dict[str, Ruleset] = {}
     trials: dict[str, tuple[Trial, ...]] = {}
     for name, text in job.rulesets.items():
         if name in job.tested:
-            library[name], trials[name] = _with_tests(text)
+            library[name], trials[name] = _with_tests(text, pure)
         else:
-            library[name] = load(text)
-    known = [ruleset for text in job.older if (ruleset := inspect(text)[0]) is not None]  # else: taken no longer
+            library[name] = load(text, pure)
+    known = [ruleset for text in job.older if (ruleset := inspect(text, pure)[0]) is not None]  # else: taken no longer
     older = finishing(known, library)
     program = link(list(library.values()), 1, job.channels, older=older)
     Plan(program)
-    results = [_run(library[name], trials[name], library, job) for name in job.tested if trials[name]]
+    results = [_run(library[name], trials[name], library, job, plugins) for name in job.tested if trials[name]]
     return Proof(results, keeps(program.series), [(ruleset.name, ruleset.revision) for ruleset in older])
 
 
-def _try(job: Try) -> Result:
+def _try(job: Try, plugins: PluginManager) -> Result:
+    pure = plugins.pure()
     if _is_ruleset(job.document):
-        ruleset, trials = _with_tests(job.document)
+        ruleset, trials = _with_tests(job.document, pure)
         require_name(ruleset, job.name)
     else:
         trials, findings = inspect_tests(job.document)
@@ -116,14 +121,18 @@ def _try(job: Try) -> Result:
             raise RulesetInvalid(findings)
         if not job.stored:
             raise Refused("ruleset.unknown", f"There is no such revision of {job.name}.", "Put it first.", status=404)
-        ruleset = load(job.stored)
-    library = {name: load(text) for name, text in job.rulesets.items() if name != ruleset.name}
-    return _run(ruleset, trials, {**library, ruleset.name: ruleset}, job)
+        ruleset = load(job.stored, pure)
+    library = {name: load(text, pure) for name, text in job.rulesets.items() if name != ruleset.name}
+    return _run(ruleset, trials, {**library, ruleset.name: ruleset}, job, plugins)
 
 
-def _run(ruleset: Ruleset, trials: tuple[Trial, ...], library: dict[str, Ruleset], job: Prove | Try) -> Result:
-    plugins = PluginManager(job.allowed)
-    plugins.load()
+def _run(
+    ruleset: Ruleset,
+    trials: tuple[Trial, ...],
+    library: dict[str, Ruleset],
+    job: Prove | Try,
+    plugins: PluginManager,
+) -> Result:
     names = plugins.channel_names({}) if job.channels is None else job.channels
     result = run(ruleset, trials, library, plugins.addresses(names), job.channels)
     if result.invalid:
@@ -131,8 +140,8 @@ def _run(ruleset: Ruleset, trials: tuple[Trial, ...], library: dict[str, Ruleset
     return result
 
 
-def _with_tests(text: str) -> tuple[Ruleset, tuple[Trial, ...]]:
-    ruleset, trials, findings = inspect(text)
+def _with_tests(text: str, pure: Pure) -> tuple[Ruleset, tuple[Trial, ...]]:
+    ruleset, trials, findings = inspect(text, pure)
     if ruleset is None:
         raise RulesetInvalid(findings)
     return ruleset, trials

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from overture.model import Diagnostic
 from overture.model.ids import IDENTIFIERS
+from overture.model.pure import NO_PLUGINS, Pure
 from overture.rules import Ruleset
 from overture.rules.document import inspect as inspect_ruleset
 from overture.rules.reading import RULESET_NAME
@@ -18,10 +19,12 @@ START = "2026-01-05T12:00:00Z"  # where the clock of a test without `at` starts:
 CONTACT = "contact"  # the id of a contact that is given none
 
 
-def inspect(text: str) -> tuple[Ruleset | None, tuple[Trial, ...], list[Diagnostic]]:
-    """A ruleset document and the tests in it, with every finding about both; no ruleset where there are errors."""
+def inspect(text: str, pure: Pure = NO_PLUGINS) -> tuple[Ruleset | None, tuple[Trial, ...], list[Diagnostic]]:
+    """A ruleset document and the tests in it, with every finding about both; no ruleset where there are errors.
+    ``pure``: what plugins add to the language.
+    """
     tests: list[Trial] = []
-    ruleset, findings = inspect_ruleset(text, lambda node, report: tests.extend(_Tests(report).read(node)))
+    ruleset, findings = inspect_ruleset(text, lambda node, report: tests.extend(_Tests(report).read(node)), pure)
     return ruleset, tuple(tests) if ruleset is not None else (), findings
 
 

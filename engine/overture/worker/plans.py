@@ -6,6 +6,7 @@ from typing import Literal, TypeVar
 
 from overture.decide import Plan
 from overture.model import Refused
+from overture.model.pure import NO_PLUGINS, Pure
 from overture.rules import Program, Ruleset, RulesetInvalid, link, load
 from overture.state.registry import ActiveSet, Registry
 
@@ -22,7 +23,9 @@ class Plans:
     ``ruleset.lost`` where the store has lost a text.
     """
 
-    def __init__(self, registry: Registry, kind: Literal["durable", "reference"]) -> None:
+    def __init__(self, registry: Registry, kind: Literal["durable", "reference"], pure: Pure = NO_PLUGINS) -> None:
+        """``pure``: what plugins add to the language of rulesets."""
+        self._pure = pure
         self.kind: Literal["durable", "reference"] = kind
         self._registry = registry
         self._programs: dict[int, Program] = {}
@@ -61,7 +64,7 @@ class Plans:
         if ruleset is None:
             text = await self._registry.activated(name, revision)
             try:
-                ruleset = self._rulesets[name, revision] = load(text)
+                ruleset = self._rulesets[name, revision] = load(text, self._pure)
             except RulesetInvalid as error:
                 raise _refused(error, {name: revision}) from error
         return ruleset
@@ -75,7 +78,8 @@ def _refused(error: RulesetInvalid, active: ActiveSet) -> Refused:
         "ruleset.refused",
         f"This version of Overture refuses the ruleset {name}, revision {active.get(name, 'unknown')}: "
         f"{found.code} at {found.line}:{found.column}: {found.message}.",
-        "Start the version that activated it, deploy a corrected revision, let it decide what waits, then upgrade.",
+        "Start the version that activated it, with the plugins that it asks; deploy a corrected revision, let it "
+        "decide what waits, then upgrade.",
         status=409,
     )
 
