@@ -31,8 +31,8 @@ class Document:
 
 
 def check_files(files: Sequence[Path], pure: Pure) -> list[Document]:
-    """The documents, each read once, in the order given. ``pure``: what plugins add to the language. Raises Refused where
-    there is nothing to read.
+    """The documents, each read once, in the order given. ``pure``: what plugins add to the language. Raises Refused
+    where there is nothing to read.
     """
     if not files:
         raise _no_files()

@@ -11,7 +11,7 @@ from overture.worker.plans import Plans
 
 
 async def require_usable(wire: Wire, settings: Settings, pure: Pure) -> None:
-    """Load every active set from that of the slowest partition to the newest. ``pure``: what plugins add to the language.
+    """Load every active set from that of the slowest partition to the newest. ``pure``: what plugins add to rulesets.
 
     Raises StartupRefused ``ruleset.refused`` for one that this version refuses, ``ruleset.lost`` for one without text.
     """

@@ -56,8 +56,8 @@ class Source:
     tests: str | None
 
     def inspect(self, pure: Pure = NO_PLUGINS) -> tuple[Ruleset | None, list[tuple[Path, list[Diagnostic]]]]:
-        """The ruleset, None where there are errors; and what there is to say about each of the two files. ``pure``: what
-        plugins add to the language.
+        """The ruleset, None where there are errors; and what there is to say about each of the two files. ``pure``:
+        what plugins add to the language.
         """
         ruleset, _, findings = inspect(self.text, pure)
         told = [(self.file, findings)]
