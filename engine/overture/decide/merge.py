@@ -33,7 +33,9 @@ def link(contact: Contact, fact: Fact, now: int) -> Step:
         return Step(after, trace)
     trace.effects = [Effect("link", into, "", None, into)]
     state: Any = msgspec.to_builtins(contact)
-    merge = _forwarded(fact, into, f"$merge:{contact.id}", "$merge", {"from": contact.id, "state": state})
+    # One erased may become part of the same contact once more: that is another fact.
+    id = f"$merge:{contact.id}:{fact.accepted_at}"
+    merge = _forwarded(fact, into, id, "$merge", {"from": contact.id, "state": state})
     # Nobody's state has no instant in recorded history at which it could be taken in.
     forwards = [merge] if contact.seq or not fact.backfill else []
     emptied = Contact(contact.id, after.seq, after.program, contact.created_at, after.clock, ids=after.ids)

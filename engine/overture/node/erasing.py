@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,8 @@ class Eraser:
             await self._go_on(*first)
         for contact, erasure in under_way.items():
             if erasure.stage == "traces":
-                await self._forget_traces(contact, erasure)
+                others = (e for e in under_way.values() if e is not erasure)
+                await self._forget_traces(contact, erasure, {name for each in others for name in each.names})
         written = {id: erasure for id, erasure in under_way.items() if erasure.stage == "file"}
         if written and (file := await write_anew(self._wire, self._files)):
             for id, erasure in written.items():
@@ -111,12 +112,16 @@ class Eraser:
         for name in names:
             state = (await contacts.load(self._wire, self._p(name), [name]))[name]
             words |= _words(state)
-        await self._to(contact, erasure, "leaving", names=names, words=sorted(words))
+        await self._leave(contact, erasure, names, words=sorted(words))
+
+    async def _leave(self, contact: str, erasure: Erasure, names: list[str], **more: Any) -> None:
+        """From here on no hand-off to any of these begins."""
+        for name in names:
+            await self._wire.call("SADD", keys.leaving(self._p(name)), name)
+        await self._to(contact, erasure, "leaving", names=[*names, *erasure.names], **more)
 
     async def _wait_for_hand_offs(self, contact: str, erasure: Erasure) -> None:
-        """None begins any more; those under way end, and are told in the log before the contact is erased there."""
-        for name in erasure.names:
-            await self._wire.call("SADD", keys.leaving(self._p(name)), name)
+        """Those under way end, and are told in the log before the contact is erased there."""
         for p in {self._p(name) for name in erasure.names}:
             ids = await self._wire.call("ZRANGE", keys.messages(p, "sending"), 0, -1)
             found = await self._outbox.read(p, [id.decode() for id in ids])
@@ -157,7 +162,7 @@ class Eraser:
                 return False
         found = await linked(self._wire, contact)
         if more := [name for name in found if name not in erasure.names]:
-            await self._to(contact, erasure, "leaving", names=[*more, *erasure.names])
+            await self._leave(contact, erasure, more)
         return not more
 
     async def _wait_for_record(self, contact: str, erasure: Erasure) -> None:
@@ -175,8 +180,11 @@ class Eraser:
                 counts[what] = counts.get(what, 0) + n
         await self._to(contact, erasure, "traces", counts=counts, at=clock.now())
 
-    async def _forget_traces(self, contact: str, erasure: Erasure) -> None:
+    async def _forget_traces(self, contact: str, erasure: Erasure, others: Collection[str]) -> None:
+        """``others``: whom other erasures are about."""
         for name in erasure.names:
+            if name not in others:  # should two have been at it, it may have been held once more
+                await self._wire.call("SREM", keys.leaving(self._p(name)), name)
             for key in (keys.purged(self._p(name)), keys.scrubs(self._p(name))):
                 blob = await self._wire.call("HGET", key, name)
                 if blob is not None and msgspec.msgpack.decode(blob)[0] == erasure.id:
