@@ -10,15 +10,23 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from dockit import blocks, code, page, part, table
+from dockit import CODE, blocks, code, page, part, table
 from pydantic import BaseModel
 
 from overture.rules import load
 from overture.rules.mjml import NESTED, WAYS
+from overture_channels.mailgun import MailgunConfig
 from overture_channels.markup import MOST_TAGS
+from overture_channels.postmark import PostmarkConfig
+from overture_channels.sendgrid import SendgridConfig
+from overture_channels.service import MailConfig, ServiceConfig
+from overture_channels.ses import SesConfig
 from overture_channels.smtp import SmtpConfig
+from overture_channels.twilio import TwilioConfig
 from overture_sources.bounces import BouncesConfig
 from overture_sources.returned import ACTIONS, FEEDBACK
+from overture_sources.twilio import TYPES
+from overture_sources.twilio import TwilioConfig as SourceConfig
 
 PAGE = page("channels.md")
 HEAD = """\
@@ -54,6 +62,54 @@ def test_what_becomes_of_a_report_is_the_codes() -> None:
         assert re.search(rf"`{what}`[^|]*\| `message\.{kind}`", said), what
 
 
+@pytest.mark.parametrize(
+    ("title", "config"),
+    [
+        ("### SendGrid", SendgridConfig),
+        ("### Mailgun", MailgunConfig),
+        ("### Postmark", PostmarkConfig),
+        ("### Amazon SES", SesConfig),
+        ("### Twilio", TwilioConfig),
+    ],
+)
+def test_the_settings_of_services_are_the_codes(title: str, config: type[ServiceConfig]) -> None:
+    common, mail = (table(text, "setting") for text in part(PAGE, "## Services").split("\nand those")[:2])
+    shared = [*common, *(mail if issubclass(config, MailConfig) else [])]
+    own = table(part(PAGE, title), "setting")
+    named = [code(row[0]) for row in own]
+    assert {*named, *(code(row[0]) for row in shared)} == set(config.model_fields)
+    plugin = re.search(r'`plugin = "(\w+)"`', part(PAGE, title))
+    assert plugin is not None
+    for name, _, default in [*(row for row in shared if code(row[0]) not in named), *own]:
+        field = config.model_fields[code(name)]
+        if default == "must be set":
+            assert field.is_required(), name
+        elif default.startswith("`") or not default:
+            known = "" if default == "" and code(name) == "base_url" else field.default
+            assert default == (f"`{known}`" if known not in ("", None) else ""), name
+
+
+def test_what_twilio_reports_is_the_codes() -> None:
+    said = part(page("sources.md"), "## Twilio")
+    assert [code(row[0]) for row in table(said, "setting")] == list(SourceConfig.model_fields)
+    told = {name for row in table(said, "fact") for name in CODE.findall(row[0])}
+    assert told == {*TYPES.values(), "sms_unknown", "sms_received", "sms_resubscribed", "message.unsubscribed"}
+    (example,) = blocks(said, "toml")
+    given = tomllib.loads(example)["sources"]["twilio"]
+    SourceConfig.model_validate({**given, "auth_token": "s"})
+
+
+def test_the_example_of_services_is_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SENDGRID_API_KEY", "s")
+    monkeypatch.setenv("TWILIO_AUTH_TOKEN", "s")
+    (tmp_path / "token").write_text("s")
+    (example, *_) = blocks(part(PAGE, "## Services"), "toml")
+    told = tomllib.loads(example.replace("/run/secrets/postmark", str(tmp_path / "token")))
+    for name, config in (("email", SendgridConfig), ("receipts", PostmarkConfig), ("sms", TwilioConfig)):
+        given = {key: value for key, value in told["channels"][name].items() if key != "plugin"}
+        config.model_validate(given if name == "sms" else {"sender": told["mail_from"], **given})
+
+
 def test_numbers_are_the_codes() -> None:
     assert f"more than {MOST_TAGS:,} tags" in PAGE
     assert f"(up to {WAYS})" in PAGE
@@ -67,7 +123,8 @@ def test_the_example_of_mjml_is_right() -> None:
 
 def test_the_settings_of_the_examples_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMTP_URL", "smtp://127.0.0.1")
-    found = [each for each in blocks(PAGE, "toml") if "email" in each or "sources.bounces" in each]
+    shown = part(PAGE, "## E-mail")
+    found = [each for each in blocks(shown, "toml") if "email" in each or "sources.bounces" in each]
     assert len(found) == 3
     (tmp_path / "bounce-key").write_text("k" * 32)
     old, new = rsa.generate_private_key(65537, 2048), ed25519.Ed25519PrivateKey.generate()

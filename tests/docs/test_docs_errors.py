@@ -39,12 +39,18 @@ def errors() -> set[str]:
 
 
 def literal(node: ast.expr) -> str:
-    """A code as written, ``smtp.<number>`` where a part is computed; empty for anything else."""
+    """A code as written, ``smtp.<number>`` where its end is computed, ``<service>.unreachable`` where its beginning is;
+    empty for anything else.
+    """
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value if DOTTED.fullmatch(node.value) else ""
     if isinstance(node, ast.JoinedStr) and len(node.values) == 2 and isinstance(node.values[0], ast.Constant):
         start = str(node.values[0].value)
         return f"{start}<number>" if re.fullmatch(r"[a-z]+\.", start) else ""
+    if isinstance(node, ast.JoinedStr) and ast.unparse(node).startswith(("f'{self.name}.", "f'{self._name}.")):
+        end = node.values[1:]
+        word = str(end[0].value)[1:] if isinstance(end[0], ast.Constant) else ""
+        return f"<service>.{word or '<number>'}" if len(end) <= 2 else ""
     return ""
 
 

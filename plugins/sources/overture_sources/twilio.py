@@ -19,7 +19,7 @@ from overture_sources.inbound import PATH, TEXT
 from overture_sources.reports import OURS, fact_id
 from overture_sources.signing import same, unsigned
 
-_TYPES = {
+TYPES = {
     "delivered": "message.delivered",
     "undelivered": "message.bounced",
     "failed": "message.rejected",
@@ -116,7 +116,7 @@ def _status(filled: Form, channel: str, message: str) -> dict[str, Any]:
     sid, status = filled.first("MessageSid"), filled.first("MessageStatus").lower()
     if not sid or not status:
         raise Refuse("source.body", "The form has no MessageSid with a MessageStatus.")
-    type, error, address = _TYPES.get(status, "sms_unknown"), filled.first("ErrorCode"), filled.first("To")
+    type, error, address = TYPES.get(status, "sms_unknown"), filled.first("ErrorCode"), filled.first("To")
     properties: dict[str, Any] = {"channel": channel, "address": address, "provider_id": sid}
     if type in ("message.bounced", "message.rejected"):
         reason, dead = _REASONS.get(error, ("other", False))
