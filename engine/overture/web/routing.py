@@ -19,7 +19,10 @@ from overture.web.services import Grant, Services
 
 PUBLIC = ""  # the scope of a route that needs no key
 HTML = "text/html"  # in place of a type of JSON: the answer is a page
-CORS_HEADERS = "authorization, content-type, content-encoding, anonymousid, sentat, x-retry-count"
+CORS_HEADERS = (  # what libraries for browsers send, some of them only where they try again
+    "authorization, content-type, content-encoding, anonymousid, sentat, x-retry-count, sp-anonymous, rsa-recovered, "
+    "rsa-retry-attempt, rsa-retry-reason, rsa-since-first-attempt, rsa-since-last-attempt"
+)
 
 
 class Call(msgspec.Struct, frozen=True):
