@@ -76,6 +76,7 @@ class Memory:
             journeys=MemoryJourneys(self),
             clock=MemoryClock(self),
             plugins=MemoryPlugins(),
+            trails=MemoryTrails(),
             key_ring=MemoryKeys(),
             browsers=MemoryBrowsers(),
         )
@@ -203,6 +204,23 @@ class MemoryJourneys:
             raise Refused("journey.unknown", "No active ruleset has it.", status=404)
         both = Comparison(Group(3, 1, 1 / 3), Group(0, 0, None), None)
         return Funnel("carts/cart", 3, 2, 1, {"goal": 1}, both, [])
+
+
+class MemoryTrails:
+    """One link."""
+
+    def opened(self, token: str, user_agent: str) -> bool:
+        return token == "good"
+
+    async def clicked(self, token: str, user_agent: str) -> str:
+        return self.target(token)
+
+    def target(self, token: str) -> str:
+        if token != "good":
+            raise Refused("link.invalid", "This link is not one of ours.", status=404)
+        return "https://shop.example/"
+
+    async def close(self) -> None: ...
 
 
 class MemoryBrowsers:

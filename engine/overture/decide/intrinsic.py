@@ -104,8 +104,8 @@ def _unsubscribed(work: Work, fact: Fact) -> list[Effect]:
 
 def _habit(work: Work, fact: Fact) -> list[Effect]:
     channel = fact.properties.get("channel")
-    if type(channel) is not str or not channel:
-        return []
+    if type(channel) is not str or not channel or fact.properties.get("machine") is True:
+        return []  # what a proxy or a scanner does is nobody's habit
     before = work.contact.habits.get(channel, 0)
     if reason := room.keep_habit(work.contact, channel, 1):
         return [Effect("habit", shown(channel), reason=reason)]

@@ -15,9 +15,11 @@ from overture.delivery.links import Links, one_click
 from overture.delivery.quiet import asked_again
 from overture.delivery.render import RenderRefused, render
 from overture.delivery.templates import Templates
+from overture.delivery.trails import trailed
 from overture.model import Contact, Delivery, Fact, Message, OvertureError
 from overture.plugin.descriptors import Outgoing
 from overture.plugin.host import Handed, HostedChannel
+from overture.settings import Tracking
 from overture.state.contacts import Contacts
 from overture.state.ledger import Standing
 from overture.state.ledgers import Ledgers
@@ -46,6 +48,7 @@ class Attempt:
     ledgers: Ledgers
     links: Links
     suppressed: Suppressed
+    tracking: Mapping[str, Tracking] = field(default_factory=dict[str, Tracking])
     backoff: Backoff = field(default_factory=Backoff)
 
     async def prepare(self, delivery: Delivery, now: int) -> Prepared:
@@ -84,7 +87,7 @@ class Attempt:
             to=address,
             subject=rendered.subject,
             text=rendered.text,
-            html=rendered.html,
+            html=trailed(rendered.html, message, self.links, self.tracking) if contact else rendered.html,
             purpose=message.purpose,
             contact=message.contact,
             created_at=message.created_at,

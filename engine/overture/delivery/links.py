@@ -15,6 +15,7 @@ from overture.model import Message, Refused
 from overture.model.ids import digest
 
 PATH = "/subscription/"
+OPENED, CLICKED = "/o/", "/c/"
 CONFIRM_DAYS = 30  # a link to confirm with holds so long; the others hold as long as the key that signed them
 HEADER = 900  # characters of a URL in a mail's header, at most: a line of it has at most 998
 VISITOR_DAYS = 30  # so long somebody is known by the message that led to a page
@@ -49,6 +50,16 @@ class Visitor(msgspec.Struct, frozen=True, array_like=True):
     address: bytes  # as in `Claim`
 
 
+class Trail(msgspec.Struct, frozen=True, array_like=True):
+    """What is known of who opens a message, or follows a link of it to ``url``. ``at``: when it was decided (ms)."""
+
+    contact: str
+    message: str
+    channel: str
+    url: str  # empty: it was opened
+    at: int
+
+
 class Signing(Protocol):
     """The keys: `overture.state.linkkeys.LinkKeys`."""
 
@@ -59,7 +70,9 @@ class Signing(Protocol):
 _encode = msgspec.msgpack.Encoder().encode
 _claim = msgspec.msgpack.Decoder(tuple[int, Claim]).decode
 _visitor = msgspec.msgpack.Decoder(tuple[int, Visitor]).decode
-_LINK, _VISITOR = b"overture.link\n", b"overture.visitor\n"  # what is signed for the one is nothing to the other
+_trail = msgspec.msgpack.Decoder(tuple[int, Trail]).decode
+# What is signed for the one is nothing to the others.
+_LINK, _VISITOR, _TRAIL = b"overture.link\n", b"overture.visitor\n", b"overture.trail\n"
 
 
 class Links:
@@ -77,6 +90,18 @@ class Links:
         """What a page hands back, so that it is known who came; holds for `VISITOR_DAYS`."""
         return self._signed(visitor, _VISITOR)
 
+    def opened(self, trail: Trail) -> str:
+        """Where the image is that tells that a message was opened."""
+        return f"{self.base}{OPENED}{self._signed(trail, _TRAIL)}.gif"
+
+    def clicked(self, trail: Trail) -> str:
+        """What leads to ``trail.url`` over this server."""
+        return f"{self.base}{CLICKED}{self._signed(trail, _TRAIL)}"
+
+    def trail(self, token: str) -> Trail:
+        """What `opened` and `clicked` signed, however long ago. Raises Refused 404 ``link.invalid``."""
+        return self._read(token, _trail, _TRAIL)
+
     def read(self, token: str, now: int) -> Claim:
         """Raises Refused: 404 ``link.invalid`` for what we did not sign, 410 ``link.expired``."""
         claim = self._read(token, _claim, _LINK)
@@ -91,7 +116,7 @@ class Links:
             raise _expired(VISITOR_DAYS, "Ask without it, as of a visitor who is not known.")
         return visitor
 
-    def _signed(self, value: Claim | Visitor, matter: bytes) -> str:
+    def _signed(self, value: Claim | Visitor | Trail, matter: bytes) -> str:
         number, key = self._keys.newest()
         body = _encode((number, value))
         return _text(body + _mac(key, matter, body))

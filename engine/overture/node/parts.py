@@ -32,11 +32,13 @@ from overture.node.privacy import PrivacyService
 from overture.node.pulling import Pulling
 from overture.node.reading import ContactService, MessageService, RankingService, RulesetService
 from overture.node.subscribing import SubscriptionService
+from overture.node.trails import TrailService
 from overture.plugin.host import HostedChannel
 from overture.plugin.listening import HostedPush, OpenPull
 from overture.plugin.manager import PluginManager
 from overture.records import Past
 from overture.settings import Settings
+from overture.state.clicks import Clicks
 from overture.state.contacts import Contacts
 from overture.state.erasures import Erasures
 from overture.state.funnel import Funnels
@@ -98,6 +100,7 @@ class Parts:
         for source in self.sources:
             await source.close()
         await self.pulling.close()
+        await self.services.trails.close()
         await self.backtests.close()
         await self.clock.close()
         await self.wire.close()
@@ -140,7 +143,8 @@ async def assemble(
     if "delivery" in settings.roles:
         channels = plugins.open_channels()
         leases = Leases(wire, "delivery", name, n, settings.lease_seconds, fenced=fenced)
-        attempt = Attempt(contacts, Templates(registry, pure), channels, ledgers, links, Suppressed(wire))
+        read = Templates(registry, pure)
+        attempt = Attempt(contacts, read, channels, ledgers, links, Suppressed(wire), settings.tracking)
         deliverer = Deliverer(leases, outbox, attempt, Pace(Rates(wire), settings.channel_rates))
         if worker is not None:
             worker.tell_of_messages(deliverer.wake)
@@ -166,6 +170,7 @@ async def assemble(
         messages=MessageService(pages, outbox, Approvals(outbox, log, replies)),
         rulesets=rulesets,
         keys=keys,
+        trails=TrailService(links, facts, contacts, identity, outbox, Clicks(wire, n)),
         key_ring=keys,
         browsers=BrowserFacts(identity),
         explanations=ExplainService(contacts, outbox, asked, past, RuleSamples(wire, n)),

@@ -23,7 +23,7 @@ _REPORT = {  # of a message that may be another's than ours
     **dict.fromkeys(("message", "template", "reason", "detail", "address", "provider_id"), _TEXT),
     "attempts": Type("number", optional=True),
 }
-_PERMANENT = Type("bool", optional=True)
+_FLAG = Type("bool", optional=True)
 
 BUILT_IN: dict[str, dict[str, Type]] = {
     "identify": {},  # its fields are the traits
@@ -35,15 +35,15 @@ BUILT_IN: dict[str, dict[str, Type]] = {
     "segment.left": {"name": STRING},
     "message.sent": _MESSAGE,
     "message.dropped": _MESSAGE,
-    "message.failed": {**_MESSAGE, "permanent": _PERMANENT},
+    "message.failed": {**_MESSAGE, "permanent": _FLAG},
     "message.delivered": _REPORT,
     "message.deferred": {**_REPORT, "status": _TEXT},
-    "message.bounced": {**_REPORT, "status": _TEXT, "permanent": _PERMANENT},
-    "message.rejected": {**_REPORT, "permanent": _PERMANENT},
+    "message.bounced": {**_REPORT, "status": _TEXT, "permanent": _FLAG},
+    "message.rejected": {**_REPORT, "permanent": _FLAG},
     "message.complained": _REPORT,
     "message.unsubscribed": {**_REPORT, "purpose": _TEXT},
-    "message.opened": {"channel": STRING, "message": _TEXT},
-    "message.clicked": {"channel": STRING, "message": _TEXT, "url": _TEXT},
+    "message.opened": {"channel": STRING, "message": _TEXT, "machine": _FLAG},
+    "message.clicked": {"channel": STRING, "message": _TEXT, "url": _TEXT, "machine": _FLAG},
     "session.ended": {
         "session": STRING, "started_at": DATETIME, "duration": NUMBER, "pages": INT, "dwell": Type("object"),
         "longest": _TEXT,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from ipaddress import ip_network
-from typing import cast
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator
@@ -36,6 +37,32 @@ def rates(value: object) -> object:
         found = {"": 0.0}
     if not all(name and 0.001 <= rate <= 100_000 for name, rate in found.items()):
         raise ValueError("must be messages a second by channel, such as email=20,sms=0.5, from 0.001 to 100000")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """What messages of a channel tell; ``purposes``: of which purposes, empty for all but transactional ones."""
+
+    opens: bool = False
+    clicks: bool = False
+    purposes: tuple[str, ...] = ()
+
+
+def tracking(value: object) -> object:
+    """``email=opens+clicks``, or a table of tables."""
+    if isinstance(value, str):
+        pairs = [part.partition("=") for part in cast("list[str]", split(value))]
+        value = {name.strip(): dict.fromkeys(what.strip().split("+"), True) for name, _, what in pairs}
+    found: dict[str, Tracking] = {}
+    for name, of in cast("dict[str, Any]", value if isinstance(value, dict) else {"": None}).items():
+        said: dict[str, Any] = dict(cast("dict[str, Any]", of)) if isinstance(of, dict) else {"": None}
+        purposes: Any = said.pop("purposes", [])
+        good = isinstance(purposes, list) and all(isinstance(each, str) for each in cast("list[Any]", purposes))
+        good &= set(said) <= {"opens", "clicks"} and all(type(each) is bool for each in said.values())
+        if not name or not good:
+            raise ValueError("must be opens, clicks (true or false) and purposes by channel, or email=opens+clicks")
+        found[name] = Tracking(**said, purposes=tuple(cast("list[str]", purposes)))
     return found
 
 

@@ -28,6 +28,7 @@ from pydantic import ValidationError as _Invalid
 from overture.model.environ import PREFIX
 from overture.model.errors import StartupRefused
 from overture.settings import checks
+from overture.settings.checks import Tracking
 from overture.settings.sentences import TABLES, of_finding, place_of, shown
 
 FILE = Path("overture.toml")
@@ -86,6 +87,8 @@ class Settings(BaseModel):
     """Messages a second that leave by a channel at most, by its name; without an entry, as many as it takes."""
     plugins_allowed: Annotated[frozenset[str] | None, BeforeValidator(checks.split)] = None
     """Distributions whose plugins may be imported, besides Overture's own. None: all that are installed."""
+    tracking: Annotated[Mapping[str, Tracking], BeforeValidator(checks.tracking)] = Field(default_factory=dict)
+    """Whether messages tell that they are opened and which links are followed, by channel; without an entry, not."""
     channels: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, repr=False)
     """``[channels.<name>]`` of ``overture.toml``, handed to that channel's plugin, which checks it."""
     sources: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, repr=False)

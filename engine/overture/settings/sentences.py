@@ -9,6 +9,7 @@ from typing import Any, cast
 from pydantic import SecretStr
 
 from overture.model.environ import PREFIX
+from overture.settings.checks import Tracking
 
 TABLES = ("channels", "sources")
 """Settings that are tables in the file, handed to plugins."""
@@ -54,8 +55,15 @@ def shown(name: str, value: Any) -> str:
         return ", ".join(sorted(cast(Mapping[str, Any], value)))
     if name == "channel_rates":
         return ",".join(f"{channel}={rate:g}" for channel, rate in cast(Mapping[str, float], value).items())
+    if name == "tracking":
+        asked = {each: _asked(of) for each, of in cast(Mapping[str, Tracking], value).items()}
+        return ",".join(f"{channel}={what}" for channel, what in asked.items())
     if isinstance(value, frozenset | tuple):
         return ",".join(sorted(str(item) for item in cast("frozenset[object]", value)))
     if name.endswith("_url"):
         return re.sub(r"(?<=:)[^:/@]+(?=@)|(?<=password=)[^&]+", "********", str(value))
     return str(value)
+
+
+def _asked(of: Tracking) -> str:
+    return "+".join(what for what, on in (("opens", of.opens), ("clicks", of.clicks)) if on)

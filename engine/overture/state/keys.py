@@ -164,6 +164,11 @@ def scrubs(p: int) -> str:
     return f"ov:{{{p}}}:scrubs"
 
 
+def clicked(p: int, id: str) -> str:
+    """Hash: digest of a link of a message -> when it was last followed (ms); gone after an hour."""
+    return f"ov:{{{p}}}:clicked:{id}"
+
+
 def messages(p: int, state: str) -> str:
     """zset: message id → last change, ms; one per state."""
     return f"ov:{{{p}}}:ms:{state}"

@@ -118,6 +118,11 @@ class Outbox:
         found = await self.find_all([id])
         return found[0] if found else None
 
+    async def find(self, contact: str, id: str) -> Delivery | None:
+        """One message that was decided for a contact."""
+        found = await self.read(partition_of(contact, self._partitions), [id])
+        return found[0] if found else None
+
     async def find_all(self, ids: list[str]) -> list[Delivery]:
         """Messages by their ids alone: asks every partition, as an id does not tell the contact."""
         found = await asyncio.gather(*(self.read(p, ids) for p in range(self._partitions)))

@@ -28,6 +28,7 @@ from overture.web import (
     problem,
     rulesets,
     schemas,
+    trails,
 )
 from overture.web.body import Bodies
 from overture.web.incoming import add_sources, meet
@@ -76,6 +77,8 @@ ROUTES: tuple[Route, ...] = (
     consents.verify,
     consents.page,
     consents.act,
+    trails.opened,
+    trails.clicked,
     backtests.start,
     backtests.one,
     backtests.contacts,

@@ -20,6 +20,7 @@ from overture.web.funnels import Journeys
 from overture.web.keyed import Browsers, KeyRing
 from overture.web.plugged import Plugins
 from overture.web.subscribed import Subscriptions
+from overture.web.trailed import Trails
 
 
 class Grant(Protocol):
@@ -201,5 +202,6 @@ class Services:
     clock: Clock
     plugins: Plugins
     privacy: Privacy
+    trails: Trails
     key_ring: KeyRing
     browsers: Browsers

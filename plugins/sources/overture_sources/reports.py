@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from overture.plugin import Posted, Refuse
+from overture.plugin import Posted, Refuse, agent_of
 from overture_sources.fitting import clean, fitted
 
 OURS = "overture_message"
@@ -32,7 +32,8 @@ class Report:
 
     ``message`` is the id of ours, ``provider_id`` the service's, ``event`` the service's id of the event; ``reason``
     one of bounced, invalid, spam, unsubscribed, blocked, timed_out, other; ``status`` is the enhanced status code
-    (RFC 3463), ``detail`` what the receiver's server said, ``description`` what the service says; ``permanent``: the
+    (RFC 3463), ``detail`` what the receiver's server said, ``description`` what the service says; ``machine``: the
+    service says that nobody need have opened it; ``permanent``: the
     address is dead.
     """
 
@@ -52,6 +53,7 @@ class Report:
     tags: tuple[str, ...] = ()
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     permanent: bool = False
+    machine: bool = False
 
 
 def posted(source: str, channel: str, reports: Iterable[Report]) -> Posted:
@@ -76,12 +78,18 @@ def fact(source: str, channel: str, report: Report) -> dict[str, Any]:
     if report.kind in ("bounced", "rejected"):
         properties["permanent"] = report.permanent
     more = fitted({"tags": list(report.tags), "metadata": report.metadata})
+    context: dict[str, Any] = {"source": source}
+    if report.kind in ("opened", "clicked"):
+        agent = agent_of(report.user_agent)
+        context |= agent.told()
+        if report.machine or agent.machine:
+            properties["machine"] = True
     made: dict[str, Any] = {
         "id": fact_id(source, report.key),
         "type": f"message.{report.kind}" if report.kind in OUTCOMES else f"email_{report.kind}",
         "contact": {name: value for name, value in who.items() if value},
         "properties": {"channel": channel, **properties, **{name: value for name, value in more.items() if value}},
-        "context": {"source": source},
+        "context": context,
     }
     return made if report.at is None else {**made, "occurred_at": report.at.isoformat()}
 

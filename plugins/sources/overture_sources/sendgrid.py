@@ -133,6 +133,7 @@ def _report(event: Any) -> Report:
         description=why if reason == "other" else "",
         url=text(event.get("url")),
         user_agent=text(event.get("useragent")),
+        machine=event.get("sg_machine_open") is True,
         tags=tuple(text(tag) for tag in (rows(category) or [category]) if text(tag)),
         metadata={name: value for name, value in event.items() if name not in _OWN and name != OURS},
         permanent=reason in DEAD or (said == "bounce" and event.get("type", "bounce") != "blocked"),
