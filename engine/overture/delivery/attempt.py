@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from overture.decide.consent import NEEDS_NO_CONSENT
+from overture.delivery.asked import asked
 from overture.delivery.backoff import Backoff
 from overture.delivery.gate import verdict
 from overture.delivery.links import Links, one_click
@@ -18,6 +19,7 @@ from overture.delivery.templates import Templates
 from overture.delivery.trails import trailed
 from overture.model import Contact, Delivery, Fact, Message, OvertureError
 from overture.plugin.descriptors import Outgoing
+from overture.plugin.gating import HostedGate
 from overture.plugin.host import Handed, HostedChannel
 from overture.settings import Tracking
 from overture.state.contacts import Contacts
@@ -49,10 +51,26 @@ class Attempt:
     links: Links
     suppressed: Suppressed
     tracking: Mapping[str, Tracking] = field(default_factory=dict[str, Tracking])
+    gates: Sequence[HostedGate] = ()
     backoff: Backoff = field(default_factory=Backoff)
 
     async def prepare(self, delivery: Delivery, now: int) -> Prepared:
-        """Gate and template. Asked at every attempt: consent may have been withdrawn while the message waited."""
+        """Gates and template. Asked at every attempt: consent may have been withdrawn while the message waited."""
+        prepared = await self._prepared(delivery, now)
+        if prepared.outgoing is None or not self.gates:
+            return prepared
+        judged = await asked(self.gates, prepared.outgoing, delivery, now)
+        if judged is None:
+            again = await self._prepared(delivery, now)  # they may have taken their time
+            return again if again.outgoing is None else prepared
+        kept = _changed(prepared.after, now, state=delivery.state, attempts=delivery.attempts, address=delivery.address)
+        reason = f"{judged.code}: {judged.text}"
+        if judged.due is None:
+            return _stopped(ended(kept, "dropped", reason, now))
+        return Prepared(_changed(kept, now, state="retrying", reason=reason, due_at=judged.due))
+
+    async def _prepared(self, delivery: Delivery, now: int) -> Prepared:
+        """As our own gate has it."""
         message = delivery.message
         if delivery.state == "sending":
             delivery = msgspec.structs.replace(delivery, ambiguous=delivery.ambiguous + 1)

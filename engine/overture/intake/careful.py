@@ -121,7 +121,11 @@ def _no_time(value: object) -> Refused:
 def _ids(fact: dict[str, Any]) -> dict[str, Any]:
     if "contact" not in fact:
         raise refused("fact.contact_missing")
-    contact = fact["contact"]
+    return identifiers(fact["contact"])
+
+
+def identifiers(contact: object) -> dict[str, Any]:
+    """What ``contact`` of a fact says, checked: by name. Raises Refused."""
     if isinstance(contact, str):
         return {"user_id": _user_id(contact, "/contact")}
     if not isinstance(contact, dict):

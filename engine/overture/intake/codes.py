@@ -92,6 +92,9 @@ CODES: dict[str, Code] = {
     "fact.event_version": Code("The CloudEvent is of another version than 1.0.", 'Send "specversion": "1.0".'),
     "fact.event_attribute": Code("The CloudEvent lacks id, source or type.", "Each event has all three, as text."),
     "fact.event_data": Code("data_base64 is not base64.", "Send standard base64 with its padding."),
+    "fact.unredacted": Code(
+        "A plugin that takes out what must not be stored failed at it: it is not stored.", "Send it again.", 503
+    ),
     "fact.id_conflict": Code("Another fact was accepted under this id.", "Give each fact an id of its own.", 409),
 }
 

@@ -1,4 +1,4 @@
-"""Accepting facts: identity, the log, and, where asked for, the decision."""
+"""Accepting facts: what plugins do with them, identity, the log, and, where asked for, the decision."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 
 from overture.model import Draft, Fact
 from overture.model.errors import Overloaded
+from overture.node.admission import Admission, Admitted
 from overture.node.gauges import Gauges
 from overture.state.identity import Identity
 from overture.state.log import Entry, Log, Taken, body_digest, dedupe_key
@@ -28,12 +29,15 @@ _STATUS: dict[Taken, Literal["accepted", "duplicate", "conflict"]] = {
 class FactService:
     """Implements `overture.web.services.Facts`."""
 
-    def __init__(self, log: Log, identity: Identity, replies: Replies, gauges: Gauges, max_lag: int) -> None:
+    def __init__(
+        self, log: Log, identity: Identity, replies: Replies, gauges: Gauges, max_lag: int, admission: Admission
+    ) -> None:
         self._log = log
         self._identity = identity
         self._replies = replies
         self._gauges = gauges
         self._max_lag = max_lag
+        self._admission = admission
 
     async def accept(
         self, drafts: Sequence[Draft], *, source: str, backfill: bool, wait: bool, now: int
@@ -41,11 +45,23 @@ class FactService:
         """Durable on return, in the order of the drafts. Raises Overloaded, StoreUnavailable."""
         if self._gauges.lag > self._max_lag:
             raise Overloaded("facts.backlog", f"{self._gauges.lag} accepted facts wait to be decided.")
-        waiting = [self._replies.expect() for _ in drafts] if wait else []
-        tokens = [reply.token for reply in waiting] or [""] * len(drafts)
-        entries = [
-            self._entry(draft, source, backfill, token, now) for draft, token in zip(drafts, tokens, strict=True)
+        admitted = await self._admission.admit(drafts, source)
+        kept = [each for each in admitted if each is not None]
+        receipts = iter(await self._append(kept, source, backfill, wait, now))
+        return [
+            Receipt("unredacted", draft.id, "") if each is None else next(receipts)
+            for draft, each in zip(drafts, admitted, strict=True)
         ]
+
+    async def _append(
+        self, admitted: Sequence[Admitted], source: str, backfill: bool, wait: bool, now: int
+    ) -> list[Receipt]:
+        waiting = [self._replies.expect() for _ in admitted] if wait else []
+        tokens = [reply.token for reply in waiting] or [""] * len(admitted)
+        entries = [
+            self._entry(each, source, backfill, token, now) for each, token in zip(admitted, tokens, strict=True)
+        ]
+        drafts = [each.draft for each in admitted]
         unresolved = [i for i, draft in enumerate(drafts) if len(draft.ids) > 1 or "user_id" not in draft.ids]
         try:
             if unresolved:
@@ -79,9 +95,10 @@ class FactService:
             await resolve(draft for draft in drafts if len(draft.ids) > 1)
         return await resolve(drafts)
 
-    def _entry(self, draft: Draft, source: str, backfill: bool, reply: str, now: int) -> Entry:
+    def _entry(self, admitted: Admitted, source: str, backfill: bool, reply: str, now: int) -> Entry:
+        draft, context = admitted
         ids = draft.ids
-        said = (draft.type, ids, draft.occurred_at, draft.properties, draft.context)
+        said = (draft.type, ids, draft.occurred_at, draft.properties, context)
         fact = Fact(
             draft.id,
             draft.type,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from overture.delivery.loop import Deliverer
@@ -10,6 +11,7 @@ from overture.deploy.rulesets import Rulesets
 from overture.match import available
 from overture.model import OvertureError, clock
 from overture.node.gauges import Gauges
+from overture.plugin.checking import HostedCheck
 from overture.plugin.host import HostedChannel
 from overture.plugin.listening import HostedPush
 from overture.plugin.manager import PluginManager
@@ -32,6 +34,7 @@ class Health:
         plugins: PluginManager,
         channels: Mapping[str, HostedChannel],
         sources: Collection[HostedPush],
+        checks: Sequence[HostedCheck],
     ) -> None:
         self._settings = settings
         self._store = store
@@ -42,6 +45,7 @@ class Health:
         self._plugins = plugins
         self._channels = channels
         self._sources = sources
+        self._checks = checks
 
     async def ready(self) -> dict[str, Any]:
         """``ready`` and why: the store with its durability, the active revisions, how far the workers are behind."""
@@ -60,6 +64,14 @@ class Health:
             "channels": {name: channel.breaker.state for name, channel in self._channels.items()},
             "sources": {source.name: source.breaker.state for source in self._sources},
         }
+        errors = await asyncio.gather(*(check.error() for check in self._checks))
+        told["checks"] = {
+            check.name: {"well": not error, "required": check.required, "error": error}
+            for check, error in zip(self._checks, errors, strict=True)
+        }
+        for check, error in zip(self._checks, errors, strict=True):
+            if error and check.required:
+                told |= {"ready": False, "error": error}
         try:
             await self._gauges.refresh()
             version, active = await self._rulesets.active()

@@ -27,11 +27,13 @@ from overture.node.forms import FormService
 from overture.node.funnels import FunnelService
 from overture.node.gauges import Gauges
 from overture.node.health import Health
+from overture.node.hooked import Hooked
 from overture.node.plugged import PluginService
 from overture.node.privacy import PrivacyService
 from overture.node.pulling import Pulling
 from overture.node.reading import ContactService, MessageService, RankingService, RulesetService
 from overture.node.subscribing import SubscriptionService
+from overture.node.telling import Telling
 from overture.node.trails import TrailService
 from overture.plugin.host import HostedChannel
 from overture.plugin.listening import HostedPush, OpenPull
@@ -85,6 +87,8 @@ class Parts:
     clock: FastForward
     contests: Contests
     pulling: Pulling
+    hooked: Hooked
+    telling: Telling
     eraser: Eraser
     worker: Worker | None = None
     deliverer: Deliverer | None = None
@@ -100,6 +104,7 @@ class Parts:
         for source in self.sources:
             await source.close()
         await self.pulling.close()
+        await self.hooked.close()
         await self.services.trails.close()
         await self.backtests.close()
         await self.clock.close()
@@ -132,6 +137,8 @@ async def assemble(
     named = plugins.channel_names(settings.channels)
     pure = plugins.pure()
     rulesets = RulesetService(registry, named, settings.plugins_allowed, pure)
+    hooked = Hooked.open(plugins, settings)
+    telling = Telling(hooked.observers)
     worker: Worker | None = None
     deliverer: Deliverer | None = None
     channels: dict[str, HostedChannel] = {}
@@ -140,11 +147,13 @@ async def assemble(
         plans = Plans(registry, settings.matcher, pure)
         archive = settings.data_dir / "archive"
         worker = Worker(wire, reader, leases, plans, log, replies, archive)
+        if hooked.observers:
+            worker.tell_of_decisions(telling.decided)
     if "delivery" in settings.roles:
         channels = plugins.open_channels()
         leases = Leases(wire, "delivery", name, n, settings.lease_seconds, fenced=fenced)
         read = Templates(registry, pure)
-        attempt = Attempt(contacts, read, channels, ledgers, links, Suppressed(wire), settings.tracking)
+        attempt = Attempt(contacts, read, channels, ledgers, links, Suppressed(wire), settings.tracking, hooked.gates)
         deliverer = Deliverer(leases, outbox, attempt, Pace(Rates(wire), settings.channel_rates))
         if worker is not None:
             worker.tell_of_messages(deliverer.wake)
@@ -159,7 +168,7 @@ async def assemble(
     funnels = Funnels(wire, n)
     contests = Contests(registry, funnels, asked)
     clock = FastForward(wire, url, settings, contests)
-    facts = FactService(log, identity, replies, gauges, settings.max_lag)
+    facts = FactService(log, identity, replies, gauges, settings.max_lag, hooked.admission())
     people = ContactService(contacts, identity, asked)
     eraser = Eraser(wire, log, Erasures(wire), settings.data_dir, lambda: worker is not None and worker.holds(0))
     subscriptions = SubscriptionService(links, ledgers, facts, contacts, identity, asked)
@@ -179,9 +188,9 @@ async def assemble(
         subscriptions=subscriptions,
         journeys=FunnelService(funnels, registry, asked),
         clock=clock,
-        plugins=PluginService(plugins, channels, sources, fetched, Refusals(wire), outbox),
+        plugins=PluginService(plugins, channels, sources, fetched, Refusals(wire), outbox, hooked.seen()),
         privacy=PrivacyService(wire, settings.data_dir / "archive", n, people, identity, subscriptions, eraser.wake),
-        health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels, sources),
+        health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels, sources, hooked.checks),
     )
     return Parts(
         wire,
@@ -199,6 +208,8 @@ async def assemble(
         clock,
         contests,
         Pulling(fetching, Turns(wire, name), services, fetched),
+        hooked,
+        telling,
         eraser,
         worker,
         deliverer,

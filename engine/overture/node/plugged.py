@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from overture.model.clock import to_text
+from overture.node.hooked import Seen
 from overture.node.reporting import about, message_of
 from overture.plugin.breaker import Breaker
 from overture.plugin.host import HostedChannel
@@ -25,6 +26,10 @@ class Running(NamedTuple):
     @classmethod
     def of(cls, breaker: Breaker, dropped: int = 0) -> Running:
         return cls(breaker.state, Trouble(breaker.failures, breaker.last, dropped))
+
+    @classmethod
+    def seen(cls, each: Seen) -> Running:
+        return cls(each.state, Trouble(each.failures, each.last, each.dropped))
 
 
 def views(plugins: PluginManager, running: Mapping[tuple[str, str], Running]) -> list[PluginView]:
@@ -60,6 +65,7 @@ class PluginService:
         fetched: Mapping[str, str],
         refusals: Refusals,
         outbox: Outbox,
+        hooked: Mapping[tuple[str, str], Seen],
     ) -> None:
         self.sources = sources
         self._plugins = plugins
@@ -67,6 +73,7 @@ class PluginService:
         self._fetched = fetched
         self._refusals = refusals
         self._outbox = outbox
+        self._hooked = hooked
 
     def states(self) -> list[PluginView]:
         """In the order in which they were loaded."""
@@ -76,6 +83,7 @@ class PluginService:
         running |= {("source", source.name): Running.of(source.breaker) for source in self.sources}
         running |= {("source", name): Running(state) for name, state in self._fetched.items()}
         running |= {asked: Running.of(breaker) for asked, breaker in self._plugins.asked().items()}
+        running |= {asked: Running.seen(each) for asked, each in self._hooked.items()}
         return views(self._plugins, running)
 
     async def refused(self, limit: int) -> list[RefusalView]:
@@ -96,6 +104,7 @@ class PluginService:
 
     async def record(self, source: str, refused: Sequence[Unwanted], now: int) -> None:
         """Keep what was refused, with the fact as it was brought."""
+        bare = any(kind == "redactor" for kind, _ in self._hooked)  # nothing has taken out of these what must not stay
         await self._refusals.record(
-            [Refusal(now, source, r.code, r.message, r.pointer, shown(r.fact)) for r in refused]
+            [Refusal(now, source, r.code, r.message, r.pointer, "" if bare else shown(r.fact)) for r in refused]
         )

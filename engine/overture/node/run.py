@@ -244,6 +244,7 @@ async def _loops(parts: Parts) -> AsyncGenerator[list[asyncio.Task[None]]]:
     halt = asyncio.Event()
     moved = parts.deliverer.wake if parts.deliverer is not None else lambda: None
     informed = [parts.replies.run(), parts.gauges.run(), _refresh_keys(parts), parts.clock.run(moved)]
+    informed.append(parts.telling.run())
     if parts.worker is not None:
         informed += (_settle(parts.contests), parts.eraser.run())
     background = [asyncio.create_task(each) for each in informed]
@@ -262,6 +263,7 @@ async def _loops(parts: Parts) -> AsyncGenerator[list[asyncio.Task[None]]]:
             for task in ending:
                 task.cancel()
             _, ending = await asyncio.wait(ending, timeout=AGAIN)
+        await parts.telling.drain()
     for task in loops:
         task.result()  # the process ends with the error of the loop that failed
 

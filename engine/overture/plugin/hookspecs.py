@@ -20,8 +20,15 @@ from typing import Any
 
 import pluggy
 
+from overture.plugin.checking import HealthCheckPlugin
+from overture.plugin.commanding import CommandPlugin
 from overture.plugin.descriptors import ChannelPlugin
+from overture.plugin.enriching import EnricherPlugin
+from overture.plugin.gating import DeliveryGatePlugin
+from overture.plugin.observing import ObserverPlugin
 from overture.plugin.pure import FunctionPlugin, ScorerPlugin
+from overture.plugin.redacting import RedactorPlugin
+from overture.plugin.resolving import IdentityPlugin
 from overture.plugin.sources import SourcePlugin
 
 PROJECT = "overture"
@@ -88,4 +95,146 @@ def overture_scorers() -> Iterable[ScorerPlugin[Any]]:  # pyright: ignore[report
         @hookimpl
         def overture_scorers():
             yield ScorerPlugin(name="seats", config=SeatsConfig, open=Seats, version="1")
+    """
+
+
+@hookspec
+def overture_identity() -> Iterable[IdentityPlugin[Any]]:  # pyright: ignore[reportReturnType]
+    """What understands the identifiers that facts present. Called once, at start; synchronous, without I/O.
+
+    ::
+
+        class Cards:
+            def __init__(self, config: CardsConfig) -> None:
+                self._users = config.users
+
+            async def resolve(self, identifiers: Mapping[str, Any]) -> Mapping[str, Any]:
+                user = self._users.get(identifiers.get("external", {}).get("card"))
+                return {**identifiers, "user_id": user} if user else identifiers
+
+            async def close(self) -> None:
+                pass
+
+        @hookimpl
+        def overture_identity():
+            yield IdentityPlugin(name="cards", config=CardsConfig, open=Cards)
+    """
+
+
+@hookspec
+def overture_enrichers() -> Iterable[EnricherPlugin[Any]]:  # pyright: ignore[reportReturnType]
+    """What knows more about facts than their senders. Called once, at start; synchronous, without I/O.
+
+    ::
+
+        class Weather:
+            def key(self, fact: Presented) -> str | None:
+                return fact.properties.get("city")
+
+            async def enrich(self, fact: Presented) -> Mapping[str, Any]:
+                return {"sky": await sky_over(fact.properties["city"])}
+
+            async def close(self) -> None:
+                pass
+
+        @hookimpl
+        def overture_enrichers():
+            yield EnricherPlugin(name="weather", config=NoSettings, open=lambda config: Weather())
+    """
+
+
+@hookspec
+def overture_redactors() -> Iterable[RedactorPlugin[Any]]:  # pyright: ignore[reportReturnType]
+    """What takes out of facts what must not be stored. Called once, at start; synchronous, without I/O.
+
+    ::
+
+        class NoAddresses:
+            def redact(self, fact: Presented) -> Presented:
+                return replace(fact, context={k: v for k, v in fact.context.items() if k != "ip"})
+
+        @hookimpl
+        def overture_redactors():
+            yield RedactorPlugin(name="no_addresses", config=NoSettings, open=lambda config: NoAddresses())
+    """
+
+
+@hookspec
+def overture_delivery_gates() -> Iterable[DeliveryGatePlugin[Any]]:  # pyright: ignore[reportReturnType]
+    """What is asked about each message before it is handed over. Called once, at start; synchronous, without I/O.
+
+    ::
+
+        class Budget:
+            async def allow(self, message: Outgoing) -> Allow | Hold | Deny:
+                if message.purpose == "marketing" and await is_spent():
+                    return Hold(after=3600, text="The budget of this month is spent.")
+                return Allow()
+
+            async def close(self) -> None:
+                pass
+
+        @hookimpl
+        def overture_delivery_gates():
+            yield DeliveryGatePlugin(name="budget", config=NoSettings, open=lambda config: Budget())
+    """
+
+
+@hookspec
+def overture_observers() -> Iterable[ObserverPlugin[Any]]:  # pyright: ignore[reportReturnType]
+    """What is told of decisions and of what became of messages. Called once, at start; synchronous, without I/O.
+
+    ::
+
+        class Printer:
+            async def observe(self, event: Decided | MessageOutcome) -> None:
+                print(event)
+
+            async def close(self) -> None:
+                pass
+
+        @hookimpl
+        def overture_observers():
+            yield ObserverPlugin(name="printer", config=NoSettings, open=lambda config: Printer())
+    """
+
+
+@hookspec
+def overture_health_checks() -> Iterable[HealthCheckPlugin[Any]]:  # pyright: ignore[reportReturnType]
+    """Further parts of whether the server is ready. Called once, at start; synchronous, without I/O.
+
+    ::
+
+        class Disk:
+            async def check(self) -> None:
+                if shutil.disk_usage(".").free < 10**9:
+                    raise RuntimeError("Less than a gigabyte is free.")
+
+            async def close(self) -> None:
+                pass
+
+        @hookimpl
+        def overture_health_checks():
+            yield HealthCheckPlugin(name="disk", config=NoSettings, open=lambda config: Disk(), required=True)
+    """
+
+
+@hookspec
+def overture_commands() -> Iterable[CommandPlugin[Any]]:  # pyright: ignore[reportReturnType]
+    """Commands of the command line. Called when a command is asked for that is none of ours; synchronous, without I/O.
+
+    ::
+
+        def greet(config: GreetConfig) -> cyclopts.App:
+            app = cyclopts.App()
+
+            @app.default
+            def hello(name: str = "you") -> None:
+                print(f"{config.greeting} {name}")
+
+            return app
+
+        @hookimpl
+        def overture_commands():
+            yield CommandPlugin(name="greet", config=GreetConfig, open=greet, help="Say hello.")
     """

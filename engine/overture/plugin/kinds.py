@@ -10,12 +10,22 @@ from typing import Any, Literal, Protocol, cast
 from pydantic import BaseModel, ValidationError
 
 from overture.model.errors import PluginFailed
+from overture.plugin.checking import HealthCheckPlugin
+from overture.plugin.commanding import CommandPlugin
 from overture.plugin.descriptors import ChannelPlugin
+from overture.plugin.enriching import EnricherPlugin
+from overture.plugin.gating import DeliveryGatePlugin
 from overture.plugin.listening import check_endpoints
+from overture.plugin.observing import ObserverPlugin
 from overture.plugin.pure import FunctionPlugin, ScorerPlugin, check_function
+from overture.plugin.redacting import RedactorPlugin
+from overture.plugin.resolving import IdentityPlugin
 from overture.plugin.sources import PullSourcePlugin, PushSourcePlugin
 
-Kind = Literal["channel", "source", "function", "scorer"]
+Kind = Literal[
+    "channel", "source", "function", "scorer",
+    "identity", "enricher", "redactor", "delivery_gate", "observer", "health_check", "command",
+]  # fmt: skip
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 """What anything offered may be called; a source's name is a part of a path."""
 
@@ -51,6 +61,13 @@ class KindOf:
 KINDS: tuple[KindOf, ...] = (
     KindOf("channel", "overture_channels", "channels", "delivery", (ChannelPlugin,), always=True),
     KindOf("source", "overture_sources", "sources", "web", (PushSourcePlugin, PullSourcePlugin)),
+    KindOf("identity", "overture_identity", "identity", "web", (IdentityPlugin,)),
+    KindOf("enricher", "overture_enrichers", "enrichers", "web", (EnricherPlugin,)),
+    KindOf("redactor", "overture_redactors", "redactors", "web", (RedactorPlugin,)),
+    KindOf("delivery_gate", "overture_delivery_gates", "delivery_gates", "delivery", (DeliveryGatePlugin,)),
+    KindOf("observer", "overture_observers", "observers", "worker", (ObserverPlugin,)),
+    KindOf("health_check", "overture_health_checks", "health_checks", "web", (HealthCheckPlugin,)),
+    KindOf("command", "overture_commands", "commands", "", (CommandPlugin,)),
 )
 BY_KIND = {each.kind: each for each in KINDS}
 

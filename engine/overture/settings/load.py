@@ -93,6 +93,14 @@ class Settings(BaseModel):
     """``[channels.<name>]`` of ``overture.toml``, handed to that channel's plugin, which checks it."""
     sources: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, repr=False)
     """``[sources.<name>]`` of ``overture.toml``, handed to the source's plugin: ``plugin``, or the one of that name."""
+    identity: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, repr=False)
+    enrichers: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, repr=False)
+    redactors: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, repr=False)
+    delivery_gates: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, repr=False)
+    observers: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, repr=False)
+    health_checks: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, repr=False)
+    commands: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, repr=False)
+    """As ``sources``, for what else plugins offer."""
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict[str, str])
 

@@ -11,7 +11,10 @@ from pydantic import SecretStr
 from overture.model.environ import PREFIX
 from overture.settings.checks import Tracking
 
-TABLES = ("channels", "sources")
+TABLES = (
+    "channels", "sources", "identity", "enrichers", "redactors", "delivery_gates", "observers", "health_checks",
+    "commands",
+)  # fmt: skip
 """Settings that are tables in the file, handed to plugins."""
 
 

@@ -157,6 +157,10 @@ def summary(parsed: Parsed, receipts: list[Receipt], waited: bool) -> shapes.Fac
                 raise conflict
             rejected.append(Rejection(index, conflict.code, conflict.message, conflict.pointer))
             continue
+        if receipt.status == "unredacted":
+            metrics.FACTS.labels("rejected", "fact.unredacted").inc()
+            rejected.append(Rejection(index, "fact.unredacted", refused("fact.unredacted").message, ""))
+            continue
         if receipt.status == "accepted":
             accepted += 1
         else:

@@ -45,7 +45,7 @@ class Grant(Protocol):
 class Receipt(msgspec.Struct, frozen=True):
     """What became of one draft. ``decision`` is set where the caller waited and the fact was decided in time."""
 
-    status: Literal["accepted", "duplicate", "conflict"]
+    status: Literal["accepted", "duplicate", "conflict", "unredacted"]
     id: str
     contact: str
     decision: dict[str, Any] | None = None

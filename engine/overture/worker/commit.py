@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from overture.model import Fact, clock
+from overture.model.effects import Step
 from overture.state import contacts, funnel, keys, ledger, outbox, positions, samples
 from overture.state.funnel import Cell
 from overture.state.identity import forward_entries, namesake_entries
@@ -28,6 +29,7 @@ class Committer:
         self._log = facts
         self._replies = replies
         self.on_messages: Callable[[], None] = lambda: None  # called when a commit has put messages into the outbox
+        self.on_decided: Callable[[Sequence[Step]], None] = lambda steps: None  # called with what is on record now
 
     async def complete(self, batch: Batch) -> list[Command]:
         """What `send` is to commit besides, where a contact is erased. Raises StoreUnavailable."""
@@ -77,6 +79,7 @@ class Committer:
         if part.programs:
             part.programs = max(0, part.programs - sum(fact.type == "$program" for fact in batch.facts))
         part.trim(step.contact for step in batch.steps)
+        self.on_decided(batch.steps)
         if any(step.messages for step in batch.steps):
             self.on_messages()
         for token, told in batch.answers:

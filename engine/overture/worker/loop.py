@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from overture.model import Fact, OvertureError, Refused, StoreUnavailable
+from overture.model.effects import Step
 from overture.state import contacts, keys
 from overture.state.ahead import Ahead
 from overture.state.checkpoint import Checkpoint
@@ -66,6 +67,10 @@ class Worker:
     def tell_of_messages(self, wake: Callable[[], None]) -> None:
         """Have ``wake`` called when a commit has put messages into the outbox."""
         self._committer.on_messages = wake
+
+    def tell_of_decisions(self, told: Callable[[Sequence[Step]], None]) -> None:
+        """Have ``told`` called with what a commit has put on record."""
+        self._committer.on_decided = told
 
     @property
     def healthy(self) -> bool:

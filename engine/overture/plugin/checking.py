@@ -1,0 +1,67 @@
+"""Health checks of plugins: named parts of whether the server is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from overture.model import clock
+from overture.model.errors import PluginFailed
+from overture.plugin.guard import Limits
+from overture.plugin.hosted import Hosted, NotAsked
+
+C = TypeVar("C", bound=BaseModel)
+CHECKING = Limits(timeout=2.0, parallel=1, failures=5, pause=15.0)
+
+
+class HealthCheck(Protocol):
+    """An open health check."""
+
+    async def check(self) -> None:
+        """Raise where something is not well; the text of the error is shown to whoever asks for ``/readyz``."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheckPlugin(Generic[C]):
+    """Shown in ``/readyz``, asked at most once in ``every`` seconds. ``required``: where it fails, the server is not
+    ready; otherwise that is only told.
+    """
+
+    name: str
+    config: type[C]
+    open: Callable[[C], HealthCheck]
+    required: bool = False
+    every: float = 5.0
+
+
+class HostedCheck(Hosted):
+    """A health check with what it said last."""
+
+    def __init__(
+        self, name: str, plugin: HealthCheckPlugin[Any] | None, check: HealthCheck | None, fault: str = ""
+    ) -> None:
+        super().__init__(f"The health check {name}", CHECKING, check, fault)
+        self.name = name
+        self.required = plugin is not None and bool(plugin.required)
+        self._every = plugin.every if plugin is not None else 0.0
+        self._error = ""
+        self._until = 0.0
+
+    async def error(self) -> str:
+        """A sentence about what is not well; empty where all is."""
+        if clock.elapsed() >= self._until:
+            self._until = clock.elapsed() + self._every
+            try:
+                await self.ask("check", read=lambda answer: answer)
+                self._error = ""
+            except NotAsked as error:
+                self._error = self._error or error.message
+            except PluginFailed as error:
+                self._error = error.message
+        return self._error

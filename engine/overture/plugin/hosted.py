@@ -1,0 +1,160 @@
+"""What a plugin has opened as the host asks it: an answer that can be used, or a sentence why there is none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar, cast
+
+from overture.model.errors import PluginFailed, describe
+from overture.plugin.breaker import Breaker
+from overture.plugin.cutoff import Blocked, Interrupted, bounded
+from overture.plugin.guard import Busy, Guard, Late, Limits, Raised
+
+T = TypeVar("T")
+
+
+class NotAsked(PluginFailed):
+    """It was not called: it is left alone for a while, has as much to do as it may, or could not be opened."""
+
+
+class Opened(Protocol):
+    """What ``open`` of a descriptor answers, for everything but redactors."""
+
+    async def close(self) -> None:
+        """Let go of connections. May be called twice."""
+        ...
+
+
+class Hosted:
+    """Something asynchronous under `Guard`. ``what`` begins sentences about it: ``The enricher geo``.
+
+    ``fault``: why it could not be opened; then it fails whenever it is asked.
+    """
+
+    def __init__(self, what: str, limits: Limits, opened: Any = None, fault: str = "") -> None:
+        self.what = what
+        self.fault = fault
+        self.dropped = 0
+        self._opened = opened
+        self._guard = Guard(limits)
+
+    @property
+    def breaker(self) -> Breaker:
+        return self._guard.breaker
+
+    @property
+    def failures(self) -> int:
+        return self.breaker.failures
+
+    @property
+    def last(self) -> str:
+        """What was wrong the last time."""
+        return self.breaker.last
+
+    @property
+    def state(self) -> str:
+        return f"failed: {self.fault}" if self.fault else self.breaker.state
+
+    async def ask(self, method: str, *arguments: Any, read: Callable[[Any], T]) -> T:
+        """What ``read`` makes of the answer; that raises what is wrong with it.
+
+        Raises PluginFailed ``plugin.failing`` where the call fails, and `NotAsked` where there was none.
+        """
+        if self.fault:
+            raise NotAsked("plugin.not_open", f"{self.what} could not be opened: {self.fault}")
+        if self.breaker.admit() is not None:
+            raise NotAsked("plugin.left_alone", f"{self.what} failed repeatedly and is left alone for a while.")
+        try:
+            answer = await self._guard.call(getattr(self._opened, method, None), *arguments)
+        except asyncio.CancelledError:
+            self.breaker.abandoned()
+            raise
+        match answer:
+            case Raised(error=Blocked() as error):
+                told = f"was interrupted. {error.message.rstrip('.')}"
+            case Raised(error=error):
+                told = f"raised {describe(error)}"
+            case Busy():
+                self.breaker.abandoned()
+                raise NotAsked("plugin.busy", f"{self.what} has as much to do as it may.")
+            case Late(cancelled=True):
+                told = "cancelled itself"
+            case Late():
+                told = f"did not answer within {self._guard.limits.timeout:g} s"
+            case _:
+                try:
+                    value = read(answer)
+                except Exception as error:
+                    told = f"answered what cannot be used: {describe(error)}"
+                else:
+                    self.breaker.succeeded()
+                    return value
+        sentence = f"{self.what} {told}."
+        self.breaker.failed(sentence)
+        raise PluginFailed("plugin.failing", sentence)
+
+    async def close(self) -> None:
+        """What it raises is of no use to anyone any more. Bounded by the timeout."""
+        if self._opened is not None:
+            await self._guard.call(getattr(self._opened, "close", None))
+
+
+class HostedNow:
+    """Something synchronous, interrupted where it keeps the process for longer than ``limits.timeout``."""
+
+    def __init__(self, what: str, limits: Limits, opened: Any = None, fault: str = "") -> None:
+        self.what = what
+        self.fault = fault
+        self.breaker = Breaker(limits.failures, limits.pause)
+        self.dropped = 0
+        self._limits = limits
+        self._opened = opened
+
+    @property
+    def state(self) -> str:
+        return f"failed: {self.fault}" if self.fault else self.breaker.state
+
+    @property
+    def failures(self) -> int:
+        return self.breaker.failures
+
+    @property
+    def last(self) -> str:
+        """What was wrong the last time."""
+        return self.breaker.last
+
+    def ask(self, method: str, *arguments: Any, read: Callable[[Any], T]) -> T:
+        """As `Hosted.ask`."""
+        if self.fault:
+            raise NotAsked("plugin.not_open", f"{self.what} could not be opened: {self.fault}")
+        if self.breaker.admit() is not None:
+            raise NotAsked("plugin.left_alone", f"{self.what} failed repeatedly and is left alone for a while.")
+        called = getattr(self._opened, method, None)
+        blocked = False
+        try:
+            answer, told = bounded(self.what, self._limits.timeout, _contained, called, arguments, read)
+        except Blocked as error:
+            answer, told, blocked = None, error.message, True
+        if not told:
+            self.breaker.succeeded()
+            return cast(T, answer)
+        sentence = told if blocked else f"{self.what} {told}."
+        self.breaker.failed(sentence)
+        if blocked:
+            self.breaker.blocked()
+        raise PluginFailed("plugin.failing", sentence)
+
+
+def _contained(method: Any, arguments: tuple[Any, ...], read: Callable[[Any], Any]) -> tuple[Any, str]:
+    """The answer, or what is wrong with it. The text of an error, too, is the plugin's code."""
+    try:
+        answer = method(*arguments)
+    except Interrupted:
+        raise
+    except BaseException as error:
+        return None, f"raised {describe(error)}"
+    try:
+        return read(answer), ""
+    except Exception as error:
+        return None, f"answered what cannot be used: {describe(error)}"
