@@ -20,7 +20,7 @@ from cyclopts.validators import Number
 from rich.console import Console
 
 from overture import __version__
-from overture.cli import authoring, clock, consent, contact, importing, keys, plugins
+from overture.cli import authoring, clock, consent, contact, importing, keys, packaging, plugins
 from overture.cli.documents import check_files, deployables, report
 from overture.cli.explain import show
 from overture.cli.terminal import Json, Url, connect, console, load_settings, loaded_plugins
@@ -34,6 +34,9 @@ app = cyclopts.App(
 new = cyclopts.App(name="new", help="Begin something.")
 app.command(new)
 new.command(authoring.new_ruleset, name="ruleset")
+new.command(packaging.new_channel, name="channel")
+new.command(packaging.new_source, name="source")
+new.command(packaging.new_scorer, name="scorer")
 consents = cyclopts.App(name="consent", help="The record of what contacts agreed to.")
 app.command(consents)
 consents.command(consent.verify)
