@@ -97,8 +97,8 @@ def test_whole_facts_in_a_field_and_what_is_none(tmp_path: Path, stream: redis.R
         assert sorted((each["code"], each["message"]) for each in told) == [
             ("fact.contact_missing", "The fact has no contact."),
             ("source.entry", "The field fact is no JSON object."),
-            ("source.entry", "The field fact is no JSON."),
-            ("source.entry", "The field fact is no JSON."),
+            ("source.entry", "The field fact is no JSON object."),
+            ("source.entry", "The field fact is no JSON object."),
             ("source.entry", "There is no field fact."),
         ]
         shown = [json.loads(each["fact"]) for each in told if each["message"] == "There is no field fact."]
