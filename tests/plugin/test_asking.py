@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -206,3 +207,16 @@ def test_no_plugin_takes_a_name_of_the_language(name: str) -> None:
     with pytest.raises(Exception) as refused:
         check_offer(PURE[0], offered)
     assert getattr(refused.value, "code", "") in ("plugin.built_in", "plugin.wrong_name")
+
+
+async def test_what_goes_on_for_ever_is_interrupted_also_where_another_thread_asks() -> None:
+    def doze(_: Any) -> bool:
+        time.sleep(3600)
+        return True
+
+    function = HostedFunction(
+        FunctionPlugin(name="f", parameters=("any?",), returns="bool", call=doze), QUICK, asyncio.get_running_loop()
+    )
+    with pytest.raises(PureFailed) as failed:
+        await asyncio.to_thread(function.function.call, [1])
+    assert failed.value.code == "plugin.blocked"

@@ -134,8 +134,8 @@ async def assemble(
     link_keys = LinkKeys(wire)
     links = Links(link_keys, settings.public_url or settings.own_url())
     fenced = environ.get(UNFENCED) != "1"
-    named = plugins.channel_names(settings.channels)
     pure = plugins.pure()
+    named = plugins.channel_names(settings.channels)
     rulesets = RulesetService(registry, named, settings.plugins_allowed, pure)
     hooked = Hooked.open(plugins, settings)
     telling = Telling(hooked.observers)
@@ -162,7 +162,8 @@ async def assemble(
     fetching = {name: source for name, source in opened.items() if isinstance(source, OpenPull)}
     fetched = dict.fromkeys(fetching, "waiting")
     tell_failures(plugins)
-    asked = Plans(registry, "reference", pure)  # whatever the API asks: what is active, and versions of the past
+    # Whatever the API asks: what is active, and versions of the past.
+    asked = Plans(registry, "reference", plugins.pure(apart=True))
     past = Past(wire, settings.data_dir / "archive", n, asked.program)
     backtests = Jobs(settings.data_dir, registry, url, n, named, settings.plugins_allowed, pure)
     funnels = Funnels(wire, n)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
@@ -19,6 +22,7 @@ from overture.plugin.guard import Limits
 from overture.plugin.pure import FunctionPlugin, ScorerPlugin
 
 ASKING = Limits(timeout=0.1, parallel=1, failures=5, pause=15.0)
+WAITING = 10.0  # seconds that another thread waits for the main one
 OPENING = 2.0  # seconds that opening a scorer may take
 KEPT = 64  # open scorers of one plugin
 VALUES = 5_000  # in a list or object that a function answers
@@ -28,20 +32,61 @@ CONTRIBUTIONS = 64
 R = TypeVar("R")
 
 
+Loop = asyncio.AbstractEventLoop
+
+
+class NotHome(Exception):
+    """The main thread did not come to it, or is gone."""
+
+    def __str__(self) -> str:
+        return "nobody was free to ask"
+
+
+def at_home(loop: Loop | None, call: Callable[[], R]) -> R:
+    """Do it in the main thread, where ``loop`` runs: only there can what goes on for ever be interrupted. Where the
+    process has no loop there are no other threads that ask. Raises NotHome.
+    """
+    if loop is None or threading.current_thread() is threading.main_thread():
+        return call()
+    answer: Future[R] = Future()
+
+    def run() -> None:
+        if not answer.set_running_or_notify_cancel():
+            return
+        try:
+            answer.set_result(call())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    try:
+        loop.call_soon_threadsafe(run)
+        return answer.result(WAITING)
+    except (TimeoutError, RuntimeError) as error:
+        answer.cancel()
+        raise NotHome from error
+
+
 class _Wrong(Exception):
     """An answer that cannot be used."""
 
 
 class Asked:
-    """One thing that is asked. ``what``: how sentences name it."""
+    """One thing that is asked. ``what``: how sentences name it; ``loop``: see `at_home`."""
 
-    def __init__(self, what: str, limits: Limits) -> None:
+    def __init__(self, what: str, limits: Limits, loop: Loop | None) -> None:
+        self._loop = loop
         self.breaker = Breaker(limits.failures, limits.pause)
         self._what = what
         self._limits = limits
 
     def ask(self, call: Callable[..., Any], arguments: Sequence[Any], checked: Callable[[Any], R]) -> R:
         """What the plugin answers, as ``checked`` takes it. Raises PureFailed, whatever happens."""
+        try:
+            return at_home(self._loop, lambda: self._ask(call, arguments, checked))
+        except NotHome:
+            raise PureFailed("plugin.blocked", f"{self._what} could not be asked: nobody was free.") from None
+
+    def _ask(self, call: Callable[..., Any], arguments: Sequence[Any], checked: Callable[[Any], R]) -> R:
         if self.breaker.admit() is not None:
             raise PureFailed("plugin.left_alone", f"{self._what} failed repeatedly and is left alone for a while.")
         try:
@@ -71,9 +116,9 @@ class Asked:
 class HostedFunction:
     """A condition function of a plugin, as the layers that decide see it: ``function``."""
 
-    def __init__(self, plugin: FunctionPlugin, limits: Limits = ASKING) -> None:
+    def __init__(self, plugin: FunctionPlugin, limits: Limits = ASKING, loop: Loop | None = None) -> None:
         self.plugin = plugin
-        self._asked = Asked(f"The function {plugin.name}", limits)
+        self._asked = Asked(f"The function {plugin.name}", limits, loop)
         self.breaker = self._asked.breaker
         self.function = Function(plugin.name, tuple(plugin.parameters), plugin.returns, self._call)
 
@@ -98,9 +143,10 @@ class HostedFunction:
 class HostedScorer:
     """A scorer of a plugin: ``scorer`` opens one for each of the settings that rulesets have, once."""
 
-    def __init__(self, plugin: ScorerPlugin[Any], limits: Limits = ASKING) -> None:
+    def __init__(self, plugin: ScorerPlugin[Any], limits: Limits = ASKING, loop: Loop | None = None) -> None:
         self.plugin = plugin
-        self._asked = Asked(f"The scorer {plugin.name}", limits)
+        self._loop = loop
+        self._asked = Asked(f"The scorer {plugin.name}", limits, loop)
         self.breaker = self._asked.breaker
         self._open: dict[str, Scoring] = {}
         self.scorer = Scorer(plugin.name, self.open, tuple(plugin.config.model_fields))
@@ -111,9 +157,10 @@ class HostedScorer:
         if (known := self._open.get(key)) is not None:
             return known
         try:
-            opened, problems = bounded(f"The scorer {self.plugin.name}", OPENING, self._opened, given)
-        except Blocked as error:
-            raise WrongConfig([((), "blocked", error.message)]) from None
+            what = f"The scorer {self.plugin.name}"
+            opened, problems = at_home(self._loop, lambda: bounded(what, OPENING, self._opened, given))
+        except (Blocked, NotHome) as error:
+            raise WrongConfig([((), "blocked", str(error))]) from None
         if problems:
             raise WrongConfig(problems)
         while len(self._open) >= KEPT:

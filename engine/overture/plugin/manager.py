@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
@@ -16,7 +18,7 @@ from overture.model.contact import Contact
 from overture.model.errors import PluginFailed, describe
 from overture.model.pure import Pure
 from overture.plugin import hookspecs
-from overture.plugin.asking import HostedFunction, HostedScorer
+from overture.plugin.asking import HostedFunction, HostedScorer, Loop
 from overture.plugin.breaker import Breaker
 from overture.plugin.descriptors import ChannelPlugin
 from overture.plugin.guard import DEFAULT, Limits
@@ -60,8 +62,8 @@ class WrongSetting:
 class PluginManager:
     """The plugins of the entry point group ``overture``.
 
-    `load` once, then `configure` and `open` for each kind. ``channels`` and ``sources``, and `offered` for any kind, hold
-    what the plugins offer that could be loaded, by name.
+    `load` once, then `configure` and `open` for each kind. ``channels`` and ``sources``, and `offered` for any kind,
+    hold what the plugins offer that could be loaded, by name.
     """
 
     def __init__(self, allowed: Collection[str] | None = None) -> None:
@@ -71,6 +73,7 @@ class PluginManager:
         self._allowed = None if allowed is None else {OWN, *map(_canonical, allowed)}
         self._offered: dict[Kind, dict[str, Any]] = {each.kind: {} for each in (*KINDS, *PURE)}
         self._offered["channel"], self._offered["source"] = self.channels, self.sources
+        self._loop: Loop | None = None
         self._functions: dict[str, HostedFunction] = {}
         self._scorers: dict[str, HostedScorer] = {}
         self._configs: dict[tuple[Kind, str], tuple[str, BaseModel]] = {}  # -> what is offered, its settings
@@ -81,7 +84,12 @@ class PluginManager:
         self._pluggy.add_hookspecs(hookspecs)
 
     def load(self) -> None:
-        """Import and register each plugin; Overture's own come first, so that no other takes a built-in's name."""
+        """Import and register each plugin; Overture's own come first, so that no other takes a built-in's name.
+
+        Where a server does it, that is in its main thread, from its loop.
+        """
+        with suppress(RuntimeError):  # a command has no loop
+            self._loop = asyncio.get_running_loop()
         for entry in sorted(entry_points(group=GROUP), key=_order):
             self._load(entry)
 
@@ -93,10 +101,19 @@ class PluginManager:
         """The descriptors of a kind by name."""
         return self._offered[kind]
 
-    def pure(self) -> Pure:
-        """What the plugins add to the language of rulesets."""
-        functions = {name: hosted.function for name, hosted in self._functions.items()}
-        return Pure(functions, {name: hosted.scorer for name, hosted in self._scorers.items()})
+    def pure(self, *, apart: bool = False) -> Pure:
+        """What the plugins add to the language of rulesets. ``apart``: with circuit breakers of their own, for what is
+        only looked at: asking again about what failed once must not keep them from those who decide.
+        """
+        functions, scorers = self._functions, self._scorers
+        if apart:
+            loop = self._loop
+            functions = {name: HostedFunction(each.plugin, loop=loop) for name, each in functions.items()}
+            scorers = {name: HostedScorer(each.plugin, loop=loop) for name, each in scorers.items()}
+        return Pure(
+            {name: hosted.function for name, hosted in functions.items()},
+            {name: hosted.scorer for name, hosted in scorers.items()},
+        )
 
     def asked(self) -> dict[tuple[Kind, str], Breaker]:
         """The circuit breakers of what rulesets ask."""
@@ -227,9 +244,9 @@ class PluginManager:
             self._owner[kind, name] = key
             self._offered[kind][name] = offer
             if kind == "function":
-                self._functions[name] = HostedFunction(offer)
+                self._functions[name] = HostedFunction(offer, loop=self._loop)
             elif kind == "scorer":
-                self._scorers[name] = HostedScorer(offer)
+                self._scorers[name] = HostedScorer(offer, loop=self._loop)
 
     def _register(self, key: str, module: ModuleType) -> dict[tuple[Kind, str], Any]:
         wanted = getattr(module, "OVERTURE_HOOK_API", hookspecs.HOOK_API)
