@@ -1,6 +1,7 @@
 """The public API for plugins, and the manager that loads them."""
 
 from overture.model.addresses import own_address
+from overture.model.names import snake
 from overture.model.scoring import ContactView, FactView, Scored, ScoreInput
 from overture.plugin.agents import Agent, agent_of
 from overture.plugin.checking import HealthCheck, HealthCheckPlugin
@@ -93,4 +94,5 @@ __all__ = [
     "guarded_connector",
     "hookimpl",
     "own_address",
+    "snake",
 ]

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from overture.plugin import snake
 
-_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_OTHER = re.compile(r"[^a-z0-9]+")
 LONGEST = 128
-
-
-def snake(text: str) -> str:
-    """``Order Completed``, ``orderCompleted``, ``orders/completed`` → lower case with ``_``; may be empty."""
-    return _OTHER.sub("_", _WORDS.sub("_", text).lower()).strip("_")
 
 
 def fact_type(text: str, source: str) -> str:

@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from overture.plugin import NoFact, Refuse
+from overture.plugin import NoFact, Refuse, snake
 from overture_sources.fitting import fitted
-from overture_sources.names import LONGEST, snake
+from overture_sources.names import LONGEST
 from overture_sources.reports import at_text, text
 
 T = TypeVar("T")

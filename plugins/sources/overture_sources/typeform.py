@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from overture.plugin import Incoming
-from overture_sources.names import snake
+from overture.plugin import Incoming, snake
 from overture_sources.reports import rows, table, text
 
 
