@@ -183,6 +183,8 @@ def test_the_examples_run_in_their_order(running: Running):
             names["REVISION"] = answer["revision"]
         if "/backtest?" in command:
             names["BACKTEST"] = answer["id"]
+        if "-X DELETE $URL/v1/contacts/" in command:
+            names["ERASURE"] = answer["id"]
         if "state=dropped" in command:
             names["MESSAGE"] = quote(answer["items"][0]["id"], safe="")
         if "/approve" in command or "/reject" in command:  # nothing here waits for it

@@ -16,11 +16,8 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 import pytest
-import redis
-from serverkit import WRITE, Mailbox, Server, derived, effects, fact, fired, fresh, overture
-
-from overture.model.ids import partition_of
-from overture.state import keys
+from erasekit import erased
+from serverkit import WRITE, Mailbox, Server, derived, effects, eventually, fact, fired, fresh, overture
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -465,15 +462,11 @@ def test_r10_the_channel_and_the_erased(live: Server, mailbox: Mailbox) -> None:
     gone, goness = known(live, "lifecycle")
     mailbox.script("defer")
     live.facts(fact("cart_abandoned", gone, cart=f"{gone}-cart"))
-    p = partition_of(gone, 16)
-    with redis.Redis.from_url(json.loads((live.data / "store.json").read_text())["url"]) as store:
-        numbers: list[bytes] = store.lrange(keys.ledger_of(p, gone), 0, -1)  # type: ignore[assignment]
-        store.hdel(keys.ledger_details(p), *numbers)
-        store.delete(keys.contact(p, gone))
+    eventually(lambda: [m["state"] for m in live.messages(gone)] == ["retrying"], "it is to be tried again")
+    counts = erased(live, gone)["counts"]
+    assert (counts["withdrawn"], counts["consents"]) == (1, 1)
     live.advance("1h")
-    (message,) = live.messages(gone)
-    assert message["state"] == "dropped"
-    assert message["reason"] == f"contact.unknown: The contact {gone} does not exist, or was erased."
+    assert live.messages(gone) == []
     assert mailbox.subjects(goness) == []
     environ = {**live.environ, "OVERTURE_PORT": str(live.port)}
     done = overture("consent", "verify", "--json", environ=environ, cwd=live.directory)
