@@ -20,7 +20,6 @@ from overture.delivery.backoff import Backoff
 from overture.delivery.render import LARGEST
 from overture.model.environ import PREFIX
 from overture.node.facts import PATIENCE as WAIT
-from overture.node.apikeys import hashed
 from overture.plugin import Limits
 from overture.settings import Settings
 from overture.settings.sentences import TABLES
@@ -140,15 +139,16 @@ def run(running: Running, command: str, **environ: str) -> str:
     return done.stdout
 
 
-def test_a_key_is_revoked_as_the_page_says(running: Running):
-    (command,) = blocks(part(PAGE, "## Keys"), "")
-    with redis.Redis.from_url(json.loads((running.data / "store.json").read_text())["url"]) as store:
-        grant = store.hget(keys.API_KEYS, hashed(running.write))
-        assert grant is not None
-        store.hset(keys.API_KEYS, hashed("leaked"), grant)
-        assert run(running, command, OLD_KEY="leaked") == "1\n"
-        assert not store.hexists(keys.API_KEYS, hashed("leaked"))
-    assert run(running, command, OLD_KEY="leaked") == "0\n"
+def test_a_key_is_made_and_revoked_as_the_page_says(running: Running):
+    (commands,) = blocks(part(PAGE, "## Keys"), "")
+    environ = {"OVERTURE_PORT": running.url.rpartition(":")[2]}
+    new, listed, revoked = (
+        run(running, f".venv/bin/python -m {line.replace('overture', 'overture.cli', 1)}", **environ)
+        for line in commands.splitlines()
+    )
+    assert new.startswith("ov_shop_")
+    assert "shop facts:track pages of https://shop.example.com; 1000 facts a second" in listed.splitlines()
+    assert revoked == "The key shop is revoked.\n"
 
 
 def test_dead_letters_are_seen_as_the_page_says(running: Running):
