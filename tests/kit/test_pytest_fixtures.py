@@ -17,6 +17,7 @@ WELCOME = """\
 apiVersion: overture/v1
 kind: Ruleset
 name: welcome
+requires: {channels: [email]}
 facts: {signed_up: {}}
 traits: {email: "string?"}
 rules:
