@@ -107,6 +107,23 @@ async def test_a_history_of_consent_page_by_page(admin: ClientSession):
     assert (await get(admin, "/v1/contacts/ada/consent?cursor=x"))[1]["code"] == "cursor.invalid"
 
 
+async def test_erasing_and_its_proofs(admin: ClientSession):
+    async with admin.delete("/v1/contacts/ada") as response:
+        assert (response.status, response.headers["Location"]) == (202, "/v1/erasures/er-0")
+        assert (await response.json())["state"] == "under_way"
+    async with admin.delete("/v1/contacts/eve") as response:
+        assert (response.status, (await response.json())["code"]) == (404, "contact.unknown")
+    status, proof = await get(admin, "/v1/erasures/er-1")
+    assert (status, proof["state"], proof["number"]) == (200, "done", 1)
+    assert (await get(admin, "/v1/erasures/er-9"))[1]["code"] == "erasure.unknown"
+    status, page = await get(admin, "/v1/erasures?limit=1")
+    assert (page["ok"], [e["number"] for e in page["items"]], page["next"]) == (True, [2], "2")
+    assert [e["number"] for e in (await get(admin, "/v1/erasures?cursor=2"))[1]["items"]] == [1]
+    assert (await get(admin, "/v1/erasures?cursor=x"))[1]["code"] == "cursor.invalid"
+    async with admin.get("/v1/contacts/ada/export") as response:
+        assert (response.status, response.headers["Retry-After"]) == (429, "5")
+
+
 async def test_rankings_and_segments(admin: ClientSession):
     status, page = await get(admin, "/v1/scores/lead/top?key=seo&limit=3&cursor=c")
     assert (status, page) == (200, {"items": [{"contact": "ada", "score": 40, "key": "seo", "limit": 3}], "next": "c"})

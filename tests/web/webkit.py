@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from overture.model import Contact, Diagnostic, Draft, Fact, Refused, Trace
+from overture.model import Contact, Diagnostic, Draft, Fact, Overloaded, Refused, Trace
 from overture.plugin.listening import HostedPush
 from overture.rules import RulesetInvalid
 from overture.rules.difference import Change
@@ -16,6 +16,7 @@ from overture.trial.results import Coverage, Result
 from overture.web import Page, Receipt, RulesetState, Services, StoredRevision
 from overture.web.backtested import Backtest, BacktestProgress, BacktestQuery
 from overture.web.clocked import ClockView
+from overture.web.erased import ErasureList, ErasureView, Export
 from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery, SampleView
 from overture.web.formed import FieldView, FormInvalid, FormView, Submission, Submitted, Visitor
 from overture.web.funnels import Comparison, Funnel, Group, JourneyState
@@ -76,6 +77,7 @@ class Memory:
             journeys=MemoryJourneys(self),
             clock=MemoryClock(self),
             plugins=MemoryPlugins(),
+            privacy=MemoryPrivacy(),
             trails=MemoryTrails(),
             key_ring=MemoryKeys(),
             browsers=MemoryBrowsers(),
@@ -241,6 +243,27 @@ class MemoryKeys:
 
     async def revoke(self, name: str) -> bool:
         return name == "shop"
+
+
+class MemoryPrivacy:
+    """Ada can be erased, and two were before."""
+
+    def _view(self, n: int | None) -> ErasureView:
+        state, done = ("under_way", None) if n is None else ("done", "2026-03-27T10:00:00.000Z")
+        return ErasureView(f"er-{n or 0}", state, "", "5e", "admin", "2026-03-27T09:59:59.000Z", done, {}, "", n, "ab")
+
+    async def erase(self, id_or_alias: str, by: str) -> ErasureView | None:
+        return self._view(None) if id_or_alias == "ada" else None
+
+    async def erasure(self, id: str) -> ErasureView | None:
+        return self._view(1) if id != "er-9" else None
+
+    async def erasures(self, before: int | None, limit: int) -> ErasureList:
+        items = [self._view(n) for n in (2, 1) if before is None or n < before][:limit]
+        return ErasureList(True, "", [self._view(None)], items, str(items[-1].number) if limit == 1 else None)
+
+    async def export(self, id_or_alias: str) -> Export | None:
+        raise Overloaded("export.busy", "Too many exports wait for their turn.", 5)
 
 
 class MemoryPlugins:
