@@ -51,7 +51,7 @@ async def test_head_needs_the_key_that_get_needs(site: str):
 async def test_a_method_that_the_address_does_not_have(site: str):
     for method, path, allowed in (
         (b"TRACE", b"/healthz", "get, head"),
-        (b"PROPFIND", b"/v1/contacts/{a}", "get, head"),
+        (b"PROPFIND", b"/v1/contacts/{a}", "delete, get, head"),
         (b"DELETE", b"/v1/facts", "options, post"),
         (b"PATCH", b"/v1/rulesets/x", "get, head, put"),
     ):

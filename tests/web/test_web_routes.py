@@ -120,7 +120,8 @@ async def test_erasing_and_its_proofs(admin: ClientSession):
     assert (page["ok"], [e["number"] for e in page["items"]], page["next"]) == (True, [2], "2")
     assert [e["number"] for e in (await get(admin, "/v1/erasures?cursor=2"))[1]["items"]] == [1]
     assert (await get(admin, "/v1/erasures?cursor=x"))[1]["code"] == "cursor.invalid"
-    async with admin.get("/v1/contacts/ada/export") as response:
+    assert (await get(admin, "/v1/contacts/ada/export"))[1]["contact"]["id"] == "ada"
+    async with admin.get("/v1/contacts/busy/export") as response:
         assert (response.status, response.headers["Retry-After"]) == (429, "5")
 
 

@@ -22,6 +22,7 @@ from overture.web.formed import FieldView, FormInvalid, FormView, Submission, Su
 from overture.web.funnels import Comparison, Funnel, Group, JourneyState
 from overture.web.keyed import KeyView, NewKey, TrackingGrant
 from overture.web.plugged import PluginView, RefusalView
+from overture.web.shapes import ContactView
 from overture.web.subscribed import ConsentEntry, LedgerCheck, Subscription
 
 KEYS = {
@@ -263,7 +264,9 @@ class MemoryPrivacy:
         return ErasureList(True, "", [self._view(None)], items, str(items[-1].number) if limit == 1 else None)
 
     async def export(self, id_or_alias: str) -> Export | None:
-        raise Overloaded("export.busy", "Too many exports wait for their turn.", 5)
+        if id_or_alias == "busy":
+            raise Overloaded("export.busy", "Too many exports wait for their turn.", 5)
+        return Export("2026-03-27T10:00:00.000Z", ContactView.of(Contact(id_or_alias), []), [], {}, [], [], [], [])
 
 
 class MemoryPlugins:

@@ -64,7 +64,7 @@ def withdraw(p: int, contact: str, ids: list[str]) -> list[Command]:
     for i in range(0, len(ids), _AT_ONCE):
         some = ids[i : i + _AT_ONCE]
         commands += (("ZREM", key, *some) for key in lists)
-        commands.append(("DEL", *(keys.message(p, id) for id in some)))
+        commands += (("DEL", *(key(p, id) for id in some)) for key in (keys.message, keys.clicked))
     return commands
 
 
