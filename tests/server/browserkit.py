@@ -1,4 +1,4 @@
-"""A real browser (headless Chromium) on pages of another origin than the server, driven by `tests/peers/browser.mjs`."""
+"""A real browser (headless Chromium) on pages of another origin than the server; driven by `tests/peers/browser.mjs`."""
 
 from __future__ import annotations
 

@@ -84,7 +84,8 @@ def test_the_script_is_small_and_cached(server: Server):
 def test_a_visit(server: Server, browser: Browser, key: str):
     """A page with a campaign, a call from before the script was there, a route of a single-page app, another page."""
     path, started = f"/{fresh('shop')}", datetime.now(UTC)
-    page(browser, server.url, key, path, body="<script>location.search != '?next' && overture('track', 'Basket Filled', {n: 1})</script>")
+    early = "<script>location.search != '?next' && overture('track', 'Basket Filled', {n: 1})</script>"
+    page(browser, server.url, key, path, body=early)
     browser.goto(f"{path}?utm_source=news&utm_campaign=spring#part")
     visitor = here(browser)
     browser.eval("history.pushState({}, '', '/products/7')")

@@ -97,6 +97,22 @@ def test_what_is_not_said_by_the_fact_is_in_its_context():
     assert group["context"]["group"] == {"id": "acme", "traits": {"employees": 30}}
 
 
+@pytest.mark.parametrize(
+    ("agent", "context", "machine"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox", False),
+        ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "", True),
+    ],
+)
+def test_which_browser_it_is(agent: str, context: str, machine: bool):
+    """What the library says of it itself stays."""
+    fact = one(context={"userAgent": agent, "os": {"name": "Plan 9"}})
+    assert fact["context"].get("browser", {}).get("name", "") == context
+    assert fact["context"]["os"] == {"name": "Plan 9"}
+    assert fact["properties"].get("machine", False) is machine
+    assert "machine" not in one(type="identify", context={"userAgent": agent})["properties"]
+
+
 def test_traits_of_both_places():
     fact = one(type="identify", traits={"plan": "pro"}, context={"traits": {"plan": "free", "city": "Paris"}})
     assert fact["properties"] == {"plan": "pro", "city": "Paris"}

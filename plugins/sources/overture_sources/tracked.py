@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from overture.plugin import Answer, Endpoint, Incoming, NoFact, Posted, Refuse
+from overture.plugin import Answer, Endpoint, Incoming, NoFact, Posted, Refuse, agent_of
 from overture_sources import normal
 from overture_sources.normal import UTM, campaign_of, email_of, id_of, json_of, parted, type_of
 from overture_sources.reports import at_text, fact_id, table, text
@@ -77,7 +77,9 @@ def fact(message: Any, sent: str, at: int) -> dict[str, Any] | NoFact:
     when = said.get("timestamp") or said.get("originalTimestamp")
     if when is not None:
         when = normal.instant(when, at_text(text(said.get("sentAt")) or sent), at)
-    properties = _properties(call, said, context)
+    agent = agent_of(text(context.get("userAgent")))  # as browsers' libraries have it
+    context = agent.told() | context
+    properties = _properties(call, said, context) | ({"machine": True} if agent.machine and call != "identify" else {})
     return normal.fact(kind, _contact(call, said), properties, context | _kept(call, said), id=id, occurred_at=when)
 
 

@@ -109,7 +109,7 @@ def _fact(raw: object, sent: datetime | None, agent: Agent, now: int) -> dict[st
     email = normal.email_of(properties.get("email")) if kind == "identify" else ""
     if kind.startswith("page_"):
         properties = normal.campaign_of(text(properties.get("url"))) | properties
-    if agent.machine:
+    if agent.machine and kind != "identify":  # whose properties are traits
         properties["machine"] = True
     contact = {"user_id": normal.id_of(said.get("user")), "anonymous_id": normal.id_of(said.get("anonymous"))}
     when = normal.instant(at.isoformat(), sent, now)
@@ -118,7 +118,7 @@ def _fact(raw: object, sent: datetime | None, agent: Agent, now: int) -> dict[st
 
 
 def _instant(ms: object) -> datetime | None:
-    return at_second(ms / 1000) if isinstance(ms, int | float) else None
+    return at_second(ms / 1000) if isinstance(ms, int | float) and abs(ms) < 1e15 else None
 
 
 @hookimpl
