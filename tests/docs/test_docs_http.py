@@ -16,6 +16,7 @@ from dockit import CODE, PATIENCE, ROOT, Running, blocks, code, page, part, tabl
 
 from overture.delivery.links import CLICKED, OPENED, PATH, Claim, Links, Trail
 from overture.intake import CODES, Caps, parse
+from overture.intake.cloudevents import IS_EVENT, attributes
 from overture.node.facts import PATIENCE as WAIT
 from overture.state import keys
 from overture.state.contacts import TIMELINE
@@ -91,10 +92,11 @@ def test_the_facts_of_the_examples_are_good():
         method, address, headers, body = call(command)
         if route_of(method, address).path in ("/v1/facts", "/v1/decide"):
             assert body is not None
-            parsed = parse(body, NOW, Caps(), "", headers.get("Content-Type", ""))
+            event = attributes(headers) if IS_EVENT in headers else None
+            parsed = parse(body, NOW, Caps(), "", headers.get("Content-Type", ""), event)
             assert parsed.rejected == []
             posted += len(parsed.drafts)
-    assert posted == 8
+    assert posted == 10
 
 
 def test_the_problem_shown_is_one_of_ours():
