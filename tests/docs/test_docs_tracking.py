@@ -28,7 +28,7 @@ def test_the_versions_are_those_of_the_tests():
         pinned.setdefault(name, set()).add(version)
     rows = {code(row[0]): set(row[1].split(", ")) for row in table(PART, "library")}
     assert rows == {name: pinned[name] for name in rows}
-    assert len(rows) == 4
+    assert len(rows) == 6
 
 
 def test_the_example_runs(running: Running):

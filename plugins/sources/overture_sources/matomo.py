@@ -29,7 +29,7 @@ _EVENT = {"category": "e_c", "action": "e_a", "name": "e_n", "value": "e_v"}
 _CAMPAIGN = {"utm_campaign": "_rcn", "utm_term": "_rck"}
 _NUMBERS = frozenset({"revenue", "ec_st", "ec_tx", "ec_sh", "ec_dt", "e_v", "search_count"})
 # What says that it is of a kind, in order; the kind, and its properties. None of them: a page.
-_KINDS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
+KINDS: tuple[tuple[str, str, Mapping[str, str]], ...] = (
     ("ec_id", "order_completed", _ORDER),
     ("e_a", "", _EVENT),
     ("search", "searched", {"query": "search", "category": "search_cat", "results": "search_count"}),
@@ -83,7 +83,7 @@ def fact(said: Mapping[str, Any], seen: Counter[str]) -> dict[str, Any] | NoFact
     marks = ("", "cart_updated", {"total": "revenue"}) if basket else ("", "page_viewed", _PAGE)
     if not basket and text(said.get("idgoal")):
         marks = ("", "goal_reached", {"goal_id": "idgoal", "revenue": "revenue"})
-    _, kind, fields = next((each for each in _KINDS if text(said.get(each[0]))), marks)
+    _, kind, fields = next((each for each in KINDS if text(said.get(each[0]))), marks)
     properties = {ours: _value(theirs, said) for ours, theirs in fields.items() if text(said.get(theirs))}
     if basket and (items := rows(json_of(text(said.get("ec_items"))))):
         properties["products"] = [dict(zip(_ITEM, rows(item), strict=False)) for item in items]
