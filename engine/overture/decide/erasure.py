@@ -13,7 +13,7 @@ def erase(contact: Contact, fact: Fact, now: int) -> Step:
     """The empty contact. The trace goes nowhere: that positions have ended is for whoever counts them."""
     trace = Trace(contact.seq, fact, abs(contact.program), now)
     trace.effects = [
-        Effect("journey", p.journey, limits.shown(p.key), p.step, "end:erased", "contact.erased")
+        Effect("journey", p.journey, limits.shown(p.key), p.step, "end:erased", "contact.unknown")
         for p in contact.journeys
     ]
     ranks = dict.fromkeys(ranked(contact))
