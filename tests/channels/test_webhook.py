@@ -54,7 +54,7 @@ async def test_a_receiver_can_verify_what_it_got(receiver: WebhookReceiver):
         "timestamp": "2026-03-27T10:00:00.000Z",
         "data": {
             "id": "f1:sales/alert:0", "contact": "ada", "purpose": "alert", "subject": "Lead", "text": "Ada is hot",
-            "html": "", "properties": {"fact": {"total": 3, "name": "Jörg"}},
+            "html": "", "properties": {"fact": {"total": 3, "name": "Jörg"}}, "data": {},
         },
     }  # fmt: skip
     assert request.headers["webhook-id"] == "f1:sales/alert:0"

@@ -31,6 +31,6 @@ def named(context: dict[str, Any], template: TemplateDecl) -> dict[str, Any]:
 
 @lru_cache(256)
 def _tags(template: TemplateDecl) -> tuple[str, frozenset[str]]:
-    sources = (template.subject, template.text, template.html, template.mjml)
+    sources = (template.subject, template.text, template.html, template.mjml, template.data)
     tags = "\n".join(body for source in sources for opening, _, body in tags_of(source) if opening != "{#")
     return tags, frozenset(_WORD.findall(tags))

@@ -111,6 +111,7 @@ class Attempt:
             created_at=message.created_at,
             properties=message.context,
             unsubscribe=one_click(message, links),
+            data=rendered.data,
         )
         after = _changed(delivery, now, state="sending", attempts=delivery.attempts + 1, address=address, reason="")
         if contact is not None and standing is not None:

@@ -14,6 +14,7 @@ from overture.model.errors import OvertureError
 from overture.model.numbers import NUMBER_LIMIT
 from overture.rules.mjml import MjmlRefused, to_html
 from overture.rules.ruleset import TemplateDecl
+from overture.rules.templatedata import DataRefused, to_data
 
 FUEL = 20_000  # instructions per field; a page of text takes some hundred
 LARGEST = 256 * 1024  # characters of a rendered field
@@ -27,15 +28,19 @@ class Rendered:
     subject: str
     text: str
     html: str
+    data: dict[str, Any]
 
 
 class RenderRefused(OvertureError):
     """The template cannot be rendered with this data: the message is dropped with this code and sentence."""
 
 
+_ESCAPES: Mapping[str, bool | str] = {"html": True, "mjml": True, "data": "json"}
+
+
 def _environment() -> Environment:
     made = Environment(
-        fuel=FUEL, undefined_behavior="strict", auto_escape_callback=lambda name: name in ("html", "mjml")
+        fuel=FUEL, undefined_behavior="strict", auto_escape_callback=lambda name: _ESCAPES.get(name, False)
     )
     made.remove_global("debug")
     return made
@@ -46,17 +51,18 @@ _ENVIRONMENT = _environment()
 
 def render(template: TemplateDecl, context: Mapping[str, Any]) -> Rendered:
     """``context`` is plain data: ``fact``, ``contact``, ``issued``. Values are escaped in ``html`` and ``mjml``
-    only, so that none can bring elements along.
+    only, so that none can bring elements along, and are JSON in ``data``.
 
     A null counts as missing, as it does in conditions; a whole number prints without ``.0``. Raises RenderRefused:
     ``template.missing_variable`` (a variable without a value and without ``| default(…)``), ``template.too_costly``
     (instructions), ``template.too_large`` (result), ``template.mjml`` (what came out is no MJML),
-    ``template.failed`` (anything else).
+    ``template.data`` (no object in JSON), ``template.failed`` (anything else).
     """
     return Rendered(
         subject=one_line(_field(template, "subject", context)),
         text=_field(template, "text", context),
         html=_from_mjml(template, context) if template.mjml else _field(template, "html", context),
+        data=_data(template, context) if template.data else {},
     )
 
 
@@ -97,6 +103,14 @@ def _from_mjml(template: TemplateDecl, context: Mapping[str, Any]) -> str:
     except MjmlRefused as error:
         raise RenderRefused("template.mjml", f"{where} came out as no MJML: {error.message}.") from None
     return _bounded(html, where)
+
+
+def _data(template: TemplateDecl, context: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return to_data(_field(template, "data", context))
+    except DataRefused as error:
+        text = f"The data of the template {template.name} came out as no object in JSON: {error.message}."
+        raise RenderRefused("template.data", text) from None
 
 
 def _bounded(out: str, where: str) -> str:

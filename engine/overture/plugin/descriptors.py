@@ -24,6 +24,7 @@ class Outgoing:
 
     ``created_at`` is milliseconds since the epoch, UTC; ``properties`` is the JSON-able context the message was decided
     in; ``unsubscribe`` is the URL of the one-click unsubscribe (RFC 8058), empty for none.
+    ``data`` is what the template says for the program that shows the message, JSON-able.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Outgoing:
     created_at: int
     properties: Mapping[str, Any] = field(default_factory=dict[str, Any])
     unsubscribe: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)

@@ -260,6 +260,10 @@ CODES: dict[str, Code] = {
         "The template is no MJML",
         "It is checked as it comes out whichever way its conditions go. A template has `html` or `mjml`, not both.",
     ),
+    "template.data": Code(
+        "The data of a template is no JSON",
+        "It is an object, whichever way its conditions go. Values bring their own quotes.",
+    ),
     "template.unknown_variable": Code("An unknown variable", "Templates read `contact`, `fact`, `issued`, `links` and, in messages of a journey, `journey`; traits must be declared."),
     "template.may_be_missing": Code(
         "The variable may be missing",

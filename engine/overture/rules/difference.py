@@ -87,7 +87,11 @@ def _meaning(ruleset: Ruleset) -> dict[tuple[str, str], Facets]:
         found["segments", name] = said(when=when, **edges)
     for name, template in ruleset.templates.items():
         found["templates", name] = said(
-            subject=template.subject, text=template.text, html=template.html, mjml=template.mjml
+            subject=template.subject,
+            text=template.text,
+            html=template.html,
+            mjml=template.mjml,
+            data=template.data,
         )
     return found
 

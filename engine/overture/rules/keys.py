@@ -74,6 +74,7 @@ TEMPLATE = Shape({
     "text": Key("The message as plain text, with `{{ … }}` and `{% if … %}`.", TEXT),
     "html": Key("The message as HTML, with `{{ … }}` and `{% if … %}`.", TEXT),
     "mjml": Key("The message in MJML, of which the HTML is made, with `{{ … }}` and `{% if … %}`; in place of `html`.", TEXT),
+    "data": Key("What programs that show the message are given beside it, as an object in JSON, with `{{ … }}` for whole values.", TEXT),
 }, beyond={"oneOf": [{"required": ["html"]}, {"required": ["mjml"]}, {"required": ["text"], "not": {"anyOf": [{"required": ["html"]}, {"required": ["mjml"]}]}}]})  # fmt: skip
 
 # --- actions -----------------------------------------------------------------------------------------------------

@@ -6,16 +6,14 @@ The library crashes on elements nested some thousand deep, so how deep they are 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import mrml
 
 from overture.rules.report import Report, did_you_mean
-from overture.rules.template import tags_of
+from overture.rules.ways import ways
 from overture.rules.yamltext import Scalar
 
 NESTED = 100  # elements in one another
-WAYS = 16  # ways through the conditions of a template that are looked at
 
 COMPONENTS = frozenset({
     "mj-accordion", "mj-accordion-element", "mj-accordion-text", "mj-accordion-title", "mj-all", "mj-attributes",
@@ -28,7 +26,6 @@ COMPONENTS = frozenset({
 _VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
 _ELEMENT = re.compile(r"""<!--.*?-->|<(/?)([A-Za-z][\w:.-]*)(?:[^<>"']|"[^"]*"|'[^']*')*>""", re.DOTALL)
 _RANGE = re.compile(r" in root template(?: at position (\d+):\d+)?$")
-_KEYWORD = re.compile(r"\s*[-+]?\s*(\w+)")
 
 
 class MjmlRefused(ValueError):
@@ -59,7 +56,7 @@ def check_mjml(scalar: Scalar, report: Report) -> None:
     """
     locate = scalar.locator()
     seen: set[int] = set()
-    for source in _ways(scalar.text):
+    for source in ways(scalar.text, _number):
         try:
             to_html(source)
         except MjmlRefused as error:
@@ -96,60 +93,10 @@ def _outline(source: str) -> int:
     return wrong or (opened[-1][1] if opened else 0)
 
 
+def _number(length: int) -> str:
+    """What stands in place of a value."""
+    return "1".rjust(length, "0")
+
+
 def _included(at: int) -> MjmlRefused:
     return MjmlRefused("mj-include reads files, of which there are none", at, "Write here what it would include.")
-
-
-def _ways(source: str) -> Iterator[str]:
-    """The source as it could come out, with each character at its place: values are numbers, and of each condition one
-    branch is there. Every branch is there in one of them, as far as they are not too many.
-    """
-    tags = [
-        (opening, start, _keyword(opening, body), start + len(body) + 2) for opening, start, body in tags_of(source)
-    ]
-    branches: list[int] = []  # of each `if`, in the order in which they begin; one more where there is no `else`
-    stack: list[list[int]] = []  # of each open `if`: which one it is, and whether it has an else
-    deepest = 0
-    for _, _, keyword, _ in tags:
-        if keyword == "if":
-            stack.append([len(branches), 0])
-            branches.append(1)
-            deepest = max(deepest, len(stack))
-        elif stack and keyword in ("elif", "else"):
-            branches[stack[-1][0]] += 1
-            stack[-1][1] |= keyword == "else"
-        elif stack and keyword == "endif":
-            number, has_else = stack.pop()
-            branches[number] += not has_else
-    most = max(branches, default=1)
-    for way in range(min(most**deepest, WAYS)):
-        yield _way(source, tags, branches, most, way)
-
-
-def _way(source: str, tags: list[tuple[str, int, str, int]], branches: list[int], most: int, way: int) -> str:
-    parts: list[str] = []
-    taken: list[tuple[int, int]] = []  # of each open `if`: the branch that is there, and the one that this is
-    at = begun = 0
-    for opening, start, keyword, end in tags:
-        shown = all(here == there for there, here in taken)
-        parts.append(source[at : start - 2] if shown else _blank(source[at : start - 2]))
-        length = min(end, len(source)) - start + 2
-        parts.append("1".rjust(length, "0") if opening == "{{" and shown else _blank(source[start - 2 : end]))
-        at = end
-        if keyword == "if":
-            taken.append((way // most ** len(taken) % branches[begun], 0))
-            begun += 1
-        elif taken and keyword in ("elif", "else"):
-            taken[-1] = taken[-1][0], taken[-1][1] + 1
-        elif taken and keyword == "endif":
-            taken.pop()
-    return "".join([*parts, source[at:]])
-
-
-def _blank(text: str) -> str:
-    return re.sub(r"[^\n]", " ", text)
-
-
-def _keyword(opening: str, body: str) -> str:
-    found = _KEYWORD.match(body) if opening == "{%" else None
-    return found[1] if found else ""

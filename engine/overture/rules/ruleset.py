@@ -48,7 +48,7 @@ class ListDecl:
 @dataclass(frozen=True, slots=True)
 class TemplateDecl:
     """A message's text as minijinja source; a field that the channel does not use is empty. ``mjml`` makes the HTML of
-    a template without ``html``.
+    a template without ``html``; ``data`` is JSON.
     """
 
     name: str
@@ -56,6 +56,7 @@ class TemplateDecl:
     text: str = ""
     html: str = ""
     mjml: str = ""
+    data: str = ""
 
 
 # --- actions -------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from overture.rules.report import did_you_mean
 from overture.rules.ruleset import ListDecl, ScoreDecl, Sessions, TemplateDecl
 from overture.rules.scope import BUILT_IN, CONTACT_FIELDS, EITHER, FACT_FIELDS, KEYED, PLAIN, Scope
 from overture.rules.template import Use, check_template
+from overture.rules.templatedata import check_data
 from overture.rules.tree import Place
 from overture.rules.types import DECLARABLE, Type, parse_type
 from overture.rules.yamltext import Mapping, Scalar, YamlNode
@@ -187,7 +188,7 @@ class Sections(Reading):
             if all(_blank(mapping.items.get(part)) for part in ("text", "html", "mjml")):
                 self.report.add("template.empty", f"The template {name!r} has no text, no html and no mjml", key)
             parts: dict[str, str] = {}
-            for part in ("subject", "text", "html", "mjml"):
+            for part in ("subject", "text", "html", "mjml", "data"):
                 scalar = self.text(mapping.items.get(part), part)
                 if scalar is not None:
                     uses, right = check_template(scalar, self.scope, self.report)
@@ -197,6 +198,8 @@ class Sections(Reading):
                         self.report.add("template.mjml", f"The template {name!r} has html and mjml", key)
                     elif part == "mjml" and right:
                         check_mjml(scalar, self.report)
+                    elif part == "data" and right:
+                        check_data(scalar, self.report)
             self.templates[name] = TemplateDecl(name, **parts)
 
 

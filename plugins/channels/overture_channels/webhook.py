@@ -116,6 +116,7 @@ def payload(message: Outgoing) -> bytes:
                 "text": message.text,
                 "html": message.html,
                 "properties": message.properties,
+                "data": message.data,
             },
         }
     )
