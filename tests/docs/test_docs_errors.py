@@ -16,7 +16,7 @@ PAGE = page("errors.md")
 DOTTED = re.compile(r"[a-z][a-z_]*\.[a-z][a-z0-9_]*")
 ROOTS = {"OvertureError", "EgressRefused"}
 # what else carries a code
-VALUES = {"Rejected", "Handed", "BacktestError", "respond", "_later", "fail", "Refuse", "NoFact", "Wrong"}
+VALUES = {"Rejected", "Handed", "BacktestError", "respond", "_later", "fail", "Refuse", "NoFact", "Wrong", "Judged"}
 TREES = list(modules())
 
 

@@ -115,6 +115,8 @@ tests:
     steps:
       - fact: {type: visited, city: oslo}
       - expect: {scores: {north: 0}}
+      - fact: {type: visited, city: oslo, context: {places: {country: oslo}}}
+      - expect: {scores: {north: 1, seen: 1}}
 """
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +24,7 @@ from overture import __version__
 from overture.cli import authoring, clock, consent, contact, importing, keys, packaging, plugins
 from overture.cli.documents import check_files, deployables, report
 from overture.cli.explain import show
+from overture.cli.plugged import mount
 from overture.cli.terminal import Json, Url, connect, console, load_settings, loaded_plugins
 from overture.model import OvertureError, StartupRefused, StoreUnavailable
 
@@ -72,6 +74,7 @@ def _whole(_: Any, tokens: Sequence[cyclopts.Token]) -> int:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command; answers the exit code."""
     try:
+        mount(app, sys.argv[1:] if arguments is None else arguments)
         answer: Any = app(arguments, exit_on_error=False, print_error=True, result_action="return_value")
     except cyclopts.CycloptsError:
         return REFUSED_INPUT

@@ -47,7 +47,7 @@ def _here() -> tuple[list[dict[str, Any]], list[str]]:
     from overture.node.configured import found
     from overture.node.plugged import Running, views
 
-    manager, mistakes = found(load_settings())
+    manager, mistakes = found(load_settings(), commands=True)
     each = {
         (kind, own): Running("not running")
         for p in manager.states()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from overture.decide.carried import names
 from overture.decide.consent import consent_verdict
 from overture.decide.limits import MESSAGES, size, too_much
 from overture.decide.positions import stop
@@ -44,7 +45,7 @@ def compile_action(action: r.Action, program: Program) -> Act:
         case r.IssueAction():
             return _issue(action)
         case r.SendAction():
-            return _send(action)
+            return _send(action, program)
         case r.StartAction():
             return _start(action)
         case r.StopAction():
@@ -181,7 +182,7 @@ def _issue(action: r.IssueAction) -> Act:
     return act
 
 
-def _send(action: r.SendAction) -> Act:
+def _send(action: r.SendAction, program: Program) -> Act:
     needs = sorted(action.needs)
 
     def act(work: Work, fact: Fact, rule: str, revision: str) -> list[Effect]:
@@ -193,7 +194,10 @@ def _send(action: r.SendAction) -> Act:
         if len(work.messages) >= MESSAGES:
             return [Effect("send", action.template, id, reason="step.too_many_messages")]
         ruleset = rule.partition("/")[0]
-        own = {"type": fact.type, "id": fact.id, "occurred_at": to_text(fact.occurred_at)}
+        own: dict[str, Any] = {"type": fact.type, "id": fact.id, "occurred_at": to_text(fact.occurred_at)}
+        template = program.template(ruleset, revision, action.template)
+        if template is not None and names(template, "context"):
+            own["context"] = fact.said
         context: dict[str, Any] = {"fact": {**fact.properties, **own}}
         position, clock = work.position, work.contact.clock
         if position is not None:

@@ -29,6 +29,11 @@ def named(context: dict[str, Any], template: TemplateDecl) -> dict[str, Any]:
     return {"contact": contact, "issued": {kind: code for kind, code in context["issued"].items() if kind in tags}}
 
 
+def names(template: TemplateDecl, word: str) -> bool:
+    """Whether a tag of the template has this word in it."""
+    return word in _tags(template)[1]
+
+
 @lru_cache(256)
 def _tags(template: TemplateDecl) -> tuple[str, frozenset[str]]:
     sources = (template.subject, template.text, template.html, template.mjml, template.data)

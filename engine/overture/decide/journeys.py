@@ -285,7 +285,7 @@ def shown_to(fact: Fact, position: Position) -> Fact:
 
 def _kept(course: Course, fact: Fact) -> dict[str, object]:
     """What the journey reads of the fact that began it."""
-    own = {"id": fact.id, "type": fact.type, "occurred_at": fact.occurred_at}
+    own = {"id": fact.id, "type": fact.type, "occurred_at": fact.occurred_at, "context": fact.said}
     return {name: value for name, value in {**fact.properties, **own}.items() if name in course.journey.keeps}
 
 

@@ -215,6 +215,9 @@ def _field(field: Field) -> Get:
             return lambda f, c: f.id
         if path == ("occurred_at",):
             return lambda f, c: f.occurred_at
+        if name == "context":
+            below = path[1:]
+            return lambda f, c: _walk(f.context, below)
         if len(path) == 1:
             return lambda f, c: f.properties.get(name)
         return lambda f, c: _walk(f.properties, path)
@@ -283,8 +286,8 @@ def _field_literal(op: str, field: Field, value: Any) -> Test:
     get = _field(field)
     if type(value) is str:
         if op == "==":
-            if field.root == "fact" and len(field.path) == 1 and field.path[0] not in ("type", "id", "occurred_at"):
-                name = field.path[0]
+            name = field.path[0]
+            if field.root == "fact" and len(field.path) == 1 and name not in ("type", "id", "occurred_at", "context"):
                 return lambda f, c: f.properties.get(name) == value
             return lambda f, c: get(f, c) == value
         if op == "!=":

@@ -82,6 +82,9 @@ def _fact(fact: Fact, path: tuple[str, ...], value: Any) -> Fact | None:
         return msgspec.structs.replace(fact, occurred_at=value) if type(value) is int else None
     if path == ("id",):
         return None
+    if path[0] == "context":
+        context = _with(fact.context, path[1:], value) if len(path) > 1 else None
+        return None if context is None else msgspec.structs.replace(fact, context=context)
     properties = _with(fact.properties, path, value)
     return None if properties is None else msgspec.structs.replace(fact, properties=properties)
 

@@ -43,6 +43,11 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     body: bytes = b""  # digest of what the sender said, by which a repeat is told from another fact of the same id
 
     @property
+    def said(self) -> dict[str, Any]:
+        """The context as rules may read it: without what a journey is shown of itself there."""
+        return {name: value for name, value in self.context.items() if name[:1] != "$"}
+
+    @property
     def instant(self) -> int:
         """When it takes effect: recorded history when it happened, anything else when it was accepted.
 

@@ -80,9 +80,8 @@ def score_input(
     fact: Fact, contact: Contact, half_lives: Mapping[str, int], score: str = "", key: str = ""
 ) -> ScoreInput:
     """What a scorer sees. ``half_lives`` (ms) of the scores that decay: it reads them as of now."""
-    own = {name: value for name, value in fact.context.items() if not name.startswith("$")}
     return ScoreInput(
-        FactView(fact.type, View(fact.properties), View(own), fact.occurred_at),
+        FactView(fact.type, View(fact.properties), View(fact.said), fact.occurred_at),
         ContactView(
             contact.id,
             View(contact.traits),

@@ -38,16 +38,17 @@ def load_plugins(settings: Settings) -> PluginManager:
     return plugins
 
 
-def found(settings: Settings) -> tuple[PluginManager, list[str]]:
+def found(settings: Settings, *, commands: bool = False) -> tuple[PluginManager, list[str]]:
     """The plugins there are and may be, with the settings of what they offer checked where this process uses it: those
-    of channels where it delivers, of sources where it listens. And a sentence for each mistake of the operator.
+    of channels where it delivers, of sources where it listens; of ``commands`` on the command line. And a sentence for
+    each mistake of the operator.
     """
     plugins = PluginManager(settings.plugins_allowed)
     plugins.load()
     sentences = [sentence for of in KINDS for sentence in _unknown(settings, plugins, of)]
     wrong: list[WrongSetting] = []
     for of in KINDS:
-        if of.role in settings.roles:
+        if of.role in settings.roles or (commands and of.kind == "command"):
             wrong += plugins.configure(
                 of.kind, _config(settings, plugins) if of.kind == "channel" else _given(settings, of.kind)
             )

@@ -9,6 +9,11 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 C = TypeVar("C", bound=BaseModel)
+BUILT_IN = frozenset({
+    "backtest", "check", "clock", "config", "consent", "contact", "deploy", "diff", "explain", "fmt", "import", "keys",
+    "new", "plugins", "replay", "rollback", "schema", "serve", "test",
+})  # fmt: skip
+"""The commands of Overture itself, which no plugin can take the place of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

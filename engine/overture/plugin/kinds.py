@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from overture.model.errors import PluginFailed
 from overture.plugin.checking import HealthCheckPlugin
-from overture.plugin.commanding import CommandPlugin
+from overture.plugin.commanding import BUILT_IN, CommandPlugin
 from overture.plugin.descriptors import ChannelPlugin
 from overture.plugin.enriching import EnricherPlugin
 from overture.plugin.gating import DeliveryGatePlugin
@@ -103,6 +103,8 @@ def check_offer(of: KindOf, offered: Any) -> None:
     config = offered.config
     if not isinstance(config, type) or not issubclass(config, BaseModel):
         raise PluginFailed("plugin.wrong_type", f"The config of the {what} {name} is not a pydantic model.")
+    if of.kind == "command" and name in BUILT_IN:
+        raise PluginFailed("plugin.built_in", f"Overture has its own command {name}.")
     if isinstance(offered, PushSourcePlugin):
         check_endpoints(cast(PushSourcePlugin[Any], offered))
 

@@ -73,6 +73,11 @@ class Joins(Asking):
         types = check_part(whole, when, before, self.scope, self.report, scalar.pointer, scalar.locator()(0))
         if not types:
             return None
+        for each in (each for term in related for each in walk(term)):
+            if isinstance(each, Field) and each.root != "contact" and each.path[0] == "context":
+                message = "The context of a fact is not kept until the other facts of a join come"
+                hint = "Ask for it where nothing is said of the other parts."
+                self.report.at("condition.unknown_field", message, each.place, scalar.pointer, hint)
         named = [rewrite(term, lambda n: _named(n, ordinal)) for term in related]
         return _Read(when, types, _every(named, whole.place) if named else None)
 

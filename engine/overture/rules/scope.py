@@ -8,7 +8,7 @@ from overture.model.pure import NO_PLUGINS, Pure
 from overture.rules.tree import Node
 from overture.rules.types import DATETIME, INT, NUMBER, STRING, Type
 
-FACT_FIELDS = {"type": STRING, "id": STRING, "occurred_at": DATETIME}  # every fact has them
+FACT_FIELDS = {"type": STRING, "id": STRING, "occurred_at": DATETIME, "context": Type("object")}  # every fact has them
 CONTACT_FIELDS = frozenset({"id", "scores", "segments", "lists"})  # no trait can have these names
 
 _TEXT = Type("string", optional=True)

@@ -27,6 +27,7 @@ FACT = Shape({
     "type": Key("Its type, as apps send it.", matching(TYPE_NAME), required=True),
     "id": Key("The id under which it takes effect once.", TEXT),
     "occurred_at": Key("When it happened, if that is not now.", _INSTANT),
+    "context": Key("What its sender, or an enricher, says of it besides.", {"type": "object"}),
 }, rest={})  # fmt: skip
 
 ADVANCE = Shape({"to": Key("The instant that the clock goes to.", _INSTANT, required=True)})
