@@ -34,9 +34,9 @@ async def send(site: str, raw: bytes) -> tuple[int, dict[str, str], bytes]:
 async def test_head_is_get_without_the_body(site: str, path: str):
     address = path.replace("{id}", "ada").replace("{token}", "good").encode()
     status, headers, body = await send(site, b"GET " + address + END)
-    assert (status, bool(body)) == (200, True)
+    assert (status, bool(body)) == ((302, False) if path.startswith("/c/") else (200, True))  # which leads elsewhere
     again, others, nothing = await send(site, b"HEAD " + address + END)
-    assert (again, nothing) == (200, b"")
+    assert (again, nothing) == (status, b"")
     assert others["content-type"] == headers["content-type"]
     if path != "/metrics":  # which counts the first of the two requests
         assert others["content-length"] == headers["content-length"]

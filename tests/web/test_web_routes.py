@@ -15,7 +15,7 @@ from overture.web import ROUTES, make_app
 from overture.web.routing import PUBLIC, Route
 
 OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/v1/schemas/ruleset.json", "/v1/schemas/tests.json"}
-OPEN |= {"/subscription/{token}"}
+OPEN |= {"/subscription/{token}", "/o/{token}.gif", "/c/{token}"}
 
 
 async def get(client: ClientSession, path: str, method: str = "GET", **more: Any) -> tuple[int, Any]:
