@@ -41,8 +41,8 @@ def begun(subject: str, by: str) -> Erasure:
 
 
 class Eraser:
-    """Carries erasures forward, in one process at a time: ``drives`` says whether it is this one's turn. Should two be at
-    it all the same, nothing is done twice: each move is made once, and what leads to it can be repeated.
+    """Carries erasures forward, in one process at a time: ``drives`` says whether it is this one's turn. Should two be
+    at it all the same, nothing is done twice: each move is made once, and what leads to it can be repeated.
     """
 
     def __init__(self, wire: Wire, facts: Log, erasures: Erasures, data_dir: Path, drives: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""What one commit takes away of a contact that is erased: all that its partition holds of it, but for recorded facts."""
+"""What one commit takes away of a contact that is erased: all that its partition holds of it but recorded facts."""
 
 from __future__ import annotations
 

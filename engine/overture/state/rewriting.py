@@ -35,10 +35,14 @@ async def write_anew(wire: Wire, files: Path) -> Literal["rewritten", "operator"
         last = await _idle(wire)
     if last.get("aof_last_bgrewrite_status") != "ok":
         return ""
+    await asyncio.to_thread(_clear, files)
+    return "rewritten"
+
+
+def _clear(files: Path) -> None:
     for left in files.glob("temp-rewriteaof-*.aof"):
         if (named := _LEFT.fullmatch(left.name)) and not _lives(int(named[1])):
             left.unlink(missing_ok=True)
-    return "rewritten"
 
 
 async def _idle(wire: Wire) -> dict[str, str]:

@@ -46,8 +46,8 @@ class ErasureList(msgspec.Struct, frozen=True):
 
 class Export(msgspec.Struct, frozen=True):
     """All that is kept about a contact. ``merged``: what else it was known as. ``state``: every field of what is kept
-    of it besides the record. ``facts`` are those of the record, oldest first, that are decided; ``set_aside`` those that
-    nothing could decide.
+    of it besides the record. ``facts`` are those of the record, oldest first, that are decided; ``set_aside`` those
+    that nothing could decide.
     """
 
     exported_at: str
