@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from urllib.parse import quote
 
 from aiohttp import web
@@ -39,4 +40,6 @@ async def clicked(call: Call) -> web.Response:
             target = await trails.clicked(token, call.request.headers.get("User-Agent", ""))
     except Refused as error:
         return pages.problem(error.status, error.code, error.message, error.hint)
-    return web.Response(status=302, headers={**_HEADERS, "Location": quote(target, _KEPT)}, content_type=HTML)
+    where = quote(target, _KEPT)
+    text = f'<a href="{escape(where)}">It is here</a>'  # for whoever is not led on by itself
+    return web.Response(status=302, headers={**_HEADERS, "Location": where}, text=text, content_type=HTML)
