@@ -107,7 +107,7 @@ class EndsAtOnce(Good):
     ("source", "sentence"),
     [
         (AcknowledgesTooEarly, "nothing is acknowledged to the peer before emit"),
-        (KeepsNoPlace, "it goes on from the last place|2 rows are 2 facts"),
+        (KeepsNoPlace, "it goes on from the last place"),
         (GoesOnWithout, "facts that emit.. refused are not skipped"),
         (LosesWhatWasUnderWay, "nothing is acknowledged"),
         (IgnoresCancellation, "must end when it is cancelled"),

@@ -44,8 +44,9 @@ class RecordingEmit:
         self.offered: list[Emitted] = []
         self.held = False
         self.failing: Exception | None = None
+        self.known = set[Any]()
+        """The ids of all facts taken, before a restart too."""
         self._changed = asyncio.Event()
-        self._ids = set[Any]()
 
     async def __call__(
         self,
@@ -64,11 +65,17 @@ class RecordingEmit:
         while self.held:
             await self._next()
         self.emitted.append(offer)
-        duplicates = sum(id in self._ids for id in offer.ids)
-        self._ids.update(offer.ids)
+        duplicates = sum(id in self.known for id in offer.ids)
+        self.known.update(offer.ids)
         self.place = place or self.place
         self._changed.set()
         return Taken(len(offer.facts) - duplicates, duplicates)
+
+    def after_restart(self) -> RecordingEmit:
+        """One that is at the same place, and knows the same facts."""
+        other = RecordingEmit(self.place)
+        other.known |= self.known
+        return other
 
     def release(self) -> None:
         """What waits goes on."""
@@ -82,7 +89,7 @@ class RecordingEmit:
 
     async def wait_for(self, facts: int) -> None:
         """Until so many different facts were taken."""
-        while len(self._ids) < facts:
+        while len(self.known) < facts:
             await self._next()
 
     async def wait_for_offer(self, offers: int) -> None:

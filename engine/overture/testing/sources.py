@@ -53,7 +53,8 @@ def incoming(body: bytes, *, method: str = "POST", path: str = "~", **more: Any)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedCaller:
-    """A `Caller` of a source that checks who calls. ``sign`` answers the headers that go with a body and a secret.
+    """A `Caller` of a source that checks who calls. ``sign`` answers the headers that go with a body and a secret;
+    ``headers`` are those that prove nothing.
 
     Its forgeries: no headers, those of another secret, those of another body, and each header with nonsense in it.
     """
@@ -61,6 +62,7 @@ class SignedCaller:
     bodies: Sequence[bytes]
     secret: str
     sign: Callable[[bytes, str], Mapping[str, str]]
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
     path: str = "~"
     query: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -78,7 +80,7 @@ class SignedCaller:
         return [self._with(body, headers) for headers in wrong if headers != right]
 
     def _with(self, body: bytes, headers: Mapping[str, str]) -> Incoming:
-        named = {name.lower(): value for name, value in headers.items()}
+        named = {name.lower(): value for name, value in {**self.headers, **headers}.items()}
         return incoming(body, path=self.path, headers=named, query=self.query)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -47,7 +48,7 @@ class RedisStream:
     def __init__(self, config: StreamConfig) -> None:
         self._config = config
         self._store: Redis = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
-            config.url.get_secret_value(), socket_timeout=BLOCK + PATIENCE, socket_connect_timeout=PATIENCE
+            config.url.get_secret_value(), socket_timeout=None, socket_connect_timeout=PATIENCE
         )
         self._prefix = "redis:" + sha256(config.key.encode()).hexdigest()[:8]
 
@@ -56,8 +57,10 @@ class RedisStream:
         while True:
             place = emit.place or BEGINNING
             try:
-                found: Any = await self._store.xread({key: place}, count=BATCH, block=int(BLOCK * 1000))
-            except RedisError as error:
+                # Not by the client's own timeout: under Python 3.11 that may swallow a cancellation.
+                async with asyncio.timeout(BLOCK + PATIENCE):
+                    found: Any = await self._store.xread({key: place}, count=BATCH, block=int(BLOCK * 1000))
+            except (RedisError, TimeoutError) as error:
                 # What a store says may quote the command that it was sent, and with it what it was given to log in.
                 raise ConnectionError(f"The stream cannot be read: {type(error).__name__}.") from None
             entries = _entries(found)
