@@ -131,7 +131,7 @@ async def site(plugin: None, memory: Memory, store_url: str) -> AsyncIterator[Si
     opened = manager.open_sources(Limits(timeout=0.3, parallel=4, failures=3, pause=0.2))
     sources = {name: opened[name] for name in ("doorbell", "back_door")}
     wire = await Wire.connect(store_url)
-    service = PluginService(manager, {}, sources.values(), {}, Refusals(wire), Outbox(wire, 1))
+    service = PluginService(manager, {}, sources.values(), {}, Refusals(wire), Outbox(wire, 1), {})
     runner = make_runner(make_app(dataclasses.replace(memory.services(), plugins=service)), 1.0)
     await runner.setup()
     try:
