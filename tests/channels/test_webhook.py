@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
+import subprocess
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -12,11 +15,12 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from overture.model import clock
 from overture.plugin import AmbiguousHandOff, Outgoing, Rejected, RetryLater, Sent
-from overture.testing import Answer, WebhookReceiver, check_channel
+from overture.testing import Answer, ReceivedRequest, WebhookReceiver, check_channel
 from overture_channels.webhook import WebhookChannel, WebhookConfig
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LOCAL = ("127.0.0.0/8",)
+VERIFIER = Path(__file__).parents[1] / "peers" / "webhook_verifier.cjs"
 
 
 @pytest.fixture
@@ -215,3 +219,24 @@ def test_the_secret_shows_nowhere(monkeypatch: pytest.MonkeyPatch):
         config = WebhookConfig.model_validate({"secret": reference})
         shown = repr(config) + str(config) + json.dumps(config.model_dump(mode="json")) + repr(WebhookChannel(config))
         assert SECRET.removeprefix("whsec_") not in shown
+
+
+def verified_by_node(request: ReceivedRequest, **changes: object) -> dict[str, object]:
+    given = {"secret": SECRET, "body": request.body.decode(), "headers": dict(request.headers)} | changes
+    run = subprocess.run(["node", str(VERIFIER)], input=json.dumps(given), capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+async def test_the_library_of_another_language_verifies_what_was_sent(receiver: WebhookReceiver):
+    channel = opened()
+    await channel.send(outgoing(receiver.to, text="grüße — 📦 \u2028 \x00", data={"url": "https://example.com/?a=1&b"}))
+    await channel.close()
+    [request] = receiver.requests
+    verified = await asyncio.to_thread(verified_by_node, request)
+    assert verified == {"verified": Webhook(SECRET).verify(request.body, dict(request.headers))}
+    text = request.body.decode().replace("Ada", "Eve").replace("grüße", "Grüße")
+    assert "refused" in await asyncio.to_thread(verified_by_node, request, body=text)
+    other = {**request.headers, "webhook-id": "another"}
+    assert "refused" in await asyncio.to_thread(verified_by_node, request, headers=other)
+    assert "refused" in await asyncio.to_thread(verified_by_node, request, secret="whsec_" + "A" * 32)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from dockit import CODE, blocks, code, page, part, table
 from pydantic import BaseModel
@@ -22,8 +22,12 @@ from overture_channels.postmark import PostmarkConfig
 from overture_channels.sendgrid import SendgridConfig
 from overture_channels.service import MailConfig, ServiceConfig
 from overture_channels.ses import SesConfig
+from overture_channels.slack import SlackConfig
 from overture_channels.smtp import SmtpConfig
+from overture_channels.team import AppriseConfig
 from overture_channels.twilio import TwilioConfig
+from overture_channels.web_push import LARGEST, WebPushConfig
+from overture_channels.webhook import WebhookConfig
 from overture_sources.bounces import BouncesConfig
 from overture_sources.returned import ACTIONS, FEEDBACK
 from overture_sources.twilio import TYPES
@@ -90,6 +94,52 @@ def test_the_settings_of_services_are_the_codes(title: str, config: type[Service
             assert default == (f"`{known}`" if known not in ("", None) else ""), name
 
 
+@pytest.mark.parametrize(
+    ("title", "config"),
+    [
+        ("## Web push", WebPushConfig),
+        ("## Slack", SlackConfig),
+        ("## Apprise", AppriseConfig),
+        ("## Webhooks", WebhookConfig),
+    ],
+)
+def test_the_settings_of_other_channels_are_the_codes(title: str, config: type[BaseModel]) -> None:
+    rows = table(part(PAGE, title), "setting")
+    assert [code(row[0]) for row in rows] == list(config.model_fields)
+    for name, _, default in rows:
+        field = config.model_fields[code(name)]
+        assert (default == "must be set") is field.is_required(), name
+        if default.startswith("`"):
+            assert default == f"`{field.default}`", name
+
+
+def test_the_examples_of_other_channels_are_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    (tmp_path / "vapid.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    for name in ("SLACK_SALES", "SLACK_OPS", "OPS_MATRIX"):
+        monkeypatch.setenv(name, "https://hooks.slack.com/services/x")
+    monkeypatch.setenv("WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    for title, name, config in (
+        ("## Web push", "web_push", WebPushConfig),
+        ("## Slack", "slack", SlackConfig),
+        ("## Apprise", "apprise", AppriseConfig),
+        ("## Webhooks", "webhook", WebhookConfig),
+    ):
+        (example,) = blocks(part(PAGE, title), "toml")
+        config.model_validate(tomllib.loads(example.replace("/run/secrets", str(tmp_path)))["channels"][name])
+
+
+def test_the_rules_of_other_channels_are_right() -> None:
+    head = HEAD[: HEAD.index("requires")]
+    (subscribing,) = blocks(part(PAGE, "## Web push"), "yaml")
+    assert load(head + subscribing).name == "hello"
+    (alert,) = blocks(part(PAGE, "## Slack"), "yaml")
+    needs = "requires: {channels: [slack]}\nfacts: {big_order: {total: number}}\ntraits: {email: string}\n"
+    rule = 'rules:\n  big:\n    when: fact.type == "big_order"\n    then:\n'
+    assert "blocks" in load(head + needs + rule + alert).templates["big_order"].data
+    assert f"{LARGEST:,} bytes" in PAGE
+
+
 def test_what_twilio_reports_is_the_codes() -> None:
     said = part(page("sources.md"), "## Twilio")
     assert [code(row[0]) for row in table(said, "setting")] == list(SourceConfig.model_fields)
@@ -118,7 +168,7 @@ def test_numbers_are_the_codes() -> None:
 
 
 def test_the_example_of_mjml_is_right() -> None:
-    (example,) = blocks(PAGE, "yaml")
+    (example,) = blocks(part(PAGE, "### MJML"), "yaml")
     assert load(HEAD + example).templates["hello"].mjml.startswith("<mjml>")
 
 

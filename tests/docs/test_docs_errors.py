@@ -46,7 +46,7 @@ def literal(node: ast.expr) -> str:
         return node.value if DOTTED.fullmatch(node.value) else ""
     if isinstance(node, ast.JoinedStr) and len(node.values) == 2 and isinstance(node.values[0], ast.Constant):
         start = str(node.values[0].value)
-        return f"{start}<number>" if re.fullmatch(r"[a-z]+\.", start) else ""
+        return f"{start}<number>" if re.fullmatch(r"[a-z_]+\.", start) else ""
     if isinstance(node, ast.JoinedStr) and ast.unparse(node).startswith(("f'{self.name}.", "f'{self._name}.")):
         end = node.values[1:]
         word = str(end[0].value)[1:] if isinstance(end[0], ast.Constant) else ""

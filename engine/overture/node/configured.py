@@ -29,7 +29,7 @@ def load_plugins(settings: Settings) -> PluginManager:
     """The plugins as `found`.
 
     Raises `StartupRefused` ``settings.invalid`` with one sentence for each mistake in what the operator set. A plugin
-    that fails otherwise, also for want of settings, is recorded, and stops nothing else.
+    that fails otherwise is recorded, and stops nothing else.
     """
     plugins, sentences = found(settings)
     if sentences:

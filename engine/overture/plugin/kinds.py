@@ -55,11 +55,10 @@ class KindOf:
     table: str
     role: str
     types: tuple[type, ...]
-    always: bool = False
 
 
 KINDS: tuple[KindOf, ...] = (
-    KindOf("channel", "overture_channels", "channels", "delivery", (ChannelPlugin,), always=True),
+    KindOf("channel", "overture_channels", "channels", "delivery", (ChannelPlugin,)),
     KindOf("source", "overture_sources", "sources", "web", (PushSourcePlugin, PullSourcePlugin)),
     KindOf("identity", "overture_identity", "identity", "web", (IdentityPlugin,)),
     KindOf("enricher", "overture_enrichers", "enrichers", "web", (EnricherPlugin,)),

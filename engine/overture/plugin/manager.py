@@ -23,7 +23,7 @@ from overture.plugin.breaker import Breaker
 from overture.plugin.descriptors import ChannelPlugin
 from overture.plugin.guard import DEFAULT, Limits
 from overture.plugin.host import HostedChannel
-from overture.plugin.kinds import BY_KIND, KINDS, PURE, Kind, Offer, check_offer, needs_nothing, said
+from overture.plugin.kinds import KINDS, PURE, Kind, Offer, check_offer, needs_nothing, said
 from overture.plugin.listening import LISTENING, HostedPush, OpenPull
 from overture.plugin.sources import PushSourcePlugin, SourcePlugin
 
@@ -157,13 +157,13 @@ class PluginManager:
         """Check the settings; answers what is wrong. The plugin of what has wrong ones is recorded as failed.
 
         By name, the settings for the config model. Something may have a name of its own, and say with ``plugin`` what
-        it is; what is not named gets the model's defaults where it needs no settings, and is not there otherwise. A
-        channel is there by the defaults if it can be, unless it is one way of several to serve another. Settings of
-        what nobody offers are left alone. Unknown keys are wrong, unless the model says otherwise (``extra``).
+        it is; what is not named gets the model's defaults where it needs no settings, and is not there otherwise, nor
+        is a channel that is one way of several to serve another. Settings of what nobody offers are left alone.
+        Unknown keys are wrong, unless the model says otherwise (``extra``).
         """
-        offered, always = self._offered[kind], BY_KIND[kind].always
-        by_default = [n for n, each in offered.items() if not _serves(each) and (always or needs_nothing(each))]
-        wanted: Settings = {**{name: {} for name in by_default}, **given}
+        offered = self._offered[kind]
+        by_default = (name for name, each in offered.items() if not _serves(each) and needs_nothing(each))
+        wanted: Settings = {**given, **{name: {} for name in by_default if name not in given}}
         wrong: list[WrongSetting] = []
         for name, settings in wanted.items():
             of = meant(name, settings)

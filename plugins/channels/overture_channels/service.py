@@ -40,7 +40,7 @@ class ServiceConfig(BaseModel):
         url = URL(value)
         if url.scheme not in ("http", "https") or not url.host or url.user or url.password or url.query_string:
             raise ValueError("the address of the service must look like https://host")
-        if url.scheme == "http" and not _here(url.host):
+        if url.scheme == "http" and not here(url.host):
             raise ValueError("the address of the service must be https, since the credentials go there")
         return value.rstrip("/")
 
@@ -195,7 +195,7 @@ def mail_address(contact: Contact) -> str | None:
     return own_address(contact, "email")
 
 
-def _here(host: str) -> bool:
+def here(host: str) -> bool:
     if host == "localhost":
         return True
     try:
