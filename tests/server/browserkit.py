@@ -1,4 +1,4 @@
-"""A real browser (headless Chromium) on pages of another origin than the server; driven by `tests/peers/browser.mjs`."""
+"""A real browser (headless Chromium) on pages of another origin; `tests/peers/browser.mjs` drives it."""
 
 from __future__ import annotations
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from serverkit import Server
-from test_e2e_sources import installed, written
+from serverkit import Server, installed, written
 
 HEAD = """
 import asyncio

@@ -327,6 +327,22 @@ def mail_server(directory: Path) -> Iterator[Mailbox]:
             runner.run(server.stop())
 
 
+def installed(directory: Path, name: str, source: str) -> Path:
+    """A plugin as pip would leave it: the server is run in this directory, which is on its path."""
+    (directory / f"ov_{name}.py").write_text(source)
+    info = directory / f"ov_{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: ov-{name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[overture]\n{name} = ov_{name}\n")
+    return directory
+
+
+def written(directory: Path, toml: str) -> Path:
+    """The directory of a server with this ``overture.toml``."""
+    (directory / "overture.toml").write_text(toml)
+    return directory
+
+
 def overture(
     *arguments: str, environ: Mapping[str, str] | None = None, cwd: Path | None = None, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:

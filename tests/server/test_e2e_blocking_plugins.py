@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from serverkit import WRITE, Server, eventually, fact
-from test_e2e_sources import installed, written
+from serverkit import WRITE, Server, eventually, fact, installed, written
 
 STUCK = """
 import asyncio

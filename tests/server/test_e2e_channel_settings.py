@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from serverkit import Mailbox, Server, fact, fresh, refused
+from serverkit import Mailbox, Server, fact, fresh, installed, refused, written
 
 FAILING = "raise RuntimeError('no pigeons today')\n"
 LOFT = """
@@ -26,22 +26,6 @@ class Pigeon:
 def overture_channels():
     yield ChannelPlugin(name="pigeon", config=Config, open=Pigeon, address_of=lambda contact: None)
 """
-
-
-def written(directory: Path, toml: str) -> Path:
-    """The directory of a server with this ``overture.toml``."""
-    (directory / "overture.toml").write_text(toml)
-    return directory
-
-
-def installed(directory: Path, source: str) -> Path:
-    """A plugin as pip would leave it: the server is run in this directory, which is on its path."""
-    (directory / "ov_pigeon.py").write_text(source)
-    info = directory / "ov_pigeon-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ov-pigeon\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[overture]\npigeon = ov_pigeon\n")
-    return directory
 
 
 @pytest.mark.parametrize(
@@ -125,7 +109,7 @@ def test_a_process_that_does_not_deliver_needs_no_secrets_of_channels(tmp_path: 
 
 
 def test_a_plugins_own_settings(tmp_path: Path) -> None:
-    here = installed(tmp_path, LOFT)
+    here = installed(tmp_path, "pigeon", LOFT)
     said = refused(written(here, "[channels.pigeon]\nspeed = 'fast'\nloff = 'x'\n"))
     assert "channels.pigeon.loft (overture.toml) is missing." in said
     assert "channels.pigeon.speed (overture.toml) must be a valid number" in said
@@ -141,7 +125,7 @@ def test_a_plugins_own_settings(tmp_path: Path) -> None:
 
 def test_settings_of_a_channel_whose_plugin_cannot_be_loaded(tmp_path: Path) -> None:
     """It may be the one: the others go on, and the log says what is not used."""
-    with Server(written(installed(tmp_path, FAILING), "[channels.pigeon]\nloft = 'roof'\n")) as server:
+    with Server(written(installed(tmp_path, "pigeon", FAILING), "[channels.pigeon]\nloft = 'roof'\n")) as server:
         assert states(server)["pigeon"] == "RuntimeError: no pigeons today"
         said = server.said()
     assert "channels.pigeon (overture.toml) is for a channel that no plugin offers; of the plugins, pigeon" in said

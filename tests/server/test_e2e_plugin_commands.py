@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from hookkit import HEAD
-from serverkit import overture
-from test_e2e_sources import installed, written
+from serverkit import installed, overture, written
 
 from overture.cli.main import app
 from overture.plugin.commanding import BUILT_IN

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from serverkit import ADMIN, WRITE, Server, overture
-from test_e2e_sources import DOORBELL, installed, ring, written
+from serverkit import ADMIN, WRITE, Server, installed, overture, written
+from test_e2e_sources import DOORBELL, ring
 
 SPY = "from pathlib import Path\nPath('imported').touch()\n"
 BROKEN = "raise RuntimeError('not today')\n"

@@ -12,8 +12,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from serverkit import Server, eventually
-from test_e2e_sources import installed, written
+from serverkit import Server, eventually, installed, written
 
 from overture.node.pulling import RENEW
 

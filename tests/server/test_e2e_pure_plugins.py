@@ -10,8 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from serverkit import Server, effects, eventually, fact, overture, refused
-from test_e2e_sources import installed
+from serverkit import Server, effects, eventually, fact, installed, overture, refused
 
 from overture.plugin.asking import ASKING
 

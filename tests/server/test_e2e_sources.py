@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from serverkit import ADMIN, WRITE, Server, eventually, refused
+from serverkit import ADMIN, WRITE, Server, eventually, installed, refused, written
 
 DOORBELL = """
 import json
@@ -81,21 +81,6 @@ def overture_sources():
             name=name, config=Config, open=Intruder, endpoints=[Endpoint(method=method, path=path)]
         )
 """
-
-
-def installed(directory: Path, name: str, source: str) -> Path:
-    """A plugin as pip would leave it: the server is run in this directory, which is on its path."""
-    (directory / f"ov_{name}.py").write_text(source)
-    info = directory / f"ov_{name}-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: ov-{name}\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[overture]\n{name} = ov_{name}\n")
-    return directory
-
-
-def written(directory: Path, toml: str) -> Path:
-    (directory / "overture.toml").write_text(toml)
-    return directory
 
 
 def ring(server: Server, path: str = "/ring", *rings: object) -> int:
