@@ -226,6 +226,7 @@ def _send(action: r.SendAction, program: Program) -> Act:
             needs=needs,
             at_once=action.expires,
             position="" if position is None else position.id,
+            order=work.contact.seq * MESSAGES + len(work.messages),
         )
         work.messages.append(message)
         return [Effect("send", action.template, id, None, action.channel)]

@@ -112,6 +112,7 @@ class Attempt:
             properties=message.context,
             unsubscribe=one_click(message, links),
             data=rendered.data,
+            order=message.order,
         )
         after = _changed(delivery, now, state="sending", attempts=delivery.attempts + 1, address=address, reason="")
         if contact is not None and standing is not None:

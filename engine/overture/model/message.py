@@ -35,6 +35,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
     at_once: bool = False  # not sent at all where it would have to wait
     position: str = ""  # of the contact in that journey, by its id: who leaves takes along what waits
     quiet: list[tuple[int, int]] = []  # when its purpose has quiet hours: from, to, in minutes of the contact's day
+    order: int = 0  # grows with each message that is decided for the contact
 
 
 class Delivery(msgspec.Struct, array_like=True):

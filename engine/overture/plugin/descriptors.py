@@ -24,7 +24,8 @@ class Outgoing:
 
     ``created_at`` is milliseconds since the epoch, UTC; ``properties`` is the JSON-able context the message was decided
     in; ``unsubscribe`` is the URL of the one-click unsubscribe (RFC 8058), empty for none.
-    ``data`` is what the template says for the program that shows the message, JSON-able.
+    ``data`` is what the template says for the program that shows the message, JSON-able. ``order`` grows with each
+    message that is decided for the contact: a message that had to wait may be handed over after later ones.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Outgoing:
     properties: Mapping[str, Any] = field(default_factory=dict[str, Any])
     unsubscribe: str = ""
     data: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    order: int = 0
 
 
 @dataclass(frozen=True, slots=True)

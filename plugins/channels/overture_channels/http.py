@@ -20,7 +20,7 @@ READ_AT_MOST = 16 * 1024  # bytes of an answer's body
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """``body`` is as much of it as came, at most `READ_AT_MOST` bytes."""
+    """``body`` is as much of it as came, at most what the `Caller` reads."""
 
     status: int
     headers: Mapping[str, str]
@@ -34,6 +34,10 @@ class Reply:
         return None
 
     @property
+    def good(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
     def later(self) -> bool:
         """Whether the peer asks for another try, or has a defect that may pass."""
         return self.status in (408, 429) or self.status >= 500
@@ -42,11 +46,16 @@ class Reply:
 class Caller:
     """One client session, made at the first use. It follows no redirects and knows no proxy and no cookies."""
 
-    def __init__(self, name: str, timeout: float, egress_allow: tuple[str, ...]) -> None:
-        """``name``: what the codes of errors begin with; ``timeout``: seconds for a whole request."""
+    def __init__(
+        self, name: str, timeout: float, egress_allow: tuple[str, ...], read_at_most: int = READ_AT_MOST
+    ) -> None:
+        """``name``: what the codes of errors begin with; ``timeout``: seconds for a whole request; ``read_at_most``
+        bytes of an answer.
+        """
         self._name = name
         self._timeout = timeout
         self._allow = egress_allow
+        self._most = read_at_most
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
@@ -57,7 +66,7 @@ class Caller:
         try:
             request = self.open().request(method, url, data=body, headers=headers, allow_redirects=False)
             async with request as response:
-                return Reply(response.status, response.headers, await _body(response))
+                return Reply(response.status, response.headers, await _body(response, self._most))
         except aiohttp.ClientConnectorCertificateError:
             text = f"{url.host} has no valid certificate."
             raise RetryLater(code=f"{self._name}.certificate", message=text) from None
@@ -96,11 +105,11 @@ class Caller:
             await self._session.close()
 
 
-async def _body(response: aiohttp.ClientResponse) -> bytes:
+async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
     """What comes of it: the status has decided already."""
     body = bytearray()
     with suppress(aiohttp.ClientError, TimeoutError):
-        while len(body) < READ_AT_MOST and (piece := await response.content.read(READ_AT_MOST - len(body))):
+        while len(body) < most and (piece := await response.content.read(most - len(body))):
             body += piece
     return bytes(body)
 
