@@ -126,25 +126,43 @@ def test_it_is_left_alone_after_failures_in_a_row_and_tried_again_after_the_paus
 
     def moody(value: Any) -> bool:
         asked.append(value)
-        while value == "loop":
-            pass
-        if value == "sleep":
-            time.sleep(3600)
+        if value != "good":
+            raise ValueError(value)
         return True
 
     function = hosted(moody, "bool", QUICK)
-    for value in ("loop", "sleep"):
+    for value in ("bad", "worse"):
         with pytest.raises(PureFailed) as failed:
             function.function.call([value])
-        assert failed.value.code == "plugin.blocked"
+        assert failed.value.code == "plugin.raised"
     assert function.breaker.state == "open"
     with pytest.raises(PureFailed) as failed:
         function.function.call(["good"])
-    assert (failed.value.code, asked) == ("plugin.left_alone", ["loop", "sleep"])
+    assert (failed.value.code, asked) == ("plugin.left_alone", ["bad", "worse"])
     while function.breaker.state == "open":
         time.sleep(0.01)
     assert function.function.call(["good"]) is True
     assert function.breaker.state == "closed"
+
+
+def test_one_call_that_goes_on_for_ever_is_enough() -> None:
+    def loops(_: Any) -> bool:
+        while True:
+            pass
+
+    def sleeps(_: Any) -> bool:
+        time.sleep(3600)
+        return True
+
+    for call in (loops, sleeps):
+        function = hosted(call, "bool", QUICK)
+        codes: list[str] = []
+        for _ in range(2):
+            with pytest.raises(PureFailed) as failed:
+                function.function.call([1])
+            codes.append(failed.value.code)
+        assert codes == ["plugin.blocked", "plugin.left_alone"]
+        assert (function.breaker.admit() or 0) > QUICK.pause
 
 
 class Config(BaseModel):

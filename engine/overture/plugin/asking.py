@@ -97,6 +97,8 @@ class Asked:
             self.breaker.succeeded()
             return cast(R, answer)
         self.breaker.failed(error.message)
+        if error.code == "plugin.blocked":
+            self.breaker.blocked()
         raise error
 
     def _contained(
