@@ -34,7 +34,7 @@ class OfferView(msgspec.Struct, frozen=True):
 
 
 class PluginView(msgspec.Struct, frozen=True):
-    """A plugin as it was found: ``state`` is ``active``, ``failed`` (with ``error``) or ``not allowed`` (and not loaded)."""
+    """A plugin as it was found. ``state``: ``active``, ``failed`` (with ``error``), or ``not allowed``: not loaded."""
 
     name: str
     distribution: str
