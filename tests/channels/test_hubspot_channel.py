@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from crmkit import TOKEN, Crm, account, crm
+from pydantic import ValidationError
 
 from overture.model import Contact
 from overture.plugin import AmbiguousHandOff, Outgoing, Rejected, RetryLater, Sent
@@ -117,3 +119,26 @@ def test_the_address_is_the_id_there_else_the_mail() -> None:
     assert [plugin.address_of(each) for each in (known, Contact("c", ids={"email": [ADA]}), Contact("c"))] == [
         "7", ADA, None,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        'firstname = {owner = "nobody"}',
+        'firstname = {owner = "crm"}\nlastname = {owner = "crm", trait = "firstname"}',
+        'phone = {owner = "latest"}\ncrm_phone = {owner = "crm"}',
+        'type = {owner = "crm"}',
+        '"?" = {owner = "crm"}',
+        "",
+        "no toml",
+    ],
+)
+def test_fields_that_cannot_be(tmp_path: Path, wrong: str) -> None:
+    given = {"access_token": "s", "app_id": "1", "fields": f"file:{tmp_path / 'fields.toml'}"}
+    with pytest.raises(ValidationError):
+        HubspotConfig.model_validate(given)
+    (tmp_path / "fields.toml").write_text('firstname = {owner = "crm"}')
+    assert HubspotConfig.model_validate(given).fields["firstname"].trait == "firstname"
+    (tmp_path / "fields.toml").write_text(wrong)
+    with pytest.raises(ValidationError):
+        HubspotConfig.model_validate(given)
