@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from overture.match import available, build
 from overture.match.explain import explain
 from overture.model import Contact, Fact
-from overture.model.pure import Function, Pure, PureFailed, noting
+from overture.model.errors import PluginFailed
+from overture.model.pure import Function, Pure, noting
 from overture.rules import RulesetInvalid, load
 
 pytestmark = pytest.mark.skipif(not available(), reason="durable-rules is not installed")
@@ -29,7 +30,7 @@ rules:
 
 def _even(arguments: Sequence[Any]) -> bool:
     if arguments[0] % 5 == 3:
-        raise PureFailed("plugin.raised", f"even does not know {arguments[0]}")
+        raise PluginFailed("plugin.raised", f"even does not know {arguments[0]}")
     return arguments[0] % 2 == 0
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, field_validator
 
-from overture.model.pure import FUNCTIONS, METHODS, PureFailed, WrongConfig
+from overture.model.errors import PluginFailed
+from overture.model.pure import FUNCTIONS, METHODS, WrongConfig
 from overture.model.scoring import ContactView, FactView, Scored, ScoreInput, View
 from overture.plugin import FunctionPlugin, Limits, ScorerPlugin
 from overture.plugin.asking import ASKING, HostedFunction, HostedScorer
@@ -88,7 +89,7 @@ def tangled() -> list[Any]:
 )
 def test_what_is_no_answer_is_one_error(call: Callable[..., Any], returns: str, code: str) -> None:
     function = hosted(call, returns)
-    with pytest.raises(PureFailed) as failed:
+    with pytest.raises(PluginFailed) as failed:
         function.function.call([1])
     assert failed.value.code == code
     assert failed.value.message.startswith("The function f ")
@@ -132,11 +133,11 @@ def test_it_is_left_alone_after_failures_in_a_row_and_tried_again_after_the_paus
 
     function = hosted(moody, "bool", QUICK)
     for value in ("bad", "worse"):
-        with pytest.raises(PureFailed) as failed:
+        with pytest.raises(PluginFailed) as failed:
             function.function.call([value])
         assert failed.value.code == "plugin.raised"
     assert function.breaker.state == "open"
-    with pytest.raises(PureFailed) as failed:
+    with pytest.raises(PluginFailed) as failed:
         function.function.call(["good"])
     assert (failed.value.code, asked) == ("plugin.left_alone", ["bad", "worse"])
     while function.breaker.state == "open":
@@ -158,7 +159,7 @@ def test_one_call_that_goes_on_for_ever_is_enough() -> None:
         function = hosted(call, "bool", QUICK)
         codes: list[str] = []
         for _ in range(2):
-            with pytest.raises(PureFailed) as failed:
+            with pytest.raises(PluginFailed) as failed:
                 function.function.call([1])
             codes.append(failed.value.code)
         assert codes == ["plugin.blocked", "plugin.left_alone"]
@@ -202,7 +203,7 @@ def test_a_scorer_is_opened_once_for_the_same_settings_and_wrong_ones_are_told_w
         with pytest.raises(WrongConfig) as wrong:
             scorer.open(settings)
         assert wrong.value.problems[0][0] == path
-    with pytest.raises(PureFailed) as failed:
+    with pytest.raises(PluginFailed) as failed:
         scorer.open({"points": 3}).score(SEEN)
     assert failed.value.code == "plugin.wrong_answer"
 
@@ -235,6 +236,6 @@ async def test_what_goes_on_for_ever_is_interrupted_also_where_another_thread_as
     function = HostedFunction(
         FunctionPlugin(name="f", parameters=("any?",), returns="bool", call=doze), QUICK, asyncio.get_running_loop()
     )
-    with pytest.raises(PureFailed) as failed:
+    with pytest.raises(PluginFailed) as failed:
         await asyncio.to_thread(function.function.call, [1])
     assert failed.value.code == "plugin.blocked"

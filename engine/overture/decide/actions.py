@@ -17,8 +17,9 @@ from overture.decide.work import Work, is_finite
 from overture.match import compile_value
 from overture.model import Contact, Effect, Fact, Message
 from overture.model.clock import to_text
+from overture.model.errors import PluginFailed
 from overture.model.ids import message_id
-from overture.model.pure import PureFailed, Scoring
+from overture.model.pure import Scoring
 from overture.model.scoring import score_input
 from overture.rules import ruleset as r
 from overture.rules.program import Program
@@ -109,7 +110,7 @@ def _scored(work: Work, fact: Fact, by: Scoring, name: str, key: str) -> list[Ef
     path = f"{name}.{key}" if key else name
     try:
         scored = by.score(score_input(fact, work.contact, work.half_lives, name, key))
-    except PureFailed as error:
+    except PluginFailed as error:
         return [Effect("scorer", by.name, path, by.version, error.message, error.code)]
     said = {"value": scored.value, "contributions": dict(scored.contributions)}
     effect = work.set_score(name, key, scored.value)

@@ -137,7 +137,7 @@ class Deliverer:
         await self._record(lease, after, "sending", outcome)
 
     async def _leave(self, lease: Lease, delivery: Delivery) -> None:
-        """Its contact is about to be erased. That waits for hand-offs under way: one of a process that vanished ends."""
+        """Its contact is about to be erased. That waits for hand-offs under way; one of a process that is gone ends."""
         if delivery.state == "sending":
             gone = f"contact.unknown: {sentence('contact.unknown', contact=delivery.message.contact)}"
             after, outcome = ended(delivery, "dropped", gone, clock.now())

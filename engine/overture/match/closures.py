@@ -14,7 +14,8 @@ from overture.match.history import compile_decaying, compile_history
 from overture.match.values import ARITHMETIC, COMPARISONS
 from overture.match.zone import local_field
 from overture.model import Candidate, Contact, Fact, Refused
-from overture.model.pure import Function, PureFailed, note
+from overture.model.errors import PluginFailed
+from overture.model.pure import Function, note
 from overture.rules.reach import walk
 from overture.rules.tree import (
     FLIPPED,
@@ -91,7 +92,7 @@ def _without_failures(get: Callable[[Fact, Contact], T], instead: V) -> Callable
     def contained(f: Fact, c: Contact) -> T | V:
         try:
             return get(f, c)
-        except PureFailed:
+        except PluginFailed:
             return instead
 
     return contained
@@ -413,7 +414,7 @@ def _plugged(node: Call, function: Function) -> Get:
             return None
         try:
             return call([*values, *rest])
-        except PureFailed as error:
+        except PluginFailed as error:
             note(name, asker, error)
             raise
 

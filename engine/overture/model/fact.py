@@ -24,8 +24,8 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     Times are milliseconds since the Unix epoch, UTC. ``contact`` is the resolved contact id; contact and id together
     identify a fact. ``ids`` are the identifiers as presented (``user_id``, ``anonymous_id``, ``email``: text;
     ``external``: name → text). `RESERVED_TYPES` are refused from outside; those with ``$`` (``$activate``,
-    ``$approval``, ``$erase``, ``$link``, ``$merge``, ``$program``, ``$tick``) are never shown to rules. New fields go to the end
-    and carry a default: old logs must stay readable.
+    ``$approval``, ``$erase``, ``$link``, ``$merge``, ``$program``, ``$tick``) are never shown to rules. New fields go
+    to the end and carry a default: old logs must stay readable.
     """
 
     id: str

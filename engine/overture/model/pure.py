@@ -1,7 +1,7 @@
 """What plugins add to the language: condition functions and scorers, as the layers that decide see them.
 
 They are values, handed in from above: whoever reads a ruleset is given the `Pure` of this installation. Calling one
-answers a checked value or raises `PureFailed`, whatever the plugin's code does.
+answers a checked value or raises `PluginFailed`, whatever the plugin's code does.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from overture.model.errors import OvertureError
+from overture.model.errors import PluginFailed
 from overture.model.scoring import Scored, ScoreInput
 
 METHODS = frozenset({"startswith", "endswith", "contains", "lower"})
@@ -26,10 +26,6 @@ ROOTS = frozenset({"fact", "contact", "consts", "journey", "wait", "second", "th
 
 TYPES = ("string", "int", "number", "bool", "datetime", "list", "object", "any")
 """What fields can be, and what functions take and answer; with ``?`` it may be missing. A datetime is milliseconds."""
-
-
-class PureFailed(OvertureError):
-    """One call of a function or scorer that gave no usable answer: it raised, hung, or answered something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +112,7 @@ def noting() -> Generator[list[Failure]]:
         _failures.reset(token)
 
 
-def note(function: str, asker: str, error: PureFailed) -> None:
+def note(function: str, asker: str, error: PluginFailed) -> None:
     found, failure = _failures.get(), Failure(function, asker, error.code, error.message)
     if found is not None and len(found) < _MOST and failure not in found:
         found.append(failure)

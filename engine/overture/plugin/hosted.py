@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 from overture.model.errors import PluginFailed, describe
 from overture.plugin.breaker import Breaker
-from overture.plugin.cutoff import Blocked, Interrupted, bounded
+from overture.plugin.cutoff import Blocked
 from overture.plugin.guard import Busy, Guard, Late, Limits, Raised
+from overture.plugin.prompt import Asked
 
 T = TypeVar("T")
 
@@ -106,9 +107,9 @@ class HostedNow:
     def __init__(self, what: str, limits: Limits, opened: Any = None, fault: str = "") -> None:
         self.what = what
         self.fault = fault
-        self.breaker = Breaker(limits.failures, limits.pause)
         self.dropped = 0
-        self._limits = limits
+        self._asked = Asked(what, limits)
+        self.breaker = self._asked.breaker
         self._opened = opened
 
     @property
@@ -128,33 +129,9 @@ class HostedNow:
         """As `Hosted.ask`."""
         if self.fault:
             raise NotAsked("plugin.not_open", f"{self.what} could not be opened: {self.fault}")
-        if self.breaker.admit() is not None:
-            raise NotAsked("plugin.left_alone", f"{self.what} failed repeatedly and is left alone for a while.")
-        called = getattr(self._opened, method, None)
-        blocked = False
         try:
-            answer, told = bounded(self.what, self._limits.timeout, _contained, called, arguments, read)
-        except Blocked as error:
-            answer, told, blocked = None, error.message, True
-        if not told:
-            self.breaker.succeeded()
-            return cast(T, answer)
-        sentence = told if blocked else f"{self.what} {told}."
-        self.breaker.failed(sentence)
-        if blocked:
-            self.breaker.blocked()
-        raise PluginFailed("plugin.failing", sentence)
-
-
-def _contained(method: Any, arguments: tuple[Any, ...], read: Callable[[Any], Any]) -> tuple[Any, str]:
-    """The answer, or what is wrong with it. The text of an error, too, is the plugin's code."""
-    try:
-        answer = method(*arguments)
-    except Interrupted:
-        raise
-    except BaseException as error:
-        return None, f"raised {describe(error)}"
-    try:
-        return read(answer), ""
-    except Exception as error:
-        return None, f"answered what cannot be used: {describe(error)}"
+            return self._asked.ask(getattr(self._opened, method, None), arguments, read)  # type: ignore[arg-type]
+        except PluginFailed as error:
+            if error.code == "plugin.left_alone":
+                raise NotAsked(error.code, error.message) from None
+            raise PluginFailed("plugin.failing", error.message) from None
