@@ -99,12 +99,12 @@ class Reading:
         self.report.add("ruleset.shape", f"{what} is a number within ±2^53", node)
         return None
 
-    def whole(self, node: YamlNode, what: str, least: int, most: int, code: str = "ruleset.shape") -> int | None:
+    def whole(self, node: YamlNode, what: str, least: int, most: int, finding: str = "ruleset.shape") -> int | None:
         value = node.value if isinstance(node, Scalar) else None
         # JSON Schema has it that 1.0 is a whole number.
         if (type(value) is int or type(value) is float) and least <= value <= most and value == int(value):
             return int(value)
-        self.report.add(code, f"{what} is a whole number from {least} to {most}", node)
+        self.report.add(finding, f"{what} is a whole number from {least} to {most}", node)
         return None
 
     def priority(self, node: YamlNode | None) -> int:
