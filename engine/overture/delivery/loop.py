@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
+from itertools import takewhile
 
 from overture.delivery.attempt import Attempt, ended, put_off
 from overture.delivery.pace import Pace
@@ -22,7 +24,7 @@ log = logging.getLogger("overture.delivery")
 POLL = 0.1  # seconds between looks at the outbox when nobody says that there is something
 LOOK = 200  # messages looked at per partition at once
 PAGES = 10  # looks per partition and round, while all that is found is under way
-IN_FLIGHT = 32  # contacts with a message under way, at most: each is an ambiguity if this process is killed
+IN_FLIGHT = 32  # contacts with a message under way on one channel: each is an ambiguity if this process is killed
 
 
 class Deliverer:
@@ -38,6 +40,7 @@ class Deliverer:
         self._pace = pace
         self._wake = asyncio.Event()
         self._busy: dict[str, asyncio.Task[None]] = {}
+        self._on: Counter[str] = Counter()  # contacts with a message under way, by channel
 
     @property
     def healthy(self) -> bool:
@@ -78,9 +81,10 @@ class Deliverer:
         leases = list(self._leases.held.values())
         # What is read of a contact while one of its messages is under way may be out of date once it has been read.
         under_way = set(self._busy)
+        full = {channel for channel, contacts in self._on.items() if contacts >= IN_FLIGHT}
         try:
             now = clock.now()
-            found = await asyncio.gather(*(self._due(lease.partition, now, under_way) for lease in leases))
+            found = await asyncio.gather(*(self._due(lease.partition, now, under_way, full) for lease in leases))
         except OvertureError as error:
             log.warning("The outbox cannot be read: %s", error)
             return
@@ -89,16 +93,30 @@ class Deliverer:
             for delivery in deliveries:
                 by_contact.setdefault(delivery.message.contact, []).append(delivery)
             for contact, items in by_contact.items():
-                if len(self._busy) < IN_FLIGHT:
-                    task = asyncio.create_task(self._deliver(lease, items))
-                    self._busy[contact] = task
-                    task.add_done_callback(lambda _, contact=contact: self._busy.pop(contact, None))
+                channel = items[0].message.channel
+                if self._on[channel] < IN_FLIGHT:
+                    self._begin(lease, contact, channel, items)
 
-    async def _due(self, p: int, now: int, under_way: set[str]) -> list[Delivery]:
-        """What is due for contacts that have nothing under way: one slow receiver must not hide the others."""
+    def _begin(self, lease: Lease, contact: str, channel: str, items: list[Delivery]) -> None:
+        """Down to the first on another channel, which the next round finds: only now it is known what has room."""
+
+        def ended(_: asyncio.Task[None]) -> None:
+            self._busy.pop(contact, None)
+            self._on[channel] -= 1
+
+        task = self._busy[contact] = asyncio.create_task(
+            self._deliver(lease, list(takewhile(lambda each: each.message.channel == channel, items)))
+        )
+        self._on[channel] += 1
+        task.add_done_callback(ended)
+
+    async def _due(self, p: int, now: int, under_way: set[str], full: set[str]) -> list[Delivery]:
+        """What is due for contacts that have nothing under way, on channels with room: one slow receiver, or channel,
+        must not hide the others.
+        """
         for page in range(PAGES):
             deliveries = await self._outbox.due(p, now, LOOK, page * LOOK)
-            found = [d for d in deliveries if d.message.contact not in under_way]
+            found = [d for d in deliveries if d.message.contact not in under_way and d.message.channel not in full]
             if found or len(deliveries) < LOOK:
                 return found
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -96,8 +97,8 @@ class Hooked:
 
     async def close(self) -> None:
         """What that raises is of no use to anyone any more. Bounded."""
-        for each in (*self.identities, *self.enrichers, *self.gates, *self.observers, *self.checks):
-            await each.close()
+        opened = (*self.identities, *self.enrichers, *self.gates, *self.observers, *self.checks)
+        await asyncio.gather(*(each.close() for each in opened))
 
 
 class _StandIns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -99,12 +100,8 @@ class Parts:
         await self.link_keys.refresh()
 
     async def close(self) -> None:
-        for channel in self.channels.values():
-            await channel.close()
-        for source in self.sources:
-            await source.close()
-        await self.pulling.close()
-        await self.hooked.close()
+        closing = [each.close() for each in (*self.channels.values(), *self.sources, self.pulling, self.hooked)]
+        await asyncio.gather(*closing)  # each bounded: one after the other they would not be
         await self.services.trails.close()
         await self.backtests.close()
         await self.clock.close()

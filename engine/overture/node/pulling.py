@@ -10,7 +10,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from overture.model import Overloaded, OvertureError, StoreUnavailable, clock
 from overture.model.errors import describe
 from overture.plugin.cutoff import Blocked
-from overture.plugin.guard import Guard, Limits, Raised, contained
+from overture.plugin.guard import Guard, Raised, contained
 from overture.plugin.listening import OpenPull
 from overture.plugin.sources import FactBody, NoFact, Taken
 from overture.plugin.steps import unwatched
@@ -135,5 +135,4 @@ class Pulling:
 
     async def close(self) -> None:
         """Let go of what the sources hold; what that raises is of no use to anyone any more. Bounded."""
-        for source in self._sources.values():
-            await Guard(Limits(timeout=CLOSING)).call(source.source.close)
+        await asyncio.gather(*(Guard().close(source.source.close) for source in self._sources.values()))

@@ -28,7 +28,7 @@ from overture.node.fastforward import load_clock
 from overture.node.meta import settle
 from overture.node.needed import require_usable
 from overture.node.parts import Parts, assemble
-from overture.plugin.steps import watch_tasks
+from overture.plugin.steps import end_tasks, watch_tasks
 from overture.settings import Settings
 from overture.state import sweeps
 from overture.state.embedded import EmbeddedStore
@@ -87,6 +87,7 @@ async def serve(settings: Settings, environ: Mapping[str, str], say: Callable[[s
                 await _drain(parts)
         finally:
             await parts.close()
+    await end_tasks()
     say("Stopped; everything accepted is on disk.")
 
 

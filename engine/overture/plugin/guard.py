@@ -13,15 +13,19 @@ from overture.plugin.steps import watched
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``parallel`` calls at once; ``failures`` in a row open the breaker for ``pause``; times in seconds."""
+    """``parallel`` calls at once, for which others wait up to ``queue``; ``failures`` in a row open the breaker for
+    ``pause``; times in seconds.
+    """
 
     timeout: float = 60.0
     parallel: int = 16
+    queue: float = 5.0
     failures: int = 5
     pause: float = 15.0
 
 
 DEFAULT = Limits()
+CLOSING = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class Late:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """No slot became free in time: the plugin was not called."""
+    """There is no free slot, and none became free in time: the plugin was not called."""
 
 
 class Guard:
@@ -50,19 +54,21 @@ class Guard:
         self.limits = limits
         self.breaker = Breaker(limits.failures, limits.pause)
         self._slots = asyncio.Semaphore(limits.parallel)
-        self._running: set[asyncio.Task[Any]] = set()
+        self._running: dict[asyncio.Task[Any], float] = {}  # since when, the oldest first
         self._blocks = 0
 
     async def call(self, method: Any, *arguments: Any) -> Any:
         """What the method answers, or `Raised`, `Late`, `Busy`; raises nothing, except when cancelled.
 
-        At most the timeout for a free slot, then at most the timeout for the call. The slot is given back when the call
-        really ends: one that ignores its cancellation keeps it, so that hung calls cannot pile up without bound. Each
+        A slot is given back when the call really ends: one that ignores its cancellation keeps it, so that hung calls
+        cannot pile up without bound. While all are taken for longer than anybody waits for one, nobody does. Each call
         may block the process, once one did: the others under way are given up (`Late`), those that wait are `Busy`.
         """
         blocks = self._blocks
+        if self._stuck():
+            return Busy()
         try:
-            async with asyncio.timeout(self.limits.timeout):
+            async with asyncio.timeout(min(self.limits.queue, self.limits.timeout)):
                 await self._slots.acquire()
         except TimeoutError:
             return Busy()
@@ -70,7 +76,7 @@ class Guard:
             self._slots.release()
             return Busy()
         task = asyncio.ensure_future(contained(method, *arguments))
-        self._running.add(task)
+        self._running[task] = asyncio.get_running_loop().time()
         task.add_done_callback(self._ended)
         try:
             done, _ = await asyncio.wait({task}, timeout=self.limits.timeout)
@@ -82,8 +88,21 @@ class Guard:
             return Late()
         return Late(cancelled=True) if task.cancelled() else task.result()
 
+    async def close(self, method: Any) -> None:
+        """Call what lets go of everything, whatever is under way; what becomes of that, nobody can use any more."""
+        task = asyncio.ensure_future(contained(method))
+        await asyncio.wait({task}, timeout=CLOSING)
+        for each in (task, *self._running):
+            each.cancel()
+
+    def _stuck(self) -> bool:
+        if not self._slots.locked() or not self._running:
+            return False
+        oldest = next(iter(self._running.values()))
+        return asyncio.get_running_loop().time() - oldest > self.limits.queue
+
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
+        del self._running[task]
         self._slots.release()
         match None if task.cancelled() else task.result():
             case Raised(error=Blocked()):

@@ -100,8 +100,8 @@ class HostedChannel:
             raise PluginFailed("plugin.check_failed", f"{self.name}: {self._judge(answer).message}")
 
     async def close(self) -> None:
-        """Close the channel; what it raises is of no use to anyone any more. Bounded by the timeout."""
-        await self._guard.call(self._channel.close)
+        """Close the channel; what it raises is of no use to anyone any more. Bounded."""
+        await self._guard.close(self._channel.close)
 
     def _judge(self, answer: Any) -> Handed:
         try:

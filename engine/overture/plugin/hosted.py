@@ -96,9 +96,9 @@ class Hosted:
         raise PluginFailed("plugin.failing", sentence)
 
     async def close(self) -> None:
-        """What it raises is of no use to anyone any more. Bounded by the timeout."""
+        """What it raises is of no use to anyone any more. Bounded."""
         if self._opened is not None:
-            await self._guard.call(getattr(self._opened, "close", None))
+            await self._guard.close(getattr(self._opened, "close", None))
 
 
 class HostedNow:

@@ -85,8 +85,8 @@ class HostedPush:
         raise self._failing(told)
 
     async def close(self) -> None:
-        """What it raises is of no use to anyone any more. Bounded by the timeout."""
-        await self._guard.call(self._source.close)
+        """What it raises is of no use to anyone any more. Bounded."""
+        await self._guard.close(self._source.close)
 
     def _failing(self, told: str) -> Refused:
         hint = "Nothing of the request was taken: send it again."

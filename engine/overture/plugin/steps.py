@@ -13,6 +13,7 @@ from overture.plugin.cutoff import Blocked, bounded, inside, outside
 T = TypeVar("T")
 
 STRETCH = 0.25  # seconds between two awaits
+DEAF = 3  # cancellations that a plugin may take no notice of; the next one it is not told of
 
 
 class _Steps(Coroutine[Any, Any, Any]):
@@ -37,6 +38,9 @@ class _Steps(Coroutine[Any, Any, Any]):
         return self._run(self._inner.send, value)
 
     def throw(self, *error: Any) -> Any:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling() > DEAF:
+            raise asyncio.CancelledError
         return self._run(self._inner.throw, *error)
 
     def close(self) -> None:
@@ -58,6 +62,14 @@ def unwatched(coroutine: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
 def watch_tasks(loop: asyncio.AbstractEventLoop) -> None:
     """Have the tasks that plugins start in this loop watched like what started them."""
     loop.set_task_factory(_task)
+
+
+async def end_tasks() -> None:
+    """End all other tasks of this loop, those too in which a plugin takes no notice of being cancelled."""
+    for _ in range(DEAF + 2):
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+        await asyncio.sleep(0)
 
 
 def _task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
