@@ -149,7 +149,7 @@ class Client:
             raise Refused(
                 "client.unreachable",
                 f"The server at {self.url} does not answer: {reason}.",
-                "Start it: overture serve.",
+                "Start it: overture serve. One elsewhere: --url, or the same OVERTURE_PORT here and there.",
             ) from error
 
 

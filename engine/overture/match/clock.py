@@ -13,7 +13,8 @@ from copy import copy
 from datetime import tzinfo
 from math import ceil, floor, isfinite, log2
 
-from overture.match.closures import Get, Test, compile_condition, compile_value
+from overture.match.closures import Test, compile_condition, compile_value
+from overture.match.fields import Get
 from overture.match.values import COMPARISONS, is_number
 from overture.match.zone import LATEST, next_field_step, period_end, period_start, zone_of
 from overture.model import Contact, Fact, Refused

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar, cast
 
+from overture.match.fields import NAMES, Get, field_of
 from overture.match.functions import FUNCTIONS, age, pattern
 from overture.match.history import compile_decaying, compile_history
 from overture.match.values import ARITHMETIC, COMPARISONS
@@ -19,7 +20,6 @@ from overture.model.pure import Function, note
 from overture.rules.reach import walk
 from overture.rules.tree import (
     FLIPPED,
-    ORDINALS,
     And,
     Arithmetic,
     Call,
@@ -35,16 +35,8 @@ from overture.rules.tree import (
 )
 
 Test = Callable[[Fact, Contact], bool]
-Get = Callable[[Fact, Contact], Any]
 T = TypeVar("T")
 V = TypeVar("V")
-
-IN_JOURNEY = {"journey": "$journey", "wait": "$wait"}
-"""Where, in the context of the fact that a journey is shown, it finds what it knows of itself:
-``{"key": …, "entered_at": …, "fact": {…}}`` and ``{"matched": …}``.
-"""
-
-_NAMES = ("segments", "lists")  # contact fields that are sets of names
 
 
 def holds(node: Node, fact: Fact, contact: Contact) -> bool:
@@ -122,7 +114,7 @@ def _value(node: Node) -> Get:
         case Literal(value):
             return lambda f, c: value
         case Field():
-            return _field(node)
+            return field_of(node)
         case Items(items):
             gets = [_value(i) for i in items]
             return lambda f, c: [get(f, c) for get in gets]
@@ -156,7 +148,7 @@ def comparison(node: Node) -> tuple[str, Field, Node] | None:
 
 def names_of(node: Node) -> str:
     """``segments`` or ``lists`` if the node is that set of names, else empty."""
-    if isinstance(node, Field) and node.root == "contact" and len(node.path) == 1 and node.path[0] in _NAMES:
+    if isinstance(node, Field) and node.root == "contact" and len(node.path) == 1 and node.path[0] in NAMES:
         return node.path[0]
     return ""
 
@@ -200,73 +192,6 @@ def _any(tests: list[Test]) -> Test:
             return some
 
 
-# --- fields --------------------------------------------------------------------------------------------------
-
-
-def _field(field: Field) -> Get:
-    path = field.path
-    name = path[0]
-    if field.root in ORDINALS:
-        i, get = ORDINALS.index(field.root), _field(Field("fact", path))
-        return lambda f, c: get(cast(Sequence[Fact], f)[i], c)  # see `compile_relation`
-    if field.root == "fact":
-        if path == ("type",):
-            return lambda f, c: f.type
-        if path == ("id",):
-            return lambda f, c: f.id
-        if path == ("occurred_at",):
-            return lambda f, c: f.occurred_at
-        if name == "context":
-            below = path[1:]
-            return lambda f, c: _walk(f.context, below)
-        if len(path) == 1:
-            return lambda f, c: f.properties.get(name)
-        return lambda f, c: _walk(f.properties, path)
-    if field.root in IN_JOURNEY:
-        place = IN_JOURNEY[field.root]
-        return lambda f, c: _walk(f.context.get(place), path)
-    if path == ("id",):
-        return lambda f, c: c.id
-    if name in _NAMES:
-        if len(path) > 1:
-            return lambda f, c: None
-        return (lambda f, c: sorted(c.segments)) if name == "segments" else (lambda f, c: sorted(c.lists))
-    if name == "scores":
-        return _score(path[1:])
-    if len(path) == 1:
-        return lambda f, c: c.traits.get(name)
-    return lambda f, c: _walk(c.traits, path)
-
-
-def _walk(value: Any, path: tuple[str, ...]) -> Any:
-    for name in path:
-        if value.__class__ is not dict:
-            return None
-        value = value.get(name)
-    return value
-
-
-def _score(path: tuple[str, ...]) -> Get:
-    """0 when never set; a keyed score has no value as a whole."""
-    match path:
-        case (name,):
-
-            def plain(f: Fact, c: Contact) -> Any:
-                value = c.scores.get(name, 0)
-                return None if type(value) is dict else value
-
-            return plain
-        case (name, key):
-
-            def keyed(f: Fact, c: Contact) -> Any:
-                value = c.scores.get(name)
-                return value.get(key, 0) if isinstance(value, dict) else 0
-
-            return keyed
-        case _:
-            return lambda f, c: None
-
-
 # --- comparisons ---------------------------------------------------------------------------------------------
 
 
@@ -284,7 +209,7 @@ def _compare(node: Compare) -> Test:
 
 
 def _field_literal(op: str, field: Field, value: Any) -> Test:
-    get = _field(field)
+    get = field_of(field)
     if type(value) is str:
         if op == "==":
             name = field.path[0]

@@ -13,7 +13,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from overture.match.closures import Get, compile_condition, compile_value
+from overture.match.closures import compile_condition, compile_value
+from overture.match.fields import Get
 from overture.match.lowering import Among, Computed, Kind, Ordered, Test
 from overture.model import Contact, Fact
 from overture.rules.tree import Field

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from overture.match.closures import Get, comparison, compile_value
+from overture.match.closures import comparison, compile_value
+from overture.match.fields import Get
 from overture.match.folding import fold, is_constant, shape
 from overture.model import Contact, Fact
 from overture.rules.ruleset import Rule

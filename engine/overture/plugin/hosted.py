@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from overture.model.errors import PluginFailed, describe
 from overture.plugin.breaker import Breaker
@@ -17,14 +17,6 @@ T = TypeVar("T")
 
 class NotAsked(PluginFailed):
     """It was not called: it is left alone for a while, has as much to do as it may, or could not be opened."""
-
-
-class Opened(Protocol):
-    """What ``open`` of a descriptor answers, for everything but redactors."""
-
-    async def close(self) -> None:
-        """Let go of connections. May be called twice."""
-        ...
 
 
 class Hosted:

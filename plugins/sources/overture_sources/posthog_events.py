@@ -31,9 +31,7 @@ def facts_of(event: Any, sent: datetime | None, at: int) -> list[dict[str, Any] 
     name, own = text(said.get("event")), {**_apart(said), **table(said.get("properties"))}
     distinct = id_of(said.get("distinct_id")) or id_of(own.get("distinct_id"))
     if not name or not distinct or distinct.startswith("$"):
-        return [
-            NoFact(event, "source.unread", "It has no event, or is about nobody: a group, or a visitor without an id.")
-        ]
+        return [NoFact(event, "source.unread", NOBODY)]
     key = text(said.get("uuid")) or text(own.get("$insert_id"))
     when = said.get("timestamp")
     when = None if when is None else normal.instant(when, sent, at)
