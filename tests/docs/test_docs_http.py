@@ -141,7 +141,8 @@ def request(command: str, names: dict[str, str]) -> tuple[int, Any]:
     try:
         connection.request(method, parts.path + (f"?{parts.query}" if parts.query else ""), body, headers)
         answer = connection.getresponse()
-        raw = answer.read()
+        followed = answer.headers.get_content_type() == "text/event-stream"  # it has no end
+        raw = answer.readline() if followed else answer.read()
     finally:
         connection.close()
     told = answer.headers.get_content_subtype().endswith("json")
@@ -153,7 +154,8 @@ def soon(command: str, names: dict[str, str]) -> tuple[int, Any]:
     deadline = time.monotonic() + PATIENCE
     while True:
         status, answer = request(command, names)
-        early = status == 404 or ("state=dropped" in command and answer.get("items") == [])
+        early = status == 404 and "/inbox/" not in command
+        early |= "state=dropped" in command and answer.get("items") == []
         early |= status == 409 and answer["code"] == "backtest.not_done"
         early |= "email:linus" in command and "external" not in answer.get("ids", {})
         if not early or time.monotonic() > deadline:
@@ -192,12 +194,17 @@ def test_the_examples_run_in_their_order(running: Running):
             names["REVISION"] = answer["revision"]
         if "/backtest?" in command:
             names["BACKTEST"] = answer["id"]
+        if "/inbox/token" in command:
+            names["TOKEN"] = answer["token"]
         if "-X DELETE $URL/v1/contacts/" in command:
             names["ERASURE"] = answer["id"]
         if "state=dropped" in command:
             names["MESSAGE"] = quote(answer["items"][0]["id"], safe="")
         if "/approve" in command or "/reject" in command:  # nothing here waits for it
             assert (status, answer["code"]) == (409, "message.not_held")
+            continue
+        if "/inbox/$MESSAGE" in command:  # nothing is in this inbox
+            assert (status, answer["code"]) == (404, "message.unknown")
             continue
         if "/v1/clock" in command:  # this server is not one for trying things out
             assert (status, answer["code"]) == (409, "clock.fixed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from overture.web.erased import ErasureList, ErasureView, Export
 from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery, SampleView
 from overture.web.formed import FieldView, FormInvalid, FormView, Submission, Submitted, Visitor
 from overture.web.funnels import Comparison, Funnel, Group, JourneyState
+from overture.web.inboxed import InboxItem, InboxPage, InboxToken
 from overture.web.keyed import KeyView, NewKey, TrackingGrant
 from overture.web.plugged import PluginView, RefusalView
 from overture.web.shapes import ContactView
@@ -80,6 +81,7 @@ class Memory:
             plugins=MemoryPlugins(),
             privacy=MemoryPrivacy(),
             trails=MemoryTrails(),
+            inbox=MemoryInbox(),
             key_ring=MemoryKeys(),
             browsers=MemoryBrowsers(),
         )
@@ -226,6 +228,37 @@ class MemoryTrails:
     async def close(self) -> None: ...
 
 
+class MemoryInbox:
+    """One message of one contact."""
+
+    item = InboxItem("m1", "7", "Hello", "Text", "", {"url": "/a"}, "lifecycle", "2026-03-27T10:00:00.000Z", None)
+
+    def token(self, contact: Contact, seconds: int) -> InboxToken:
+        return InboxToken("good", contact.id, "2026-03-27T11:00:00.000Z")
+
+    async def page(self, token: str, before: int | None, limit: int) -> InboxPage:
+        self._check(token)
+        return InboxPage([self.item], 1, "7", None)
+
+    async def read(self, token: str, message: str) -> bool:
+        self._check(token)
+        return message == "m1"
+
+    async def follow(self, token: str, place: int) -> AsyncGenerator[list[InboxItem]]:
+        self._check(token)
+
+        async def items() -> AsyncGenerator[list[InboxItem]]:
+            yield [self.item] if place < 7 else []
+
+        return items()
+
+    async def leave(self) -> None: ...
+
+    def _check(self, token: str) -> None:
+        if token not in ("good", "admin-key"):
+            raise Refused("inbox.token", "This is no token for an inbox, or no longer.", status=401)
+
+
 class MemoryBrowsers:
     """Takes whatever a page says."""
 
@@ -266,7 +299,7 @@ class MemoryPrivacy:
     async def export(self, id_or_alias: str) -> Export | None:
         if id_or_alias == "busy":
             raise Overloaded("export.busy", "Too many exports wait for their turn.", 5)
-        return Export("2026-03-27T10:00:00.000Z", ContactView.of(Contact(id_or_alias), []), [], {}, [], [], [], [])
+        return Export("2026-03-27T10:00:00.000Z", ContactView.of(Contact(id_or_alias), []), [], {}, [], [], [], [], [])
 
 
 class MemoryPlugins:

@@ -29,12 +29,13 @@ def new(
     /,
     *,
     browser: Annotated[bool, Parameter(negative="")] = False,
+    inbox: Annotated[bool, Parameter(negative="")] = False,
     origin: list[str] | None = None,
     type: list[str] | None = None,
     rate: float | None = None,
     url: Url = None,
 ) -> None:
-    """Make a key and print it, this once: for an app, or for web pages.
+    """Make a key and print it, this once: for an app, for web pages, or for what lets them read inboxes.
 
     Parameters
     ----------
@@ -42,6 +43,8 @@ def new(
         Lower-case letters, digits, _ and -. Facts that come with the key have it as their source.
     browser
         For web pages, where anybody can read it: it brings what happened there, and reads and changes nothing.
+    inbox
+        For the app's backend, to get tokens with which pages read the inbox of one contact each.
     origin
         Pages that may use it, such as https://shop.example.com; any, unless given. May be repeated.
     type
@@ -49,7 +52,8 @@ def new(
     rate
         Facts a second that a process takes with it.
     """
-    asked = {"name": name, "kind": "browser" if browser else "write", "origins": origin or [], "types": type or []}
+    kind = "browser" if browser else "inbox" if inbox else "write"
+    asked = {"name": name, "kind": kind, "origins": origin or [], "types": type or []}
     with connect(url) as client:
         print(client.make_key({**asked, "rate": rate})["key"])
 

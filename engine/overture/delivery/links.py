@@ -60,6 +60,13 @@ class Trail(msgspec.Struct, frozen=True, array_like=True):
     at: int
 
 
+class Pass(msgspec.Struct, frozen=True, array_like=True):
+    """Who holds it reads the inbox of the contact until then, by the wall clock (ms)."""
+
+    contact: str
+    until: int
+
+
 class Signing(Protocol):
     """The keys: `overture.state.linkkeys.LinkKeys`."""
 
@@ -71,8 +78,10 @@ _encode = msgspec.msgpack.Encoder().encode
 _claim = msgspec.msgpack.Decoder(tuple[int, Claim]).decode
 _visitor = msgspec.msgpack.Decoder(tuple[int, Visitor]).decode
 _trail = msgspec.msgpack.Decoder(tuple[int, Trail]).decode
+_pass = msgspec.msgpack.Decoder(tuple[int, Pass]).decode
 # What is signed for the one is nothing to the others.
 _LINK, _VISITOR, _TRAIL = b"overture.link\n", b"overture.visitor\n", b"overture.trail\n"
+_INBOX = b"overture.inbox\n"
 
 
 class Links:
@@ -116,7 +125,22 @@ class Links:
             raise _expired(VISITOR_DAYS, "Ask without it, as of a visitor who is not known.")
         return visitor
 
-    def _signed(self, value: Claim | Visitor | Trail, matter: bytes) -> str:
+    def admission(self, to: Pass) -> str:
+        """What a page reads an inbox with."""
+        return self._signed(to, _INBOX)
+
+    def admitted(self, token: str, now: int) -> Pass:
+        """What `admission` signed. Raises Refused 401 ``inbox.token``; ``now`` by the wall clock (ms)."""
+        try:
+            found = self._read(token, _pass, _INBOX)
+        except Refused:
+            found = None
+        if found is None or now >= found.until:
+            text = "This is no token for an inbox, or no longer."
+            raise Refused("inbox.token", text, "Have the app get another one.", status=401)
+        return found
+
+    def _signed(self, value: Claim | Visitor | Trail | Pass, matter: bytes) -> str:
         number, key = self._keys.newest()
         body = _encode((number, value))
         return _text(body + _mac(key, matter, body))

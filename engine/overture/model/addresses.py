@@ -13,8 +13,11 @@ def own_address(contact: Contact, channel: str) -> str | None:
     """The contact's own address; None where there is none.
 
     It is a trait: ``email`` for e-mail, ``phone`` for SMS and WhatsApp, ``push_token`` for push, else the one that is
-    called like the channel. Without the trait ``email`` it is the first e-mail address among the identifiers.
+    called like the channel. Without the trait ``email`` it is the first e-mail address among the identifiers. An inbox
+    is that of the contact, by its id.
     """
+    if channel == "inbox":
+        return contact.id
     trait = contact.traits.get(_TRAITS.get(channel, channel))
     if isinstance(trait, str) and trait:
         return trait

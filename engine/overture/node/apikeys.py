@@ -17,7 +17,7 @@ from overture.model import Overloaded, Refused, StartupRefused
 from overture.settings import Settings
 from overture.state import keys
 from overture.state.wire import Wire
-from overture.web.auth import TRACK
+from overture.web.auth import INBOX, TRACK
 from overture.web.auth import WRITE as WRITE_SCOPE
 from overture.web.keyed import KeyView, NewKey
 from overture.web.services import Grant as Granted
@@ -40,6 +40,7 @@ class Grant(msgspec.Struct, frozen=True):
 ADMIN = Grant("admin", frozenset({"*"}))
 WRITE = Grant("write", frozenset({WRITE_SCOPE}))
 BROWSER = Grant("browser", frozenset({TRACK}), rate=BROWSER_RATE)
+_SCOPES = {"browser": TRACK, "write": WRITE_SCOPE, "inbox": INBOX}  # of a key, by its kind
 
 
 def require_strong_keys(settings: Settings) -> None:
@@ -136,7 +137,7 @@ class Keys:
     async def make(self, new: NewKey) -> str:
         pages = new.kind == "browser"
         rate = (BROWSER_RATE if pages else 0.0) if new.rate is None else new.rate
-        scopes = frozenset({TRACK if pages else WRITE_SCOPE})
+        scopes = frozenset({_SCOPES[new.kind]})
         grant = Grant(new.name, scopes, frozenset(new.types), frozenset(new.origins), rate)
         token = _new(grant.name)
         if not await self._wire.call("HSETNX", keys.META, f"key:{grant.name}", hashed(token)):

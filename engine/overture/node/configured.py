@@ -19,10 +19,10 @@ _MAIL = {"sender": "mail_from"}
 # Settings of channels that also have a name of their own: what sends → its setting → ours.
 _GENERAL: Mapping[str, Mapping[str, str]] = {
     "email": {"url": "smtp_url", **_MAIL},
-    "webhook": _HTTP,
-    "twilio": _HTTP,
+    **dict.fromkeys(("webhook", "hubspot", "slack", "web_push", "twilio"), _HTTP),
     **{name: {**_HTTP, **_MAIL} for name in ("sendgrid", "mailgun", "postmark", "ses")},
 }
+_BY_GENERAL = ("email", "webhook")  # what of them is there with no settings but ours
 
 
 def load_plugins(settings: Settings) -> PluginManager:
@@ -70,7 +70,7 @@ def _config(settings: Settings, plugins: PluginManager) -> dict[str, Mapping[str
         "mail_from": settings.mail_from,
         "egress_allow": [str(network) for network in settings.egress_allow],
     }
-    own = [name for name in _GENERAL if name in plugins.channels and not plugins.channels[name].serves]
+    own = [name for name in _BY_GENERAL if name in plugins.channels]
     config: dict[str, Mapping[str, Any]] = {}
     for name in dict.fromkeys((*own, *settings.channels)):
         given = settings.channels.get(name, {})

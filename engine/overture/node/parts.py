@@ -29,6 +29,7 @@ from overture.node.funnels import FunnelService
 from overture.node.gauges import Gauges
 from overture.node.health import Health
 from overture.node.hooked import Hooked
+from overture.node.inboxes import InboxKeeper, InboxService
 from overture.node.plugged import PluginService
 from overture.node.privacy import PrivacyService
 from overture.node.pulling import Pulling
@@ -46,6 +47,7 @@ from overture.state.contacts import Contacts
 from overture.state.erasures import Erasures
 from overture.state.funnel import Funnels
 from overture.state.identity import Identity
+from overture.state.inbox import Inboxes
 from overture.state.lease import Leases
 from overture.state.ledgers import Ledgers
 from overture.state.linkkeys import LinkKeys
@@ -121,6 +123,7 @@ async def assemble(
     registry = Registry(wire, n)
     contacts = Contacts(wire, n)
     outbox = Outbox(wire, n)
+    inboxes = Inboxes(wire, n)
     replies = Replies(url, name)
     identity = Identity(wire, n, replies.expect)
     replies.on_erased = identity.forget
@@ -147,7 +150,7 @@ async def assemble(
         if hooked.observers:
             worker.tell_of_decisions(telling.decided)
     if "delivery" in settings.roles:
-        channels = plugins.open_channels()
+        channels = plugins.open_channels(InboxKeeper(inboxes, contacts, identity))
         leases = Leases(wire, "delivery", name, n, settings.lease_seconds, fenced=fenced)
         read = Templates(registry, pure)
         attempt = Attempt(contacts, read, channels, ledgers, links, Suppressed(wire), settings.tracking, hooked.gates)
@@ -168,6 +171,8 @@ async def assemble(
     clock = FastForward(wire, url, settings, contests)
     facts = FactService(log, identity, replies, gauges, settings.max_lag, hooked.admission())
     people = ContactService(contacts, identity, asked)
+    inbox = InboxService(links, inboxes, facts, contacts, identity, outbox)
+    replies.on_kept = inbox.tell
     eraser = Eraser(wire, log, Erasures(wire), settings.data_dir, lambda: worker is not None and worker.holds(0))
     subscriptions = SubscriptionService(links, ledgers, facts, contacts, identity, asked)
     services = Services(
@@ -178,6 +183,7 @@ async def assemble(
         rulesets=rulesets,
         keys=keys,
         trails=TrailService(links, facts, contacts, identity, outbox, Clicks(wire, n)),
+        inbox=inbox,
         key_ring=keys,
         browsers=BrowserFacts(identity),
         explanations=ExplainService(contacts, outbox, asked, past, RuleSamples(wire, n)),

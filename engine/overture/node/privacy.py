@@ -12,11 +12,13 @@ import msgspec
 from overture.model import Contact, Fact, Overloaded, clock
 from overture.model.ids import partition_of
 from overture.node.erasing import begun
+from overture.node.inboxes import kept
 from overture.node.reading import ContactService, shown
 from overture.records import Recording
 from overture.state.contacts import unpack_fact
 from overture.state.erasures import Erasure, Erasures, Proof
 from overture.state.identity import Identity
+from overture.state.inbox import Inboxes
 from overture.state.linked import linked
 from overture.state.outbox import Outbox
 from overture.state.wire import Wire
@@ -92,7 +94,7 @@ class PrivacyService:
 
     async def _export(self, contact: Contact) -> Export:
         names = await linked(self._wire, contact.id)
-        outbox = Outbox(self._wire, self._partitions)
+        outbox, inboxes = Outbox(self._wire, self._partitions), Inboxes(self._wire, self._partitions)
         facts: list[Fact] = []
         aside: list[Fact] = []
         messages: list[dict[str, Any]] = []
@@ -110,6 +112,7 @@ class PrivacyService:
             state={name: msgspec.to_builtins(getattr(contact, name)) for name in contact.__struct_fields__},
             consent=await self._subscriptions.history(contact.id),
             messages=messages,
+            inbox=[each for name in names for each in await kept(inboxes, name)],
             facts=[FactView.of(fact) for fact in facts],
             set_aside=[FactView.of(fact) for fact in aside],
         )

@@ -6,7 +6,16 @@ from overture.model.scoring import ContactView, FactView, Scored, ScoreInput
 from overture.plugin.agents import Agent, agent_of
 from overture.plugin.checking import HealthCheck, HealthCheckPlugin
 from overture.plugin.commanding import CommandPlugin
-from overture.plugin.descriptors import AmbiguousHandOff, Channel, ChannelPlugin, Outgoing, Rejected, RetryLater, Sent
+from overture.plugin.descriptors import (
+    AmbiguousHandOff,
+    Channel,
+    ChannelPlugin,
+    Inbox,
+    Outgoing,
+    Rejected,
+    RetryLater,
+    Sent,
+)
 from overture.plugin.egress import EgressRefused, guarded_connector
 from overture.plugin.enriching import Enricher, EnricherPlugin
 from overture.plugin.gating import Allow, DeliveryGate, DeliveryGatePlugin, Deny, Hold
@@ -63,6 +72,7 @@ __all__ = [
     "HostedChannel",
     "Identity",
     "IdentityPlugin",
+    "Inbox",
     "Incoming",
     "Limits",
     "MessageOutcome",

@@ -80,6 +80,18 @@ class AmbiguousHandOff(OvertureError):
         super().__init__(code, message)
 
 
+class Inbox(Protocol):
+    """Where a channel may keep messages, for their contacts to read from the server."""
+
+    async def put(self, message: Outgoing, *, most: int, days: int) -> bool:
+        """Keep it in the inbox of its contact: once for its id; of one contact at most so many, each for so long.
+
+        False where it cannot be: the contact is not known any more, or ``to`` is another one. Raises `AmbiguousHandOff`
+        where the store does not say that it has it.
+        """
+        ...
+
+
 class Channel(Protocol):
     """An open channel. Methods are called concurrently, from one event loop, and may be cancelled at any await."""
 
@@ -111,10 +123,13 @@ class ChannelPlugin(Generic[C]):
 
     ``serves``: this is one of several ways to send on that channel (``email``, ``sms``), and none of its own: it sends
     for whichever channel's settings name it, ``[channels.email] plugin = "<name>"``.
+
+    ``keeps``: ``open`` is given an `Inbox` besides the settings.
     """
 
     name: str
     config: type[C]
-    open: Callable[[C], Channel]
+    open: Callable[[C], Channel] | Callable[[C, Inbox], Channel]
     address_of: Callable[[Contact], str | None]
     serves: str = ""
+    keeps: bool = False

@@ -18,13 +18,14 @@ from overture.model.contact import Contact
 from overture.model.errors import PluginFailed, describe
 from overture.model.pure import Pure
 from overture.plugin import hookspecs
-from overture.plugin.asking import HostedFunction, HostedScorer, Loop
+from overture.plugin.asking import HostedFunction, HostedScorer
 from overture.plugin.breaker import Breaker
-from overture.plugin.descriptors import ChannelPlugin
+from overture.plugin.descriptors import ChannelPlugin, Inbox
 from overture.plugin.guard import DEFAULT, Limits
 from overture.plugin.host import HostedChannel
 from overture.plugin.kinds import KINDS, PURE, Kind, Offer, check_offer, needs_nothing, said
 from overture.plugin.listening import LISTENING, HostedPush, OpenPull
+from overture.plugin.prompt import Loop
 from overture.plugin.sources import PushSourcePlugin, SourcePlugin
 
 GROUP = "overture"
@@ -192,9 +193,11 @@ class PluginManager:
             self._lacks(kind, name, of, error)
         return []
 
-    def open_channels(self, limits: Limits = DEFAULT) -> dict[str, HostedChannel]:
-        """The channels whose settings are right. The plugin of one that does not open is recorded as failed."""
-        return self.open("channel", lambda name, plugin, opened: HostedChannel(plugin, opened, limits, name))
+    def open_channels(self, inbox: Inbox | None = None, limits: Limits = DEFAULT) -> dict[str, HostedChannel]:
+        """The channels whose settings are right. The plugin of one that does not open is recorded as failed. ``inbox``:
+        for those that keep messages.
+        """
+        return self.open("channel", lambda name, plugin, opened: HostedChannel(plugin, opened, limits, name), inbox)
 
     def open_sources(self, limits: Limits = LISTENING) -> dict[str, HostedPush | OpenPull]:
         """The sources whose settings are right, by their own name."""
@@ -206,7 +209,7 @@ class PluginManager:
 
         return self.open("source", hosted)
 
-    def open(self, kind: Kind, host: Callable[[str, Any, Any], H]) -> dict[str, H]:
+    def open(self, kind: Kind, host: Callable[[str, Any, Any], H], inbox: Inbox | None = None) -> dict[str, H]:
         """What of a kind has right settings, by its own name. ``host`` is given that name, the descriptor and what its
         ``open`` made. The plugin of what does not open is recorded as failed.
         """
@@ -215,8 +218,11 @@ class PluginManager:
             if its != kind:
                 continue
             offer = self._offered[kind][of]
+            given: list[Any] = [config]
+            if getattr(offer, "keeps", False):
+                given.append(inbox)
             try:
-                opened[name] = host(name, offer, offer.open(config))
+                opened[name] = host(name, offer, offer.open(*given))
             except KeyboardInterrupt:
                 raise
             except BaseException as error:

@@ -21,6 +21,7 @@ ERASURES_HEAD = "ov:{ctl}:erasures:head"  # msgpack (number of the last proof, i
 ERASURES_BY_ID = "ov:{ctl}:erasures:ids"  # hash: id of an erasure that is done → number of its proof
 SUPPRESSED = "ov:{ctl}:suppressed"  # hash: keyed hash of an address that somebody erased had → why it gets nothing
 ERASED = "ov:erased"  # pub/sub channel: contacts that have just been erased, for what processes remember
+KEPT = "ov:kept"  # pub/sub channel: contacts for whose inbox something has just come
 CLOCK = "ov:{ctl}:clock"  # stream of one entry: field ``ahead``, by how many ms the clock has been put ahead
 CLOCK_TO = "ov:{ctl}:clock:to"  # while it is put ahead step by step: until when, ms
 DECIDED = "ov:done:"  # + process: pub/sub channel for decisions that a process waits for
@@ -167,6 +168,24 @@ def scrubs(p: int) -> str:
 def clicked(p: int, id: str) -> str:
     """Hash: digest of a link of a message -> when it was last followed (ms); gone after an hour."""
     return f"ov:{{{p}}}:clicked:{id}"
+
+
+def inbox(p: int, contact: str) -> str:
+    """zset: message id → place, the order of a contact's inbox."""
+    return f"ov:{{{p}}}:ib:{contact}"
+
+
+def inbox_items(p: int, contact: str) -> str:
+    """hash: message id → msgpack Kept."""
+    return f"ov:{{{p}}}:ibm:{contact}"
+
+
+def inbox_reads(p: int, contact: str) -> str:
+    """hash: message id → when it was read, ms."""
+    return f"ov:{{{p}}}:ibr:{contact}"
+
+
+INBOX = (inbox, inbox_items, inbox_reads)
 
 
 def messages(p: int, state: str) -> str:

@@ -57,7 +57,7 @@ async def purge(wire: Wire, p: int, before: Contact, step: Step, place: tuple[st
     erasure = str(step.trace.fact.properties["erasure"])
     sweep = await sweeps.load(wire, p)
     told = Purged(erasure, *place, len(messages), len(withdrawn), len(numbers), hashes)
-    own = (keys.contact, keys.timeline, keys.ledger_of, keys.standing, keys.identity)
+    own = (keys.contact, keys.timeline, keys.ledger_of, keys.standing, keys.identity, *keys.INBOX)
     commands: list[Command] = [
         ("DEL", *(key(p, id) for key in own)),
         ("ZREM", keys.due(p), id),

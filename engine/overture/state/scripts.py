@@ -207,3 +207,37 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
 return 1
 """
+
+KEEP = """
+-- KEYS: places, items and reads of an inbox, contacts that are about to be erased.
+-- ARGV: contact, message, item, now (ms), how many are kept, for how long (ms), pub/sub channel.
+-- Keeps a message, once; what there is no room for, or is too old, goes. A place is never given twice.
+if redis.call('SISMEMBER', KEYS[4], ARGV[1]) == 1 then return 0 end
+if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 1 then return 1 end
+local now, span = tonumber(ARGV[4]), tonumber(ARGV[6])
+local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')
+local place = math.max(now, (tonumber(last[2]) or 0) + 1)
+redis.call('ZADD', KEYS[1], string.format('%.0f', place), ARGV[2])
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+local gone = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('(%.0f', now - span))
+local rest = redis.call('ZRANGE', KEYS[1], 0, -(tonumber(ARGV[5]) + 1))
+for _, ids in ipairs({gone, rest}) do
+  for _, id in ipairs(ids) do
+    redis.call('ZREM', KEYS[1], id)
+    redis.call('HDEL', KEYS[2], id)
+    redis.call('HDEL', KEYS[3], id)
+  end
+end
+for i = 1, 3 do redis.call('PEXPIRE', KEYS[i], string.format('%.0f', span)) end
+redis.call('PUBLISH', ARGV[7], ARGV[1])
+return 1
+"""
+
+MARK = """
+-- KEYS: places, items and reads of an inbox. ARGV: message, now (ms).
+-- Notes that a message was read, once, for as long as the message is kept.
+if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then return 0 end
+redis.call('HSETNX', KEYS[3], ARGV[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[3], redis.call('PTTL', KEYS[2]))
+return 1
+"""

@@ -2,7 +2,7 @@
 
 from overture.testing.clock import VirtualClock
 from overture.testing.contract import Peer, check_channel, check_receipt
-from overture.testing.fakes import Emitted, RecordingEmit
+from overture.testing.fakes import Emitted, RecordingEmit, RecordingInbox
 from overture.testing.fetched import Feed, check_fetching
 from overture.testing.mail import MailServer, ReceivedMail
 from overture.testing.scorers import check_scorer, score_input
@@ -23,6 +23,7 @@ __all__ = [
     "ReceivedMail",
     "ReceivedRequest",
     "RecordingEmit",
+    "RecordingInbox",
     "SignedCaller",
     "VirtualClock",
     "WebhookReceiver",

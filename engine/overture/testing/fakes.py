@@ -1,13 +1,14 @@
-"""`RecordingEmit`: takes what a source that fetches brings, in place of a server."""
+"""In place of a server: `RecordingEmit` takes what a source fetches, `RecordingInbox` what a channel keeps."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from overture.plugin import NoFact, Taken
+from overture.plugin import AmbiguousHandOff, NoFact, Outgoing, RetryLater, Taken
 from overture.plugin.sources import FactBody
 
 
@@ -100,3 +101,40 @@ class RecordingEmit:
     async def _next(self) -> None:
         self._changed.clear()
         await self._changed.wait()
+
+
+class RecordingInbox:
+    """An `overture.plugin.Inbox`, and the peer of `check_channel` for a channel that keeps messages::
+
+    inbox = RecordingInbox()
+    await check_channel(lambda: Banner(config, inbox), inbox)
+    """
+
+    to = "ada"
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Outgoing] = {}
+        self._offered: list[str] = []
+        self._script: deque[str] = deque()
+
+    async def script(self, *actions: str) -> None:
+        """``accept``, ``refuse`` (the contact is gone), ``defer``, ``drop`` (kept, and nobody says so), ``stall``."""
+        self._script.extend(actions)
+
+    def keys(self) -> list[str]:
+        """The id of each message that it was offered and did not refuse."""
+        return self._offered
+
+    async def put(self, message: Outgoing, *, most: int, days: int) -> bool:
+        action = self._script.popleft() if self._script else "accept"
+        if action == "refuse":
+            return False
+        if action == "defer":
+            raise RetryLater
+        self._offered.append(message.id)
+        self.kept.setdefault(message.id, message)
+        if action == "drop":
+            raise AmbiguousHandOff("The store did not say that it has it.")
+        if action == "stall":
+            await asyncio.Event().wait()
+        return True

@@ -20,6 +20,7 @@ from overture.web import (
     facts,
     forms,
     health,
+    inbox,
     journeys,
     keys,
     messages,
@@ -79,6 +80,10 @@ ROUTES: tuple[Route, ...] = (
     consents.act,
     trails.opened,
     trails.clicked,
+    inbox.token,
+    inbox.page,
+    inbox.stream,
+    inbox.read,
     backtests.start,
     backtests.one,
     backtests.contacts,
@@ -124,6 +129,11 @@ def make_app(services: Services, bodies: Bodies | None = None) -> web.Applicatio
         if r.cors:
             app.router.add_route("OPTIONS", r.path, preflight)
     add_sources(app, services, held)
+
+    async def leave(_: web.Application) -> None:
+        await services.inbox.leave()
+
+    app.on_shutdown.append(leave)
     return app
 
 

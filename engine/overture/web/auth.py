@@ -11,7 +11,7 @@ from aiohttp import web
 from overture.model import Refused
 from overture.web.services import Grant, Keys
 
-WRITE, TRACK = "facts:write", "facts:track"
+WRITE, TRACK, INBOX = "facts:write", "facts:track", "inbox:token"
 _WITHIN: Mapping[str, str] = {TRACK: WRITE}  # what a scope is part of
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from overture.web.inboxed import InboxItem
 from overture.web.shapes import ContactView, FactView
 from overture.web.subscribed import ConsentEntry
 
@@ -56,6 +57,7 @@ class Export(msgspec.Struct, frozen=True):
     state: dict[str, Any]
     consent: list[ConsentEntry]
     messages: list[dict[str, Any]]
+    inbox: list[InboxItem]
     facts: list[FactView]
     set_aside: list[FactView]
 

@@ -24,12 +24,13 @@ class KeyView(msgspec.Struct, frozen=True):
 
 
 class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``kind``: ``browser`` for web pages, ``write`` for apps. ``types`` of facts and ``origins`` of pages are for
-    ``browser`` alone; ``rate``: facts a second in each process, 0 for as many as there are.
+    """``kind``: ``browser`` for web pages, ``write`` for apps, ``inbox`` to get tokens for inboxes. ``types`` of facts
+    and ``origins`` of pages are for ``browser`` alone; ``rate``: facts a second in each process, 0 for as many as there
+    are.
     """
 
     name: Name
-    kind: Literal["browser", "write"] = "browser"
+    kind: Literal["browser", "write", "inbox"] = "browser"
     types: list[str] = []
     origins: list[str] = []
     rate: Annotated[float, Meta(ge=0, le=1_000_000)] | None = None

@@ -20,8 +20,8 @@ from overture.web.services import Grant, Services
 PUBLIC = ""  # the scope of a route that needs no key
 HTML = "text/html"  # in place of a type of JSON: the answer is a page
 CORS_HEADERS = (  # what libraries for browsers send, some of them only where they try again
-    "authorization, content-type, content-encoding, anonymousid, sentat, x-retry-count, sp-anonymous, rsa-recovered, "
-    "rsa-retry-attempt, rsa-retry-reason, rsa-since-first-attempt, rsa-since-last-attempt"
+    "authorization, content-type, content-encoding, last-event-id, anonymousid, sentat, x-retry-count, sp-anonymous, "
+    "rsa-recovered, rsa-retry-attempt, rsa-retry-reason, rsa-since-first-attempt, rsa-since-last-attempt"
 )
 
 
@@ -49,7 +49,7 @@ class Call(msgspec.Struct, frozen=True):
         return self.request.match_info[name]
 
 
-Handler = Callable[[Call], Awaitable[web.Response]]
+Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +85,13 @@ def answer(value: object, status: int = 200, headers: Mapping[str, str] | None =
     )
 
 
-def mount(route: Route, services: Services, bodies: Bodies) -> Callable[[web.Request], Awaitable[web.Response]]:
+def mount(route: Route, services: Services, bodies: Bodies) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """The aiohttp handler of a route: authorises, reads the query, turns errors into problems, measures."""
     handler, scope, query_type, keys = route.handler, route.scope, route.query, services.keys
     observe = LATENCY.labels(route.method, route.path).observe
     count = {status: REQUESTS.labels(route.method, route.path, str(status)).inc for status in route.answers}
 
-    async def handle(request: web.Request) -> web.Response:
+    async def handle(request: web.Request) -> web.StreamResponse:
         started = time.perf_counter()
         try:
             grant: Grant | None = authorize(request, keys, scope) if scope else None
@@ -123,7 +123,7 @@ def query_of(request: web.Request, kind: type[msgspec.Struct]) -> msgspec.Struct
         raise Refused("request.query", f"The query is wrong: {e}.", f"Known parameters: {known}.") from None
 
 
-def allow_origin(request: web.Request, response: web.Response) -> None:
+def allow_origin(request: web.Request, response: web.StreamResponse) -> None:
     """Let the page that asks read the answer. ``null`` is anyone's sandboxed frame, so it is not an origin."""
     origin = request.headers["Origin"]
     response.headers["Vary"] = "Origin"
@@ -137,7 +137,7 @@ async def preflight(request: web.Request) -> web.Response:
     response = web.Response(status=204)
     if "Origin" in request.headers:
         allow_origin(request, response)
-        response.headers["Access-Control-Allow-Methods"] = "POST"
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST"
         response.headers["Access-Control-Allow-Headers"] = CORS_HEADERS
         response.headers["Access-Control-Max-Age"] = "86400"
     return response

@@ -17,6 +17,7 @@ from overture.web.erased import Privacy
 from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery
 from overture.web.formed import Forms
 from overture.web.funnels import Journeys
+from overture.web.inboxed import Inbox
 from overture.web.keyed import Browsers, KeyRing
 from overture.web.plugged import Plugins
 from overture.web.subscribed import Subscriptions
@@ -203,5 +204,6 @@ class Services:
     plugins: Plugins
     privacy: Privacy
     trails: Trails
+    inbox: Inbox
     key_ring: KeyRing
     browsers: Browsers

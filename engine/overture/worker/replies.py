@@ -1,5 +1,5 @@
 """What is published with a commit: decisions that somebody waits for, received by the process that took the fact; and
-who has been erased, for what each process remembers.
+who has been erased, for what each process remembers; for whose inbox something came.
 """
 
 from __future__ import annotations
@@ -62,6 +62,7 @@ class Replies:
         self._url = url
         self._waiting: dict[str, Reply] = {}
         self._numbers = itertools.count()
+        self.on_kept: Callable[[str], None] = lambda _: None  # likewise
         self.on_erased: Callable[[str], None] = lambda _: None  # called with a contact; empty: any may have been
 
     def expect(self) -> Reply:
@@ -78,11 +79,14 @@ class Replies:
             client: Any = cast(Any, redis.asyncio.Redis).from_url(self._url)
             try:
                 async with client.pubsub() as pubsub:
-                    await pubsub.subscribe(keys.DECIDED + self._process, keys.ERASED)
+                    await pubsub.subscribe(keys.DECIDED + self._process, keys.ERASED, keys.KEPT)
                     self.on_erased("")
+                    self.on_kept("")
                     async for message in pubsub.listen():
                         if message["type"] == "message" and message["channel"] == keys.ERASED.encode():
                             self.on_erased(message["data"].decode())
+                        elif message["type"] == "message" and message["channel"] == keys.KEPT.encode():
+                            self.on_kept(message["data"].decode())
                         elif message["type"] == "message":
                             for token, decision in msgspec.msgpack.decode(message["data"]):
                                 self.settle(token, decision)
