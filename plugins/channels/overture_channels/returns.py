@@ -28,9 +28,7 @@ class ReturnAddress:
         self._before, mark, self._after = local.partition(MARK)
         example = pattern.replace(MARK, "x" * LENGTH)
         if not mark or MARK in self._after + self._domain or len(example.rpartition("@")[0]) > _LOCAL:
-            raise ValueError(
-                f"it must have {MARK} once before the @, beside at most {_LOCAL - LENGTH} characters"
-            )
+            raise ValueError(f"it must have {MARK} once before the @, beside at most {_LOCAL - LENGTH} characters")
         if not pattern.isascii() or mailbox(example).addr_spec != example:
             raise ValueError("it is no plain e-mail address")
         self._keys = [key.get_secret_value().encode() for key in keys]
