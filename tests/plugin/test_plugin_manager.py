@@ -127,7 +127,7 @@ async def test_channels_open_with_their_settings():
     manager, _ = loaded()
     assert manager.configure("channel", {"email": {"url": "smtp://127.0.0.1:1", "sender": "news@example.org"}}) == []
     hosted = manager.open_channels()
-    assert set(hosted) == {"email", "webhook"}
+    assert set(hosted) == {"email", "inbox", "webhook"}
     assert repr(hosted["email"]) == "<HostedChannel email closed>"
     for channel in hosted.values():
         await channel.close()
@@ -148,7 +148,7 @@ async def test_wrong_settings_cost_one_channel_and_show_no_secret(install: Insta
     ]
     assert "s3cret" not in repr(wrong)
     hosted = manager.open_channels()
-    assert set(hosted) == {"webhook"}
+    assert set(hosted) == {"inbox", "webhook"}
     states = {state.name: state for state in manager.states()}
     assert "channel email: url: " in states["smtp"].error
     assert states["pigeon"].error == "channel pigeon: tokn: Extra inputs are not permitted"
