@@ -49,7 +49,8 @@ class Reader:
         path = os.pathsep.join(filter(None, (str(self.package), os.environ.get("PYTHONPATH", ""))))
         self.environ = {
             **without_settings(), "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": path,
-            "OVERTURE_PORT": self.ports["8080"], "OVERTURE_LOG_LEVEL": "warning", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "300",
+            "OVERTURE_PORT": self.ports["8080"], "OVERTURE_LOG_LEVEL": "warning", "PYTHONDONTWRITEBYTECODE": "1",
+            "COLUMNS": "300",
         }  # fmt: skip
 
     def moved(self, text: str) -> str:

@@ -234,7 +234,7 @@ def test_an_active_revision_that_this_version_refuses(tmp_path: Path, store_url:
     activated(store_url, 0, OLD, TAKEN_BEFORE)
     said = refused(tmp_path, REDIS_URL=store_url)
     assert SAYS in said
-    assert "Start the version that activated it, deploy a corrected revision" in said
+    assert "Start the version that activated it, with the plugins that it asks; deploy a corrected revision" in said
     # A corrected revision alone is no way out: what came before it in the logs still needs the first.
     activated(store_url, 1, NEW, GOOD)
     assert SAYS in refused(tmp_path, REDIS_URL=store_url)

@@ -34,7 +34,7 @@ class Growing:
             self.rows += 1
             await asyncio.sleep(0.002)  # in a millisecond of its own
             await asyncio.to_thread(self.peer.edit, f"g{self.rows}@example.org", firstname="G")
-    
+
     def acknowledged(self) -> int:
         return 0
 

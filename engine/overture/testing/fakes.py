@@ -106,8 +106,8 @@ class RecordingEmit:
 class RecordingInbox:
     """An `overture.plugin.Inbox`, and the peer of `check_channel` for a channel that keeps messages::
 
-        inbox = RecordingInbox()
-        await check_channel(lambda: Banner(config, inbox), inbox)
+    inbox = RecordingInbox()
+    await check_channel(lambda: Banner(config, inbox), inbox)
     """
 
     to = "ada"

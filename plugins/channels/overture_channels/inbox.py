@@ -34,9 +34,7 @@ class InboxChannel:
         if len(message.text) + len(message.html) > LARGEST:
             return Rejected("inbox.too_large", f"Text and HTML have more than {LARGEST} characters.")
         if not await self._inbox.put(message, most=self._config.most, days=self._config.days):
-            return Rejected(
-                "inbox.no_contact", "An inbox has messages of its own contact, as long as that is known."
-            )
+            return Rejected("inbox.no_contact", "An inbox has messages of its own contact, as long as that is known.")
         return Sent()
 
     async def check(self) -> None:
