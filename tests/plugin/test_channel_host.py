@@ -255,6 +255,10 @@ def test_addresses():
 
     assert hosted(hang, address_of=lambda contact: contact.id)[0].address_of(Contact("ada")) == "ada"
     assert hosted(hang, address_of=lambda contact: "")[0].address_of(Contact("ada")) is None
-    for address_of in (broken, lambda contact: 7):
+
+    def ends(contact: Contact) -> str:
+        raise SystemExit(2)
+
+    for address_of in (broken, ends, lambda contact: 7):
         with pytest.raises(PluginFailed, match="address_of"):
             hosted(hang, address_of=address_of)[0].address_of(Contact("ada"))

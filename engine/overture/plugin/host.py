@@ -65,7 +65,7 @@ class HostedChannel:
             text = f"{self.name}: address_of was interrupted. {error.message}"
             self._blocked = PluginFailed("plugin.address_failed", text)
             raise self._blocked from None
-        except Exception as error:
+        except BaseException as error:  # also SystemExit, which would end the event loop
             raise PluginFailed("plugin.address_failed", f"{self.name}: address_of raised {describe(error)}") from None
         if address is not None and not isinstance(address, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise PluginFailed("plugin.address_failed", f"{self.name}: address_of answered {type(address).__name__}")
