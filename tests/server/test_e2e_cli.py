@@ -72,6 +72,13 @@ def test_check_without_anything_to_read(tmp_path: Path) -> None:
     assert "not UTF-8" in sentence(overture("check", str(tmp_path / "latin.yaml")))
 
 
+def test_a_directory_is_no_document() -> None:
+    keys = {"OVERTURE_ADMIN_KEY": "a"}
+    for directory in (".", "/"):
+        assert f"{directory} cannot be read" in sentence(overture("deploy", directory, environ=keys))
+        assert f"{directory} cannot be read" in sentence(overture("backtest", directory, environ=keys))
+
+
 def test_check_of_what_never_ends_or_is_a_pipe(tmp_path: Path) -> None:
     good = written(tmp_path, "good", GOOD.format(name="good", points=1))
     endless = "/dev/zero cannot be read: it is larger than a document may be (256 KiB)."
@@ -183,6 +190,13 @@ def test_addresses_that_are_none(tmp_path: Path) -> None:
         told = sentence(overture("rollback", "scoring", "--url", url, environ=keys))
         assert f"{url} is not the address of an Overture server" in told
     assert "shop is not the address" in sentence(overture("replay", "--url", "shop", environ=keys))
+
+
+def test_a_key_that_cannot_be_sent_is_not_shown() -> None:
+    for key in ("s3cret-admin-key-0123456789\ns3cret", "s3cret-ключ-0123456789"):
+        told = sentence(overture("rollback", "scoring", environ={"OVERTURE_ADMIN_KEY": key}))
+        assert "The admin key" in told
+        assert "s3cret" not in told
 
 
 class Elsewhere(BaseHTTPRequestHandler):

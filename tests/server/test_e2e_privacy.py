@@ -96,6 +96,9 @@ def test_the_command_line_asks_before_it_erases_and_shows_the_proof(live: Server
     environ = {**live.environ, "OVERTURE_PORT": str(live.port)}
     written = tmp_path / "pia.json"
     assert overture("contact", "export", name, "--to", str(written), environ=environ).returncode == 0
+    refused = overture("contact", "export", name, "--to", str(tmp_path), environ=environ)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr
+    assert f"overture: {tmp_path} cannot be written: Is a directory." in refused.stderr
     assert json.loads(written.read_text())["contact"]["traits"]["plan"] == "pro"
     unasked = overture("contact", "erase", name, environ=environ)
     assert (unasked.returncode, "[--yes]" in unasked.stderr or "--yes" in unasked.stderr) == (2, True)

@@ -39,17 +39,15 @@ class Client:
         return None
 
     def key(self, name: str) -> str:
-        """The ``admin`` or ``write`` key."""
+        """The ``admin`` or ``write`` key. Raises Refused ``client.no_key`` where there is none that can be sent."""
         given = self._settings.admin_key if name == "admin" else self._settings.write_key
-        if given is not None:
-            return given.get_secret_value()
-        if name in self._kept:
-            return self._kept[name]
-        raise Refused(
-            "client.no_key",
-            f"There is no {name} key to call the server with.",
-            f"Set OVERTURE_{name.upper()}_KEY, or run this where the server's data directory is.",
-        )
+        key = self._kept.get(name) if given is None else given.get_secret_value()
+        hint = f"Set OVERTURE_{name.upper()}_KEY, or run this where the server's data directory is."
+        if key is None:
+            raise Refused("client.no_key", f"There is no {name} key to call the server with.", hint)
+        if not (key.isascii() and key.isprintable()):  # told here, as what refuses the header would quote it
+            raise Refused("client.no_key", f"The {name} key has a line break or another character that none has.", hint)
+        return key
 
     def put_ruleset(self, name: str, text: str, where: Where = str) -> dict[str, Any]:
         """``where`` says how a line of the document is told, if it is refused."""

@@ -54,7 +54,16 @@ def export(
     if to is None:
         print(text)
     else:
-        to.write_text(text + "\n", "utf-8")
+        _write(to, f"{text}\n")
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        raise Refused(
+            "file.unwritable", f"{file} cannot be written: {error.strerror}.", "Choose another file."
+        ) from error
 
 
 def erasures(*, url: Url = None, as_json: Json = False) -> int:

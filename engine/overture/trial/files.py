@@ -88,8 +88,9 @@ class Source:
 
 def with_tests(file: Path, read: Callable[[Path], str]) -> Source:
     """Raises what ``read`` raises."""
+    text = read(file)  # first: what cannot be read, such as ".", may have no name to find tests by
     beside = tests_of(file)
-    return Source(file, read(file), read(beside) if beside.exists() else None)
+    return Source(file, text, read(beside) if beside.exists() else None)
 
 
 def told(file: Path | str, finding: Diagnostic) -> str:
