@@ -72,6 +72,26 @@ def test_a_hand_off_under_way_ends_and_is_told_first_and_none_begins_after_it(
     assert found(calls, tmp_path, name) == []
 
 
+def test_a_hand_off_to_one_contact_holds_up_the_erasing_of_no_other(
+    calls: Server, receiver: Receiver, tmp_path: Path
+) -> None:
+    name, other = fresh("ada-"), fresh("bob-")
+    go_on = Event()
+    receiver.before = lambda: go_on.wait(30) and None
+    calls.facts(fact("called", name, n=1), fact("identify", other, plan="pro"))
+    eventually(lambda: receiver.calls, "the receiver is called")
+    waits = begun(calls, name)
+    eventually(lambda: stage(calls, waits) == "leaving", "it waits")
+    id = begun(calls, other)
+    eventually(lambda: stage(calls, id) != "finding", "nothing goes to the other one any more")
+    ended(calls, id)
+    assert stage(calls, waits) == "leaving"
+    assert found(calls, tmp_path, other) == []
+    go_on.set()
+    ended(calls, waits)
+    assert len(receiver.calls) == 1
+
+
 def test_a_hand_off_of_a_process_that_was_killed_holds_nothing_up(
     calls: Server, receiver: Receiver, tmp_path: Path
 ) -> None:

@@ -80,10 +80,15 @@ class Eraser:
                 pass
 
     async def _round(self, under_way: dict[str, Erasure]) -> None:
-        """One after the other up to where all that is kept by a contact's name is gone; the file for all at once."""
-        first = next(((c, e) for c, e in under_way.items() if e.stage not in ("traces", "file")), None)
-        if first is not None:
-            await self._go_on(*first)
+        """Nothing begins to leave to any of them, whatever the others wait for. Then one after the other up to where all
+        that is kept by a contact's name is gone; the file for all at once.
+        """
+        asked = [(contact, erasure) for contact, erasure in under_way.items() if erasure.stage == "finding"]
+        for contact, erasure in asked:
+            await self._find(contact, erasure)
+        if asked:  # whom they are about is needed below
+            return
+        await self._advance(under_way)
         for contact, erasure in under_way.items():
             if erasure.stage == "traces":
                 others = (e for e in under_way.values() if e is not erasure)
@@ -93,26 +98,30 @@ class Eraser:
             for id, erasure in written.items():
                 await self._erasures.finish(id, erasure, clock.now(), file)
 
-    async def _go_on(self, contact: str, erasure: Erasure) -> None:
-        match erasure.stage:
-            case "finding":
-                await self._find(contact, erasure)
-            case "leaving":
-                await self._wait_for_hand_offs(contact, erasure)
-            case "erasing":
-                await self._erase(contact, erasure)
-            case _:
-                await self._wait_for_record(contact, erasure)
+    async def _advance(self, under_way: dict[str, Erasure]) -> None:
+        """The one whose turn it is; where there is none, the first to which no hand-off is under way any more."""
+        for contact, erasure in under_way.items():
+            if erasure.stage == "erasing":
+                return await self._erase(contact, erasure)
+            if erasure.stage == "record":
+                return await self._wait_for_record(contact, erasure)
+        for contact, erasure in under_way.items():
+            if erasure.stage == "leaving" and await self._has_left(erasure):
+                words = await self._words_of(erasure.names)  # also of what was decided while it waited
+                return await self._to(contact, erasure, "erasing", words=sorted({*erasure.words, *words}))
 
     # --- one stage each ----------------------------------------------------------------------------------------------
 
     async def _find(self, contact: str, erasure: Erasure) -> None:
         names = await linked(self._wire, contact)
+        await self._leave(contact, erasure, names, words=sorted(await self._words_of(names)))
+
+    async def _words_of(self, names: Collection[str]) -> set[str]:
         words = set[str]()
         for name in names:
             state = (await contacts.load(self._wire, self._p(name), [name]))[name]
             words |= _words(state)
-        await self._leave(contact, erasure, names, words=sorted(words))
+        return words
 
     async def _leave(self, contact: str, erasure: Erasure, names: list[str], **more: Any) -> None:
         """From here on no hand-off to any of these begins."""
@@ -120,14 +129,14 @@ class Eraser:
             await self._wire.call("SADD", keys.leaving(self._p(name)), name)
         await self._to(contact, erasure, "leaving", names=[*names, *erasure.names], **more)
 
-    async def _wait_for_hand_offs(self, contact: str, erasure: Erasure) -> None:
-        """Those under way end, and are told in the log before the contact is erased there."""
+    async def _has_left(self, erasure: Erasure) -> bool:
+        """Hand-offs under way end, and are told in the log before the contact is erased there."""
         for p in {self._p(name) for name in erasure.names}:
             ids = await self._wire.call("ZRANGE", keys.messages(p, "sending"), 0, -1)
             found = await self._outbox.read(p, [id.decode() for id in ids])
             if any(delivery.message.contact in erasure.names for delivery in found):
-                return
-        await self._to(contact, erasure, "erasing")
+                return False
+        return True
 
     async def _erase(self, contact: str, erasure: Erasure) -> None:
         """Those that became part of it first: what of them is on its way to it is there before it is erased itself."""
