@@ -80,8 +80,8 @@ class Eraser:
                 pass
 
     async def _round(self, under_way: dict[str, Erasure]) -> None:
-        """Nothing begins to leave to any of them, whatever the others wait for. Then one after the other up to where all
-        that is kept by a contact's name is gone; the file for all at once.
+        """Nothing begins to leave to any of them, whatever the others wait for. Then one after the other up to where
+        all that is kept by a contact's name is gone; the file for all at once.
         """
         asked = [(contact, erasure) for contact, erasure in under_way.items() if erasure.stage == "finding"]
         for contact, erasure in asked:
