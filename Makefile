@@ -15,7 +15,7 @@ run:
 
 test:
 	$(INSTALL) $(VENV)/.dev $(VENV)/.peers
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 	$(BIN)/overture test rulesets --fail-on-empty
 
 check:
