@@ -63,7 +63,7 @@ def mailbox(text: str) -> Address:
         domain = domain.encode("idna").decode("ascii")
     except UnicodeError:
         domain = ""
-    if not _LOCAL.fullmatch(local) or not _DOMAIN.fullmatch(domain):
+    if not text.isprintable() or not _LOCAL.fullmatch(local) or not _DOMAIN.fullmatch(domain):
         raise ValueError("the address is not an e-mail address")
     return Address(plain(name), local, domain)
 
