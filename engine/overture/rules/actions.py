@@ -256,6 +256,9 @@ class Actions(Reading):
         if to and "channel" not in body.items:
             message = "The message has an address, and no channel"
             self.report.add("send.channel_missing", message, body, "Add channel: email.")
+        if to and "{{" in to.text:
+            hint = "Leave it out: the message then goes to the contact's own address."
+            self.report.add("send.address_literal", "The address is no template: it is taken as it stands", to, hint)
         if "purpose" not in body.items:
             hint = "Add purpose: marketing, or transactional, or a name of yours."
             self.report.add("send.purpose_missing", "The message has no purpose", body, hint)

@@ -201,6 +201,7 @@ CODES: dict[str, Code] = {
     "value.may_be_missing": Code("The value may be missing", "Where the field is missing the action does nothing and says so in the trace.", "warning"),
     "assert.missing_property": Code("A property is missing", "A derived fact must have the fields that its type declares."),
     "send.channel_missing": Code("Through which channel?", "`to` is an address on one channel, so `channel` has to say on which."),
+    "send.address_literal": Code("An address, not a template", "`to` names one address, a team's or a receiver's of webhooks, for every message. Without it a message goes to the address of its contact."),
     "send.purpose_missing": Code(
         "For which purpose?",
         "The contact's consent is given per channel and purpose, so a message needs one: marketing, transactional, or a name of yours.",
