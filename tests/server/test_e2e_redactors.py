@@ -88,6 +88,10 @@ def test_a_fact_that_it_fails_at_costs_itself_alone(tmp_path: Path) -> None:
         assert (status, told["accepted"]) == (200, 1)
         assert [(r["index"], r["code"]) for r in told["rejected"]] == [(1, "fact.unredacted")]
         assert told["ids"] == [good["id"], None]
+        many = [fact("paid", "ada", card=CARD, **({"poison": True} if 1 <= n <= 6 else {})) for n in range(20)]
+        status, told = post(server, *many)
+        assert (status, told["accepted"]) == (200, 14)
+        assert [(r["index"], r["code"]) for r in told["rejected"]] == [(n, "fact.unredacted") for n in range(1, 7)]
 
 
 def test_what_a_source_brought_is_not_kept_as_refused_either(tmp_path: Path) -> None:

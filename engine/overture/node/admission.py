@@ -14,6 +14,7 @@ from overture.intake.fields import is_consent
 from overture.model import Draft
 from overture.model.errors import Overloaded, PluginFailed
 from overture.plugin.enriching import HostedEnricher
+from overture.plugin.hosted import NotAsked
 from overture.plugin.presented import presented
 from overture.plugin.redacting import HostedRedactor
 from overture.plugin.resolving import HostedIdentity
@@ -52,7 +53,8 @@ class Admission:
     async def admit(self, drafts: Sequence[Draft], source: str) -> list[Admitted | None]:
         """The drafts as they are to be stored; None for one that a redactor failed at, while it took others.
 
-        Raises Overloaded 503: ``identity.failing``; ``redactor.failing`` where none of the drafts could be redacted.
+        Raises Overloaded 503: ``identity.failing``; ``redactor.failing`` where none of the drafts could be redacted, or
+        a redactor is left alone for a while.
         """
         if self._identities:
             drafts = await self._identified(drafts)
@@ -123,16 +125,22 @@ class Admission:
                 for redactor in self._redactors:
                     draft = redactor.redact(draft, presented(draft, source))
                 made.append(self._admitted(draft))
+            except NotAsked as error:  # it says nothing of this fact
+                raise _unredacted(error) from None
             except PluginFailed as error:
                 last = error
                 made.append(None)
         if last is not None and not any(made):
-            raise Overloaded("redactor.failing", f"{last.message} Nothing of the request was taken.", status=503)
+            raise _unredacted(last)
         return made
 
     def _admitted(self, draft: Draft) -> Admitted:
         names = {enricher.name for enricher in self._enrichers}
         return Admitted(draft, draft.context if names.isdisjoint(draft.context) else _without(draft.context, names))
+
+
+def _unredacted(error: PluginFailed) -> Overloaded:
+    return Overloaded("redactor.failing", f"{error.message} Nothing of the request was taken.", status=503)
 
 
 def _without(context: Mapping[str, Any], names: set[str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -15,7 +16,8 @@ from overture.plugin.hosted import HostedNow
 from overture.plugin.presented import Presented
 
 C = TypeVar("C", bound=BaseModel)
-REDACTING = Limits(timeout=0.05, failures=5, pause=2.0)
+# Facts that it fails at cost themselves, however many; only one that blocks the process is left alone for a while.
+REDACTING = Limits(timeout=0.05, failures=sys.maxsize, pause=2.0)
 
 
 class Redactor(Protocol):
