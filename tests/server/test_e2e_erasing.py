@@ -157,6 +157,15 @@ def test_the_same_identifiers_begin_anew(shop: Server, mailbox: Mailbox) -> None
     assert shop.contact(name)["scores"] == {"spent": 50}
 
 
+def test_a_contact_named_like_a_key_of_the_store_holds_nothing_up(shop: Server, tmp_path: Path) -> None:
+    name, odd = fresh("ada-"), fresh("x}:id:")
+    known(shop, name)
+    shop.facts(fact("order", odd, total=1))
+    assert shop.get(f"/v1/contacts/{name}/export")["contact"]["id"] == name
+    erased(shop, name)
+    assert found(shop, tmp_path, name) == []
+
+
 def test_who_complained_is_not_written_to_under_the_same_address(shop: Server, mailbox: Mailbox) -> None:
     name, next_one = fresh("sue-"), fresh("sue-")
     address = known(shop, name)

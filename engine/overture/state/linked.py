@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from overture.state.wire import Wire
 
 _LOOKED_AT = 1_000  # keys of the store at once
+_POINTER = re.compile(r"ov:\{\d+\}:id:(.*)", re.DOTALL)  # a contact's id may hold what the store's pattern looks for
 
 
 async def linked(wire: Wire, contact: str) -> list[str]:
@@ -16,10 +19,10 @@ async def linked(wire: Wire, contact: str) -> list[str]:
         known = len(found)
         cursor = b"0"
         while True:
-            cursor, pointers = await wire.call("SCAN", cursor, "MATCH", "ov:{*}:id:*", "COUNT", _LOOKED_AT)
+            cursor, keys = await wire.call("SCAN", cursor, "MATCH", "ov:{*}:id:*", "COUNT", _LOOKED_AT)
+            pointers = {key: match[1] for key in keys if (match := _POINTER.fullmatch(key.decode()))}
             targets: list[bytes | None] = await wire.call("MGET", *pointers) if pointers else []
-            for pointer, target in zip(pointers, targets, strict=True):
-                name = pointer.decode().partition("}:id:")[2]
+            for name, target in zip(pointers.values(), targets, strict=True):
                 if target is not None and target.decode() in found and name not in found:
                     found.append(name)
             if cursor == b"0":

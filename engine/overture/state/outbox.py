@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from overture.state.wire import Arg, Wire
 STATES = ("queued", "held", "sending", "retrying", "sent", "dropped", "dead")
 OPEN = ("queued", "sending", "retrying")
 _AT_ONCE = 500
+_MESSAGE = re.compile(rb"ov:\{(\d+)\}:m:.*", re.DOTALL)
 
 encode = msgspec.msgpack.Encoder().encode
 _delivery = msgspec.msgpack.Decoder(Delivery)
@@ -77,10 +79,11 @@ async def list_by_contact(wire: Wire) -> None:
         return
     cursor = b"0"
     while True:
-        cursor, found = await wire.call("SCAN", cursor, "MATCH", "ov:{*}:m:*", "COUNT", _AT_ONCE)
-        for key, blob in zip(found, await wire.call("MGET", *found) if found else (), strict=True):
+        cursor, scanned = await wire.call("SCAN", cursor, "MATCH", "ov:{*}:m:*", "COUNT", _AT_ONCE)
+        found = {key: int(match[1]) for key in scanned if (match := _MESSAGE.fullmatch(key))}
+        for p, blob in zip(found.values(), await wire.call("MGET", *found) if found else (), strict=True):
             if blob:
-                message, p = _delivery.decode(blob).message, int(key[4 : key.index(b"}")])
+                message = _delivery.decode(blob).message
                 await wire.call("SADD", keys.messages_of(p, message.contact), message.id)
         if cursor == b"0":
             break
