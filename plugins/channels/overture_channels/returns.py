@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+from collections.abc import Collection
 
 from pydantic import SecretStr
 
@@ -47,10 +48,11 @@ class ReturnAddress:
         fits = fits and local.startswith(before) and local.endswith(after)
         return local[len(before) : len(before) + LENGTH] if fits else ""
 
-    def proves(self, token: str, message: str) -> bool:
-        """Whether the token is that of the message of this id."""
-        given = token.encode("utf-8", "replace")
-        return any(hmac.compare_digest(_token(key, message).encode(), given) for key in self._keys)
+    def proves(self, tokens: Collection[str], message: str) -> bool:
+        """Whether one of the tokens is that of the message of this id. One MAC a key, however many tokens there are."""
+        own = [_token(key, message).encode() for key in self._keys]
+        given = [token.encode("utf-8", "replace") for token in tokens]
+        return any(hmac.compare_digest(each, right) for right in own for each in given)
 
 
 def _token(key: bytes, message: str) -> str:

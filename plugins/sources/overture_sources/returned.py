@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from email import message_from_bytes
 from email.message import Message
+from itertools import chain, islice
 
 from overture_channels.returns import ReturnAddress
 from overture_sources.fitting import clean
@@ -18,6 +19,7 @@ _REPLY = re.compile(r"\b([245]\d\d)\b")
 _QUOTED = re.compile(rf"^{HEADER}:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
 _SENDERS = frozenset({"5.1.7", "5.1.8"})  # of x.1.y, about addresses, those that are about the sender's
 _PARTS = 100  # of a mail that are looked at
+MOST = 20  # ids of messages that it may quote, and addresses of ours that it may name
 
 
 class Unread(ValueError):
@@ -33,9 +35,8 @@ def read(raw: bytes, recipient: str, returns: ReturnAddress) -> Report:
         parts = [part for part, _ in zip(mail.walk(), range(_PARTS), strict=False)]
         status = next((part for part in parts if part.get_content_type() == "message/delivery-status"), None)
         feedback = next((part for part in parts if part.get_content_type() == "message/feedback-report"), None)
-        tokens = {returns.token(address) for address in [recipient, *_senders(parts)]} - {""}
-        ids = list(dict.fromkeys(_ids(parts)))
-        message = next((id for id in ids if any(returns.proves(token, id) for token in tokens)), "")
+        tokens = _some(returns.token(address) for address in chain([recipient], _senders(parts)))
+        message = next((id for id in _some(_ids(parts)) if returns.proves(tokens, id)), "")
         if not message:
             raise Unread("It quotes no message that an address of ours in it belongs to.")
         key = digest(_line(mail, "Message-ID") or digest(raw), message)
@@ -105,6 +106,11 @@ def _ids(parts: list[Message]) -> Iterator[str]:
         if isinstance(payload, bytes):
             for found in _QUOTED.finditer(payload.decode("utf-8", "replace")):
                 yield ours(found[1])
+
+
+def _some(told: Iterable[str]) -> list[str]:
+    """The first ones, each once: anyone may send a mail that is full of them."""
+    return list(islice(dict.fromkeys(filter(None, told)), MOST))
 
 
 def _inside(part: Message) -> list[Message]:
