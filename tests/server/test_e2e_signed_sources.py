@@ -124,10 +124,20 @@ def test_the_message_says_whose_it_is_and_not_the_address(hooked: Server):
     assert hooked.contact(eve)["suppressed"] == {}
 
 
+def test_what_names_a_message_that_is_gone_is_refused(hooked: Server):
+    ada = fresh("ada-")
+    bounce = event("bounce", f"{ada}@example.org", "no-such-message", type="bounce")
+    assert sendgrid(hooked, bounce).status == 200
+    (last,) = hooked.get("/v1/sources/refused?limit=1")
+    assert last["code"] == "fact.message_unknown"
+    assert ada not in last["fact"]
+    assert hooked.call("GET", f"/v1/contacts/email:{ada}@example.org").status == 404
+
+
 def test_without_a_message_of_ours_the_address_says_whose_it_is(hooked: Server):
     ada = fresh("Ada-")
     hooked.facts(fact("identify", {"user_id": ada, "email": f"{ada}@example.org"}, email=f"{ada}@Example.org"))
-    bounce = event("bounce", f"{ada.upper()}@example.org", "no-such-message", type="bounce")
+    bounce = event("bounce", f"{ada.upper()}@example.org", type="bounce")
     assert sendgrid(hooked, bounce, event("spamreport", "nobody@", "")).status == 200
     assert hooked.contact(ada)["suppressed"] == {f"email:{ada}@Example.org": "bounce"}
     assert hooked.get("/v1/sources/refused?limit=1")[0]["code"] == "fact.email_invalid"

@@ -115,10 +115,18 @@ async def test_a_source_that_knows_who_calls_may(site: Site):
     assert taken == {
         "f1": ({"user_id": "ada"}, told),
         "f2": ({"email": "eve@example.org"}, {**told, "message": "m2", **journey}),
-        "f4": ({"email": "x@example.org"}, unknown["properties"]),
         "f5": ({"user_id": "ada"}, {**told, "purpose": "news"}),
     }
-    assert await site.refused() == ["fact.contact_empty"]
+    assert await site.refused() == ["fact.message_unknown"] * 2
+
+
+async def test_a_report_about_a_message_that_is_gone_brings_nobody_back(site: Site):
+    """Its contact was erased: neither does the address make one anew, nor is it kept among what was refused."""
+    await site.post("/in/post/signed", bounce("f1", message="m3", email="x@example.org"))
+    assert site.memory.taken == {}
+    (kept,) = await site.service.refused(10)
+    assert (kept.code, kept.pointer) == ("fact.message_unknown", "/contact/message")
+    assert json.loads(kept.fact) == {"id": "f1", "type": "message.bounced", "contact": {"message": "m3"}}
 
 
 @pytest.mark.parametrize("type", ["message.sent", "message.failed", "message.dropped", "$tick", "score.changed"])

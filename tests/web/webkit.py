@@ -22,7 +22,7 @@ from overture.web.formed import FieldView, FormInvalid, FormView, Submission, Su
 from overture.web.funnels import Comparison, Funnel, Group, JourneyState
 from overture.web.inboxed import InboxItem, InboxPage, InboxToken
 from overture.web.keyed import KeyView, NewKey, TrackingGrant
-from overture.web.plugged import PluginView, RefusalView
+from overture.web.plugged import PluginView, RefusalView, Unwanted
 from overture.web.shapes import ContactView
 from overture.web.subscribed import ConsentEntry, LedgerCheck, Subscription
 
@@ -313,7 +313,7 @@ class MemoryPlugins:
     async def refused(self, limit: int) -> list[RefusalView]:
         return []
 
-    async def addressed(self, facts: Sequence[object]) -> list[object]:
+    async def addressed(self, facts: Sequence[object]) -> list[object | Unwanted]:
         return list(facts)
 
     async def record(self, source: str, refused: Any, now: int) -> None:

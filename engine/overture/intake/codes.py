@@ -74,6 +74,10 @@ CODES: dict[str, Code] = {
     "fact.contact_unknown_key": Code(
         "contact has a key that is no identifier.", "Identifiers: user_id, anonymous_id, email, external."
     ),
+    "fact.message_unknown": Code(
+        "It tells what became of a message that is not there, or no longer.",
+        "Where its contact was erased this is as it should be; else see whose messages the service reports.",
+    ),
     "fact.identifier_not_text": Code("An identifier is not text.", 'Send "42", not 42; leave out what is missing.'),
     "fact.identifier_invalid": Code(
         "An identifier is not 1 to 256 printable characters.", "Leave out what is missing."

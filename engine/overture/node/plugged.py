@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from overture.model.clock import to_text
 from overture.node.hooked import Seen
-from overture.node.reporting import about, message_of
+from overture.node.reporting import about, message_of, of_none
 from overture.plugin.breaker import Breaker
 from overture.plugin.host import HostedChannel
 from overture.plugin.listening import HostedPush
@@ -93,14 +93,17 @@ class PluginService:
             for each in await self._refusals.last(limit)
         ]
 
-    async def addressed(self, facts: Sequence[object]) -> list[object]:
+    async def addressed(self, facts: Sequence[object]) -> list[object | Unwanted]:
         """The same; what names one of our messages as its contact is about that message and its contact."""
         asked = [message_of(fact) for fact in facts]
         if not any(asked):
             return list(facts)
         found = await self._outbox.find_all(sorted({id for id in asked if id}))
         known = {delivery.message.id: delivery for delivery in found}
-        return [about(fact, known.get(id)) if id else fact for fact, id in zip(facts, asked, strict=True)]
+        return [
+            fact if not id else about(fact, known[id]) if id in known else of_none(fact)
+            for fact, id in zip(facts, asked, strict=True)
+        ]
 
     async def record(self, source: str, refused: Sequence[Unwanted], now: int) -> None:
         """Keep what was refused, with the fact as it was brought."""

@@ -121,7 +121,7 @@ async def take(
     """
     if len(facts) > CAPS.facts:
         raise refused("body.too_many_facts")
-    given: list[object] = list(facts)
+    given: list[object | Unwanted] = list(facts)
     if reports:
         given = await services.plugins.addressed(given)
     unwanted = [Unwanted(r.code, r.message, "", r.what) for r in unread]
@@ -130,6 +130,11 @@ async def take(
     places = list[int]()
     kept, pieces = list[object](), list[bytes]()
     for index, fact in enumerate(given):
+        if isinstance(fact, Unwanted):
+            FACTS.labels("rejected", fact.code).inc()
+            unwanted.append(fact)
+            told.append((index, fact.code, fact.message))
+            continue
         try:
             pieces.append(_encode(fact))
             kept.append(fact)

@@ -77,8 +77,10 @@ class Plugins(Protocol):
         """Newest first."""
         ...
 
-    async def addressed(self, facts: Sequence[object]) -> list[object]:
-        """The same, with what is said of a message (``contact.message``, its id) said of that message's contact."""
+    async def addressed(self, facts: Sequence[object]) -> list[object | Unwanted]:
+        """The same, with what is said of a message (``contact.message``, its id) said of that message's contact;
+        `Unwanted` where there is no such message.
+        """
         ...
 
     async def record(self, source: str, refused: Sequence[Unwanted], now: int) -> None: ...
