@@ -195,6 +195,9 @@ def test_what_describes_no_key(server: Server, wrong: dict[str, Any]):
 def test_keys_on_the_command_line(server: Server, tmp_path: Path):
     environ = {"OVERTURE_PORT": str(server.port), "OVERTURE_ADMIN_KEY": ADMIN}
     name = fresh("shop-")
+    both = overture("keys", "new", name, "--browser", "--inbox", environ=environ, cwd=tmp_path)
+    assert both.returncode == 2
+    assert "A key is for web pages or for inboxes." in both.stderr
     done = overture("keys", "new", name, "--browser", "--origin", ORIGIN, environ=environ, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     key = done.stdout.strip()

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from overture.cli.terminal import Json, Url, connect, console
+from overture.model import Refused
 
 
 def show(*, url: Url = None, as_json: Json = False) -> None:
@@ -52,6 +53,8 @@ def new(
     rate
         Facts a second that a process takes with it.
     """
+    if browser and inbox:
+        raise Refused("keys.kind", "A key is for web pages or for inboxes.", "Make two: --browser and --inbox.")
     kind = "browser" if browser else "inbox" if inbox else "write"
     asked = {"name": name, "kind": kind, "origins": origin or [], "types": type or []}
     with connect(url) as client:

@@ -73,7 +73,7 @@ class HostedScorer:
         if problems:
             raise WrongConfig(problems)
         while len(self._open) >= KEPT:
-            del self._open[next(iter(self._open))]
+            self._open.pop(next(iter(list(self._open))), None)  # another thread may be at it as well
 
         def score(about: ScoreInput) -> Scored:
             return self._asked.ask(lambda: opened.score(about), (), scored)  # where it has no `score`, it raises

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -52,16 +53,18 @@ class HostedCheck(Hosted):
         self._every = plugin.every if plugin is not None else 0.0
         self._error = ""
         self._until = 0.0
+        self._asking = asyncio.Lock()
 
     async def error(self) -> str:
         """A sentence about what is not well; empty where all is."""
-        if clock.elapsed() >= self._until:
-            self._until = clock.elapsed() + self._every
-            try:
-                await self.ask("check", read=lambda answer: answer)
-                self._error = ""
-            except NotAsked as error:
-                self._error = self._error or error.message
-            except PluginFailed as error:
-                self._error = error.message
+        async with self._asking:  # who comes meanwhile waits for the same answer
+            if clock.elapsed() >= self._until:
+                try:
+                    await self.ask("check", read=lambda answer: answer)
+                    self._error = ""
+                except NotAsked as error:
+                    self._error = self._error or error.message
+                except PluginFailed as error:
+                    self._error = error.message
+                self._until = clock.elapsed() + self._every
         return self._error

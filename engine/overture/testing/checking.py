@@ -45,7 +45,10 @@ class Seen(logging.Handler):
         self._things.append(thing)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._lines.append(self.format(record))
+        try:
+            self._lines.append(self.format(record))
+        except Exception:  # a line that cannot be formatted is the plugin's to mend, not to fail by
+            self.handleError(record)
 
     def __enter__(self) -> Self:
         root = logging.getLogger()
