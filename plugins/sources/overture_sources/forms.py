@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from email.message import Message
 from email.parser import BytesParser
@@ -11,6 +12,8 @@ from urllib.parse import parse_qsl
 from overture.plugin import Incoming
 
 MOST = 1_000  # fields
+HEAD = 8 * 1024  # bytes before the value of a part
+_NAMES = frozenset({"idna", "punycode"})  # charsets of host names: to decode much of one takes hours
 
 
 class Form:
@@ -39,7 +42,9 @@ class Form:
 
 
 def form(request: Incoming) -> Form | None:
-    """The form in a request; None where its type says that it is none."""
+    """The form in a request; None where its type says that it is none. To be called beside the event loop: whoever
+    calls may have sent anything.
+    """
     given = request.headers.get("content-type", "")
     if given.lower().startswith("multipart/form-data"):
         return Form(_parts(given, request.inflated))
@@ -59,9 +64,9 @@ def _parts(content_type: str, body: bytes) -> list[tuple[str, bytes, str]]:
     if not boundary or not boundary.isascii():
         return []
     found: list[tuple[str, bytes, str]] = []
-    for piece in (b"\r\n" + body).split(b"\r\n--" + boundary.encode())[1 : MOST + 1]:
+    for piece in (b"\r\n" + body).split(b"\r\n--" + boundary.encode(), MOST + 1)[1 : MOST + 1]:
         head, found_end, value = piece.partition(b"\r\n\r\n")
-        if piece.startswith(b"--") or not found_end:
+        if piece.startswith(b"--") or not found_end or len(head) > HEAD:
             continue
         part = BytesParser(policy=HTTP).parsebytes(head.lstrip(b"\r\n") + b"\r\n\r\n", headersonly=True)
         name, filename = (part.get_param(each, None, "content-disposition") for each in ("name", "filename"))
@@ -72,6 +77,7 @@ def _parts(content_type: str, body: bytes) -> list[tuple[str, bytes, str]]:
 
 def _decoded(value: bytes, charset: str) -> str:
     try:
-        return value.decode(charset or "utf-8", "replace")
-    except (LookupError, ValueError):  # also what is no charset of texts, as idna
+        known = codecs.lookup(charset or "utf-8").name
+        return value.decode("utf-8" if known in _NAMES else known, "replace")
+    except (LookupError, ValueError):  # also what is no charset of texts, as hex
         return value.decode("utf-8", "replace")

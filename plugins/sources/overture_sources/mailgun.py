@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
@@ -16,6 +15,7 @@ from overture.plugin import Endpoint, Incoming, Posted, PushSourcePlugin, Refuse
 from overture_sources.fitting import clean
 from overture_sources.forms import Form, form
 from overture_sources.inbound import PATH, Mail, headed, posted_mail, written
+from overture_sources.normal import beside
 from overture_sources.reports import DEAD, OURS, Report, at_second, json_object, loaded, posted, rows, table, text
 from overture_sources.signing import fresh, same, unsigned
 
@@ -73,11 +73,16 @@ class Mailgun:
         self._config = config
 
     async def parse(self, request: Incoming) -> Posted:
+        return await beside(len(request.inflated), lambda: self._read(request))
+
+    async def close(self) -> None: ...
+
+    def _read(self, request: Incoming) -> Posted:
         filled = form(request)
         if filled is not None:
             self._verify(*(filled.last(name) for name in ("timestamp", "token", "signature")))
             if request.endpoint == PATH:
-                return posted_mail("mailgun", self._config.channel, await asyncio.to_thread(received, filled))
+                return posted_mail("mailgun", self._config.channel, received(filled))
             return posted("mailgun", self._config.channel, older(filled))
         body = json_object(request.inflated)
         signed = table(body.get("signature"))
@@ -85,8 +90,6 @@ class Mailgun:
         if request.endpoint == PATH:
             raise Refuse("source.body", "This is an event, no received mail.")
         return posted("mailgun", self._config.channel, [report(body)])
-
-    async def close(self) -> None: ...
 
     def _verify(self, time: str, token: str, signature: str) -> None:
         key = self._config.signing_key.get_secret_value().encode()

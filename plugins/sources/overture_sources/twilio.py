@@ -16,6 +16,7 @@ from overture.plugin import Answer, Endpoint, Incoming, Posted, PushSourcePlugin
 from overture_sources.fitting import clean
 from overture_sources.forms import Form, form
 from overture_sources.inbound import PATH, TEXT
+from overture_sources.normal import beside
 from overture_sources.reports import OURS, fact_id
 from overture_sources.signing import same, unsigned
 
@@ -44,6 +45,7 @@ _REASONS = {  # of its numbers of errors: why, and whether the number is dead
 _STOP = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"})
 _AGAIN = frozenset({"start", "unstop", "yes"})
 MOST = 200  # fields
+LARGEST = 64 * 1024  # bytes of a form
 _TWIML = Answer(body=b"<Response/>", content_type="text/xml")  # nothing is answered to whoever wrote
 
 
@@ -70,6 +72,11 @@ class Twilio:
         self._config = config
 
     async def parse(self, request: Incoming) -> Posted:
+        return await beside(len(request.inflated), lambda: self._read(request))
+
+    async def close(self) -> None: ...
+
+    def _read(self, request: Incoming) -> Posted:
         filled = form(request)
         if filled is None:
             raise Refuse("source.body", "The body is no form.")
@@ -83,8 +90,6 @@ class Twilio:
         if request.endpoint == PATH:
             return Posted(facts=[_written(filled, self._config.channel)], answer=_TWIML)
         return Posted(facts=[_status(filled, self._config.channel, request.query.get(OURS, ""))])
-
-    async def close(self) -> None: ...
 
 
 def signature(token: str, address: str, filled: Form) -> str:
@@ -153,5 +158,5 @@ def _fact(key: str, type: str, who: str, properties: dict[str, Any], message: st
 
 @hookimpl
 def overture_sources() -> Iterable[PushSourcePlugin[TwilioConfig]]:
-    endpoints = [Endpoint(method="POST", path=path, proof="source") for path in ("~", PATH)]
+    endpoints = [Endpoint(method="POST", path=path, proof="source", most=LARGEST) for path in ("~", PATH)]
     yield PushSourcePlugin(name="twilio", config=TwilioConfig, open=Twilio, endpoints=endpoints)
