@@ -19,6 +19,7 @@ from test_e2e_backtest import BUYERS, CHEAPER, VIP
 from test_e2e_backtest import ended as over
 from test_e2e_delivery import DOCUMENT, Receiver, receiver
 
+from overture.model.ids import partition_of
 from overture.state import keys
 from overture.state.erasures import Erasure
 
@@ -164,6 +165,30 @@ def test_a_contact_named_like_a_key_of_the_store_holds_nothing_up(shop: Server, 
     assert shop.get(f"/v1/contacts/{name}/export")["contact"]["id"] == name
     erased(shop, name)
     assert found(shop, tmp_path, name) == []
+
+
+@pytest.mark.parametrize("where", ["finding", "erasing"])
+def test_one_that_cannot_go_on_holds_up_no_other(shop: Server, tmp_path: Path, where: str) -> None:
+    name, other = fresh("ada-"), fresh("bob-")
+    known(shop, name)
+    known(shop, other)
+    p, part = partition_of(name, 16), f"email:{fresh('part-')}@example.com"
+    q = partition_of(part, 16)
+    with store_of(shop) as store:
+        if where == "finding":
+            store.set(keys.contact(q, part), b"\xc1")
+            store.set(keys.identity(q, part), name)
+        else:
+            store.hset(keys.purged(p), name, b"\xc1")
+        id = begun(shop, name)
+        erased(shop, other)
+        assert stage(shop, id) == where
+        eventually(lambda: f"Erasure {id} goes on later" in shop.said(), "it is told which one")
+        assert shop.said().count(f"Erasure {id}") == 1
+        store.delete(keys.contact(q, part))
+        store.hdel(keys.purged(p), name)
+    ended(shop, id)
+    assert found(shop, tmp_path, name, other) == []
 
 
 def test_who_complained_is_not_written_to_under_the_same_address(shop: Server, mailbox: Mailbox) -> None:

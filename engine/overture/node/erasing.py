@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from overture.backtest import erasing as backtests
-from overture.model import Contact, OvertureError, clock
+from overture.model import Contact, OvertureError, StoreUnavailable, clock
 from overture.model.ids import partition_of
 from overture.state import contacts, keys, traces
 from overture.state.embedded.appendonly import DIRECTORY
@@ -32,6 +33,7 @@ IDLE = 0.5  # seconds between looks whether another process was asked for one
 _ADDRESSES = ("email", "phone", "push_token")  # traits in which there is one
 _purged = msgspec.msgpack.Decoder(Purged).decode
 _scrub = msgspec.msgpack.Decoder(Scrub).decode
+Step = Callable[[str, Erasure], Awaitable[bool]]
 
 
 def begun(subject: str, by: str) -> Erasure:
@@ -55,6 +57,7 @@ class Eraser:
         self._drives = drives
         self._asked = asyncio.Event()
         self._ordered: set[str] = set()  # erasures whose last contact was found alone
+        self._failed: dict[str, str] = {}  # erasure → why it went no further when last tried
 
     def wake(self) -> None:
         """One was asked for here."""
@@ -67,7 +70,7 @@ class Eraser:
             try:
                 if self._drives() and (under_way := await self._erasures.under_way()):
                     await self._round(under_way)
-                    pause = PAUSE
+                    pause = IDLE if self._failed else PAUSE
             except (OvertureError, OSError, TimeoutError) as error:
                 log.warning("Erasing goes on later: %s", error)
             except Exception:
@@ -83,38 +86,57 @@ class Eraser:
         """Nothing begins to leave to any of them, whatever the others wait for. Then one after the other up to where
         all that is kept by a contact's name is gone; the file for all at once.
         """
+        ids = {erasure.id for erasure in under_way.values()}
+        self._failed = {id: why for id, why in self._failed.items() if id in ids}
         asked = [(contact, erasure) for contact, erasure in under_way.items() if erasure.stage == "finding"]
-        for contact, erasure in asked:
-            await self._find(contact, erasure)
-        if asked:  # whom they are about is needed below
+        moved = [await self._tried(self._find, contact, erasure) for contact, erasure in asked]
+        if any(moved):  # whom they are about is needed below
             return
         await self._advance(under_way)
         for contact, erasure in under_way.items():
             if erasure.stage == "traces":
-                others = (e for e in under_way.values() if e is not erasure)
-                await self._forget_traces(contact, erasure, {name for each in others for name in each.names})
+                others = {name for e in under_way.values() if e is not erasure for name in e.names}
+                await self._tried(partial(self._forget_traces, others=others), contact, erasure)
         written = {id: erasure for id, erasure in under_way.items() if erasure.stage == "file"}
         if written and (file := await write_anew(self._wire, self._files)):
             for id, erasure in written.items():
-                await self._erasures.finish(id, erasure, clock.now(), file)
+                await self._tried(partial(self._finish, file=file), id, erasure)
 
     async def _advance(self, under_way: dict[str, Erasure]) -> None:
-        """The one whose turn it is; where there is none, the first to which no hand-off is under way any more."""
-        for contact, erasure in under_way.items():
-            if erasure.stage == "erasing":
-                return await self._erase(contact, erasure)
-            if erasure.stage == "record":
-                return await self._wait_for_record(contact, erasure)
-        for contact, erasure in under_way.items():
-            if erasure.stage == "leaving" and await self._has_left(erasure):
-                words = await self._words_of(erasure.names)  # also of what was decided while it waited
-                return await self._to(contact, erasure, "erasing", words=sorted({*erasure.words, *words}))
+        """The one whose turn it is; where there is none, the first to which no hand-off is under way any more. One that
+        fails lets those go on that are about others.
+        """
+        steps = {"erasing": self._erase, "record": self._wait_for_record, "leaving": self._let_go}
+        failed = set[str]()
+        for contact, erasure in sorted(under_way.items(), key=lambda each: each[1].stage == "leaving"):
+            step = steps.get(erasure.stage)
+            if step is not None and failed.isdisjoint(erasure.names):
+                its_turn = await self._tried(step, contact, erasure)
+                if its_turn:
+                    return
+                if its_turn is None:
+                    failed.update(erasure.names)
+
+    async def _tried(self, step: Step, field: str, erasure: Erasure) -> bool | None:
+        """What a step of one erasure answers; None where it failed, which is told once for each reason."""
+        try:
+            answer = await step(field, erasure)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            if self._failed.get(erasure.id) != repr(error):
+                self._failed[erasure.id] = repr(error)
+                log.exception("Erasure %s goes on later", erasure.id)
+            return None
+        self._failed.pop(erasure.id, None)
+        return answer
 
     # --- one stage each ----------------------------------------------------------------------------------------------
 
-    async def _find(self, contact: str, erasure: Erasure) -> None:
+    async def _find(self, contact: str, erasure: Erasure) -> bool:
         names = await linked(self._wire, contact)
         await self._leave(contact, erasure, names, words=sorted(await self._words_of(names)))
+        return True
 
     async def _words_of(self, names: Collection[str]) -> set[str]:
         words = set[str]()
@@ -129,16 +151,18 @@ class Eraser:
             await self._wire.call("SADD", keys.leaving(self._p(name)), name)
         await self._to(contact, erasure, "leaving", names=[*names, *erasure.names], **more)
 
-    async def _has_left(self, erasure: Erasure) -> bool:
-        """Hand-offs under way end, and are told in the log before the contact is erased there."""
+    async def _let_go(self, contact: str, erasure: Erasure) -> bool:
+        """Hand-offs under way end, and are told in the log before the contact is erased there. False before that."""
         for p in {self._p(name) for name in erasure.names}:
             ids = await self._wire.call("ZRANGE", keys.messages(p, "sending"), 0, -1)
             found = await self._outbox.read(p, [id.decode() for id in ids])
             if any(delivery.message.contact in erasure.names for delivery in found):
                 return False
+        words = await self._words_of(erasure.names)  # also of what was decided while it waited
+        await self._to(contact, erasure, "erasing", words=sorted({*erasure.words, *words}))
         return True
 
-    async def _erase(self, contact: str, erasure: Erasure) -> None:
+    async def _erase(self, contact: str, erasure: Erasure) -> bool:
         """Those that became part of it first: what of them is on its way to it is there before it is erased itself."""
         purged: dict[str, Purged] = {}
         for name in erasure.names:
@@ -146,11 +170,11 @@ class Eraser:
             if blob is None or (done := _purged(blob)).erasure != erasure.id:
                 if name == contact and erasure.id not in self._ordered:
                     if not await self._is_alone(contact, erasure):
-                        return
+                        return True
                     self._ordered.add(erasure.id)
                 fact = ordered(name, erasure.id, clock.now())
                 await self._log.append([Entry(fact, dedupe_key(name, fact.id))])
-                return
+                return True
             purged[name] = done
         for name, done in purged.items():
             for command in suppressing(done.suppressed):
@@ -162,6 +186,7 @@ class Eraser:
             await self._wire.call("HSETNX", keys.scrubs(p), name, msgspec.msgpack.encode(order))
         self._ordered.discard(erasure.id)
         await self._to(contact, erasure, "record")
+        return True
 
     async def _is_alone(self, contact: str, erasure: Erasure) -> bool:
         """Whether nothing is on its way to the contact from others that are part of it."""
@@ -174,7 +199,7 @@ class Eraser:
             await self._leave(contact, erasure, more)
         return not more
 
-    async def _wait_for_record(self, contact: str, erasure: Erasure) -> None:
+    async def _wait_for_record(self, contact: str, erasure: Erasure) -> bool:
         counts: dict[str, int] = {"contacts": len(erasure.names)}
         for name in erasure.names:
             p = self._p(name)
@@ -182,14 +207,15 @@ class Eraser:
                 self._wire.call("HGET", keys.purged(p), name), self._wire.call("HGET", keys.scrubs(p), name)
             )
             if scrub is None or not (done := _scrub(scrub)).done or purged is None:
-                return
+                return True
             gone = _purged(purged)
             more = {"facts": done.facts, "messages": gone.messages, "withdrawn": gone.withdrawn}
             for what, n in {**more, "consents": gone.consents, "suppressed": len(gone.suppressed)}.items():
                 counts[what] = counts.get(what, 0) + n
         await self._to(contact, erasure, "traces", counts=counts, at=clock.now())
+        return True
 
-    async def _forget_traces(self, contact: str, erasure: Erasure, others: Collection[str]) -> None:
+    async def _forget_traces(self, contact: str, erasure: Erasure, others: Collection[str]) -> bool:
         """``others``: whom other erasures are about."""
         for name in erasure.names:
             if name not in others:  # should two have been at it, it may have been held once more
@@ -202,6 +228,10 @@ class Eraser:
         over = await asyncio.to_thread(backtests.forget, self._backtests, erasure.names, erasure.words, erasure.at)
         if over:
             await self._to(contact, erasure, "file", names=[], words=[])
+        return over
+
+    async def _finish(self, field: str, erasure: Erasure, file: str) -> bool:
+        return await self._erasures.finish(field, erasure, clock.now(), file)
 
     async def _to(self, contact: str, erasure: Erasure, stage: Stage, **more: Any) -> None:
         after = msgspec.structs.replace(erasure, stage=stage, **more)
