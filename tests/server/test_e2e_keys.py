@@ -142,6 +142,37 @@ def test_a_key_has_a_rate(server: Server):
     assert server.call("GET", "/v1/forms/none", key=WRITE).status == 404  # others' business is none of its
 
 
+def test_what_is_refused_counts_against_the_rate(server: Server):
+    key, cookie = made(server, rate=1), fresh("cookie")
+    consent = {"type": "consent", "anonymous": cookie, "properties": {"mark": cookie}}
+    assert post(server, key, *[consent] * 20).status == 200
+    assert post(server, key, {"type": "seen", "anonymous": cookie}).json["code"] == "auth.rate"
+
+
+def test_no_more_at_once_than_a_key_may(server: Server):
+    """Nothing of such a request is taken, and it costs no more than any."""
+    key, cookie = made(server, rate=30), fresh("cookie")
+    answer = post(server, key, *[{"type": "seen", "anonymous": cookie}] * 151)
+    assert (answer.status, answer.json["code"]) == (413, "auth.rate_batch")
+    assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert server.call("GET", f"/v1/contacts/anonymous_id:{cookie}").status == 404
+    assert post(server, key, *[{"type": "seen", "anonymous": cookie}] * 150).status == 200
+
+
+def test_nor_does_an_app(server: Server):
+    key, ada = made(server, kind="write", rate=1), fresh("ada")
+    facts = [{"type": "seen", "contact": ada}] * 101
+    answer = server.call("POST", "/v1/facts", facts, key=key)
+    assert (answer.status, answer.json["code"]) == (413, "auth.rate_batch")
+    assert server.call("GET", f"/v1/contacts/{ada}").status == 404
+
+
+def test_a_decision_counts_as_one_fact(server: Server):
+    key, ada = made(server, kind="write", rate=1), fresh("ada")
+    asked = [server.call("POST", "/v1/decide", {"type": "seen", "contact": ada}, key=key) for _ in range(5)]
+    assert [answer.status for answer in asked] == [200] * 5
+
+
 def test_a_form_is_open_to_a_page(server: Server, key: str):
     answer = server.call("GET", "/v1/forms/none", key=key, headers={"Origin": ORIGIN})
     assert (answer.status, answer.json["code"]) == (404, "form.unknown")

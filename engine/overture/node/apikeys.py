@@ -25,6 +25,7 @@ from overture.web.services import Grant as Granted
 SHORTEST_KEY = 16  # characters; the store has unsalted hashes, which a copy of it lets anyone try guesses on
 BROWSER_RATE = 1_000.0  # facts a second that a key of web pages may post to a process, unless it says otherwise
 BURST = 5.0  # seconds of its rate that a key may be ahead
+BATCH = 100  # facts that may come at once whatever the rate: as many as libraries send together
 
 
 class Grant(msgspec.Struct, frozen=True):
@@ -120,8 +121,13 @@ class Keys:
 
     def spend(self, grant: Granted, facts: int) -> None:
         """A batch may be larger than what is left: then the key waits the longer."""
-        if grant.rate and facts > 0:
-            self._left[grant.name] = (self._refilled(grant) - facts, time.monotonic())
+        if not grant.rate or facts <= 0:
+            return
+        most = max(int(grant.rate * BURST), BATCH)
+        if facts >= most:  # the request has counted as one
+            what = f"The key {grant.name} takes {most} facts at once. Nothing of the request was taken."
+            raise Refused("auth.rate_batch", what, "Send smaller batches.", status=413)
+        self._left[grant.name] = (self._refilled(grant) - facts, time.monotonic())
 
     def _refilled(self, grant: Granted) -> float:
         full = grant.rate * BURST

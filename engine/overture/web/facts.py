@@ -57,6 +57,7 @@ async def post(call: Call) -> web.Response:
         parsed = await _parse(call.request, body, now)
         if parsed.single and parsed.rejected:
             raise _alone(parsed.rejected[0])
+        call.spend(len(parsed.drafts) + len(parsed.rejected) - 1)
         receipts = (
             await call.services.facts.accept(
                 parsed.drafts, source=call.source, backfill=query.backfill, wait=query.wait, now=now
@@ -66,7 +67,6 @@ async def post(call: Call) -> web.Response:
         )
     finally:
         call.bodies.release(body)
-    call.spend(len(parsed.drafts) - 1)
     return answer(summary(parsed, receipts, query.wait))
 
 
@@ -95,7 +95,6 @@ async def decide(call: Call) -> web.Response:
         )
     finally:
         call.bodies.release(body)
-    call.spend(1)
     status = "duplicate" if summary(parsed, [receipt], True).duplicates else "accepted"
     return answer(shapes.DecideAnswer(receipt.id, status, receipt.contact, receipt.decision))
 

@@ -121,6 +121,8 @@ async def take(
     """
     if len(facts) > CAPS.facts:
         raise refused("body.too_many_facts")
+    if grant is not None:
+        services.keys.spend(grant, len(facts) + len(unread) - 1)
     given: list[object | Unwanted] = list(facts)
     if reports:
         given = await services.plugins.addressed(given)
@@ -150,8 +152,6 @@ async def take(
         parsed = await read_facts(packed, now, "", "application/msgpack", caps)
         if public:
             parsed = await _claimed(parsed, public, services, now)
-        if grant is not None:
-            services.keys.spend(grant, len(parsed.drafts) - 1)
         receipts = (
             await services.facts.accept(parsed.drafts, source=sender, backfill=backfill, wait=False, now=now)
             if parsed.drafts

@@ -40,7 +40,9 @@ class Call(msgspec.Struct, frozen=True):
         return self.grant.name if self.grant else ""
 
     def spend(self, facts: int) -> None:
-        """Count facts against the rate of the caller's key, beside the one that the request counts as."""
+        """Count facts against the rate of the caller's key, beside the one that the request counts as; raises as
+        `Keys.spend`.
+        """
         if self.grant is not None:
             self.services.keys.spend(self.grant, facts)
 

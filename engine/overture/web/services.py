@@ -174,7 +174,11 @@ class Keys(Protocol):
         ...
 
     def spend(self, grant: Grant, facts: int) -> None:
-        """Count facts against the rate of the key, beside the one that the request counts as."""
+        """Count facts against the rate of the key, beside the one that the request counts as.
+
+        Raises Refused 413 ``auth.rate_batch`` for more than it may ever bring at once: so it is asked before any is
+        taken.
+        """
         ...
 
 
