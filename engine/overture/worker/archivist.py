@@ -61,8 +61,10 @@ class Archivist:
         with archive.held(self._directory, p):
             await self._leases.commit(lease, [])
             self._close(p)  # what it has open is to be replaced
-            scrubbed = await asyncio.to_thread(scrubbing.scrub, self._directory, p, orders)
-        await scrubbing.done(self._wire, self._leases, lease, orders, scrubbed)
+            scrubbed = await asyncio.to_thread(scrubbing.look, self._directory, p, orders)
+            orders = await scrubbing.begin(self._wire, self._leases, lease, orders, scrubbed)
+            await asyncio.to_thread(archive.rewrite, self._directory, p, scrubbed.change)
+        await scrubbing.done(self._leases, lease, orders)
 
     async def _archive(self, lease: Lease, last: str) -> bool:
         """Archive one frame of entries up to ``last``; true if more may be there."""

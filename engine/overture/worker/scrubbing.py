@@ -30,8 +30,19 @@ def decided(orders: dict[str, Scrub], entry: str) -> bool:
     return all(entry_order(order.until) <= entry_order(entry) for order in orders.values())
 
 
-async def done(wire: Wire, leases: Leases, lease: Lease, orders: dict[str, Scrub], scrubbing: Scrubbing) -> None:
-    """After the files: facts of these contacts that were set aside go too, then the orders are carried out."""
+def look(directory: Path, p: int, orders: dict[str, Scrub]) -> Scrubbing:
+    """Find the facts of these contacts. Blocking; raises OSError."""
+    scrubbing = Scrubbing(orders)
+    scrubbing.look(archive.entries(directory, p))
+    return scrubbing
+
+
+async def begin(
+    wire: Wire, leases: Leases, lease: Lease, orders: dict[str, Scrub], scrubbing: Scrubbing
+) -> dict[str, Scrub]:
+    """Before the files, which tell them: facts of these contacts that were set aside go. Answers the orders, with how
+    many facts there are: a second try, where some files have been written anew, finds fewer.
+    """
     p = lease.partition
     gone = set[bytes]().union(*scrubbing.gone.values())
     commands: list[Command] = []
@@ -41,15 +52,19 @@ async def done(wire: Wire, leases: Leases, lease: Lease, orders: dict[str, Scrub
         commands += (("XDEL", keys.dead(p), id) for id, fields in page if fields[1] in gone)
         more = len(page) == _PAGE
         after = f"({page[-1][0].decode()}" if page else after
-    for name, order in orders.items():
-        told = msgspec.structs.replace(order, done=True, facts=scrubbing.facts[name])
-        commands.append(("HSET", keys.scrubs(p), name, msgspec.msgpack.encode(told)))
-    await leases.commit(lease, commands)
+    counted = {
+        name: msgspec.structs.replace(order, facts=max(order.facts, scrubbing.facts[name]))
+        for name, order in orders.items()
+    }
+    await leases.commit(lease, [*commands, *_kept(p, counted)])
+    return counted
 
 
-def scrub(directory: Path, p: int, orders: dict[str, Scrub]) -> Scrubbing:
-    """Write the files anew that have facts of these contacts. Blocking; raises OSError: then some may be left."""
-    scrubbing = Scrubbing(orders)
-    scrubbing.look(archive.entries(directory, p))
-    archive.rewrite(directory, p, scrubbing.change)
-    return scrubbing
+async def done(leases: Leases, lease: Lease, orders: dict[str, Scrub]) -> None:
+    """After the files: the orders are carried out."""
+    told = {name: msgspec.structs.replace(order, done=True) for name, order in orders.items()}
+    await leases.commit(lease, _kept(lease.partition, told))
+
+
+def _kept(p: int, orders: dict[str, Scrub]) -> list[Command]:
+    return [("HSET", keys.scrubs(p), name, msgspec.msgpack.encode(order)) for name, order in orders.items()]
