@@ -70,6 +70,16 @@ async def test_only_a_refusal_of_the_address_is_permanent(name: str, service: Se
 
 
 @EVERY
+async def test_what_cannot_be_written_says_nothing_of_the_address(name: str, service: Service, played: Played) -> None:
+    channel = service.open(played.base_url)
+    await played.script(service.accepted)
+    answer = await channel.send(outgoing(service, text="\ud800", html="\ud800"))
+    await channel.close()
+    said = "The message cannot be written: UnicodeEncodeError."
+    assert answer in (Rejected(f"{name}.message_invalid", said), Sent(service.provider_id))
+
+
+@EVERY
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
 async def test_later(name: str, status: int, service: Service, played: Played) -> None:
     channel = service.open(played.base_url)

@@ -222,6 +222,14 @@ async def test_what_is_no_address_is_refused_for_good(server: MailServer, addres
     assert server.mails() == []
 
 
+async def test_what_cannot_be_written_says_nothing_of_the_address(server: MailServer):
+    channel = opened(server.url)
+    answer = await channel.send(outgoing(created_at=10**18))
+    await channel.close()
+    assert answer == Rejected("smtp.message_invalid", "The mail cannot be written: ValueError.")
+    assert server.mails() == []
+
+
 async def test_an_address_beyond_ascii(server: MailServer):
     channel = opened(server.url)
     assert isinstance(await channel.send(outgoing(to="jörg@example.com", subject="Grüße")), Sent)

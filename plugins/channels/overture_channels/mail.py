@@ -23,6 +23,10 @@ _DOMAIN = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _ONE_LINE = frozenset({"message-id", "x-overture-message", "list-unsubscribe", "list-unsubscribe-post"})
 
 
+class AddressInvalid(ValueError):
+    """What a message is for is no address; the text is a sentence without its full stop."""
+
+
 class MailPolicy(EmailPolicy):
     """The standard policy folds a long URL or id into an encoded word, which nobody takes for a URL or id any more."""
 
@@ -56,7 +60,9 @@ def plain(value: object) -> str:
 
 
 def mailbox(text: str) -> Address:
-    """``ada@example.com`` or ``Ada <ada@example.com>``, the domain in ASCII form. ValueError where it is neither."""
+    """``ada@example.com`` or ``Ada <ada@example.com>``, the domain in ASCII form. `AddressInvalid` where it is
+    neither.
+    """
     name, spec = parseaddr(text)
     local, _, domain = spec.rpartition("@")
     try:
@@ -64,14 +70,14 @@ def mailbox(text: str) -> Address:
     except UnicodeError:
         domain = ""
     if not text.isprintable() or not _LOCAL.fullmatch(local) or not _DOMAIN.fullmatch(domain):
-        raise ValueError("the address is not an e-mail address")
+        raise AddressInvalid("the address is not an e-mail address")
     return Address(plain(name), local, domain)
 
 
 def recipient(text: str) -> Address:
     """A bare address: with a display name or a second address it would not be one the gate has judged."""
     if parseaddr(text)[1] != text:
-        raise ValueError("the address is not an e-mail address")
+        raise AddressInvalid("the address is not an e-mail address")
     return mailbox(text)
 
 
@@ -93,7 +99,7 @@ def compose(message: Outgoing, sender: str, returns: str = "") -> Mail:
     """Everything follows from the message, so a second hand-off can be recognised. ``returns``: where it comes back to,
     if not to the sender. What is HTML has a plain text beside it, the message's own or one made of the HTML.
 
-    ValueError for a bad address.
+    `AddressInvalid` for a bad address; another ValueError is a fault of the content.
     """
     to, origin = recipient(message.to), mailbox(sender)
     utf8 = not (to.addr_spec + origin.addr_spec).isascii()

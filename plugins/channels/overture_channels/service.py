@@ -16,7 +16,7 @@ from overture.model.contact import Contact
 from overture.plugin import EgressRefused, Limits, Outgoing, Rejected, RetryLater, Sent, own_address
 from overture.plugin.egress import networks
 from overture_channels.http import Caller, Reply, retry_after
-from overture_channels.mail import mailbox, plain
+from overture_channels.mail import AddressInvalid, mailbox, plain
 
 OURS = "overture_message"
 """What carries the id of a message through a service and back, in what it reports (docs/sources.md)."""
@@ -118,7 +118,7 @@ class ServiceChannel(ABC):
 
     @abstractmethod
     def request(self, message: Outgoing) -> Request:
-        """Raises ValueError with a sentence where the address is none."""
+        """Raises `AddressInvalid` where the address is none; another ValueError is a fault of the content."""
 
     @abstractmethod
     def probe(self) -> Request:
@@ -143,8 +143,10 @@ class ServiceChannel(ABC):
     async def send(self, message: Outgoing) -> Sent | Rejected:
         try:
             request = await asyncio.to_thread(self.request, message)  # style sheets of large mails take a while
-        except ValueError as error:
+        except AddressInvalid as error:
             return Rejected(f"{self.name}.address_invalid", f"{error}.", permanent=True)
+        except ValueError as error:
+            return Rejected(f"{self.name}.message_invalid", f"The message cannot be written: {type(error).__name__}.")
         reply = await self._call(request)
         if 200 <= reply.status < 300:
             return Sent(plain(self.provider_id(reply)))

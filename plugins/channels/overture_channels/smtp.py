@@ -27,7 +27,7 @@ from overture.plugin import (
     hookimpl,
     own_address,
 )
-from overture_channels.mail import Mail, compose, mailbox, plain
+from overture_channels.mail import AddressInvalid, Mail, compose, mailbox, plain
 from overture_channels.returns import ReturnAddress
 from overture_channels.signature import DkimConfig, Signer, signed
 
@@ -138,8 +138,10 @@ class SmtpChannel:
     async def send(self, message: Outgoing) -> Sent | Rejected:
         try:
             mail = await asyncio.get_running_loop().run_in_executor(self._threads, self._written, message)
-        except ValueError as error:
+        except AddressInvalid as error:
             return Rejected("smtp.address_invalid", f"{error}.", permanent=True)
+        except ValueError as error:
+            return Rejected("smtp.message_invalid", f"The mail cannot be written: {type(error).__name__}.")
         async with self._slots:
             reused = self._take()
             if reused is not None:

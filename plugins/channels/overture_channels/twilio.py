@@ -14,6 +14,7 @@ from yarl import URL
 from overture.model.contact import Contact
 from overture.plugin import ChannelPlugin, Outgoing, Secret, hookimpl, own_address
 from overture_channels.http import Reply
+from overture_channels.mail import AddressInvalid
 from overture_channels.service import OURS, Refusal, Request, ServiceChannel, ServiceConfig
 
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -100,10 +101,10 @@ class TwilioChannel(ServiceChannel):
 
 
 def number(text: str) -> str:
-    """E.164, from what people write; ValueError where it is no international number."""
+    """E.164, from what people write; `AddressInvalid` where it is no international number."""
     bare = re.sub(r"[\s()./-]", "", text)
     if not _E164.fullmatch(bare):
-        raise ValueError("the address is no telephone number with + and its country's code")
+        raise AddressInvalid("the address is no telephone number with + and its country's code")
     return bare
 
 
