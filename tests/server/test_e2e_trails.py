@@ -201,6 +201,19 @@ def test_a_scanner(server: Server, mails: Mailbox):
     assert server.contact(user)["scores"]["interest"] == 1
 
 
+def test_who_asks_for_the_image_without_end(server: Server, mails: Mailbox):
+    """It is shown all the same, and links lead on; no more facts come of it."""
+    user, html = sent(server, mails)
+    for _ in range(50):
+        assert get(server, image(html["An offer"])).status == 200
+    eventually(lambda: len(reported(server, user, "message.opened")) == 50, "all are told")
+    assert get(server, image(html["An offer"])).status == 200
+    for led in "ABF":
+        assert get(server, hrefs(html["An offer"])[led]).status == 302
+    assert reported(server, user, "message.clicked") == []
+    assert len(reported(server, user, "message.opened")) == 50
+
+
 def test_what_is_none_of_ours(server: Server, mails: Mailbox):
     _, html = sent(server, mails)
     links = hrefs(html["An offer"])

@@ -12,7 +12,7 @@ from overture.delivery.links import Links, Trail
 from overture.model import Delivery, Draft, Overloaded, Refused, StoreUnavailable, clock
 from overture.model.ids import new_fact_id
 from overture.plugin.agents import LONGEST, agent_of
-from overture.state.clicks import Clicks
+from overture.state.clicks import Clicks, Seen
 from overture.state.contacts import Contacts
 from overture.state.identity import Identity, ids_of
 from overture.state.outbox import Outbox
@@ -23,6 +23,7 @@ log = logging.getLogger("overture.node")
 BOX = 0.5  # seconds that whoever follows a link waits until that is on disk
 AGAIN, TRIES = 1.0, 60  # seconds between tries while the store is away, and how many there are
 MOST = 10_000  # that wait to be written
+OF_ONE = 50  # openings and clicks of one message that become facts, until it was left alone for an hour
 AT_ONCE = 2_000  # ms: who follows several links of a message within, or one so soon after it was sent, is a scanner
 CLOSING = 5.0  # seconds
 
@@ -79,34 +80,39 @@ class TrailService:
 
     async def _take(self, trail: Trail, type: str, user_agent: str, now: int) -> None:
         id = new_fact_id(now)  # the same at each try
+        seen: Seen | None = None
         for _ in range(TRIES):
             with contextlib.suppress(StoreUnavailable, Overloaded):
-                return await self._accept(id, trail, type, user_agent, now)
+                contact = await self._contacts.get(await self._identity.find(trail.contact))
+                if contact is None or not contact.seq:
+                    return  # erased: nothing that was sent before brings the contact back
+                seen = seen or await self._clicks.note(trail.contact, trail.message, trail.url, now)
+                if seen.times <= OF_ONE:  # whoever has the address of an image may ask for it without end
+                    await self._accept(id, ids_of(contact.id), trail, type, user_agent, now, seen.others)
+                return
             await asyncio.sleep(AGAIN)
         log.warning("A %s was lost: the store was away for too long", type)
 
-    async def _accept(self, id: str, trail: Trail, type: str, user_agent: str, now: int) -> None:
-        contact = await self._contacts.get(await self._identity.find(trail.contact))
-        if contact is None or not contact.seq:
-            return  # erased: nothing that was sent before brings the contact back
+    async def _accept(
+        self, id: str, ids: dict[str, Any], trail: Trail, type: str, user_agent: str, now: int, others: list[int]
+    ) -> None:
         found = await self._outbox.find(trail.contact, trail.message)
         told: dict[str, Any] = found.told() if found else {"message": trail.message, "channel": trail.channel}
         agent = agent_of(user_agent)
         said = {**told, "url": trail.url, "user_agent": user_agent}
         properties: dict[str, Any] = {name: value for name, value in said.items() if value != ""}
         context: dict[str, Any] = {"source": "tracking", **agent.told()}
-        if await self._scanned(trail, found, now):
+        if _scanned(trail, found, now, others):
             context["scanner"] = True
         if agent.machine or "scanner" in context:
             properties["machine"] = True
-        drafts = [Draft(id, type, ids_of(contact.id), now, properties, context)]
+        drafts = [Draft(id, type, ids, now, properties, context)]
         await self._facts.accept(drafts, source="tracking", backfill=False, wait=False, now=now)
 
-    async def _scanned(self, trail: Trail, delivery: Delivery | None, now: int) -> bool:
-        """By a program that looks at what a mail leads to, before or in place of a person."""
-        if delivery is not None and delivery.state == "sent" and now - delivery.updated_at < AT_ONCE:
-            return True
-        if not trail.url:
-            return False
-        others = await self._clicks.others(trail.contact, trail.message, trail.url, now)
-        return any(now - at < AT_ONCE for at in others)
+
+def _scanned(trail: Trail, delivery: Delivery | None, now: int, others: list[int]) -> bool:
+    """By a program that looks at what a mail leads to, before or in place of a person. What is tried again, as the
+    store was away, may be older than what it is held against.
+    """
+    sent = [delivery.updated_at] if delivery is not None and delivery.state == "sent" else []
+    return any(abs(now - at) < AT_ONCE for at in (*sent, *(others if trail.url else ())))

@@ -1,25 +1,42 @@
-"""Which links of a message were followed just now: who follows several at once is no person."""
+"""How often a message was opened or followed just now, and which links: who follows several at once is no person."""
 
 from __future__ import annotations
 
+import asyncio
+from typing import NamedTuple
+
 from overture.model.ids import digest, partition_of
 from overture.state import keys
-from overture.state.wire import Wire
+from overture.state.wire import Arg, Wire
 
 KEPT_MS = 3_600_000
+_COUNT = b"n"
+
+
+class Seen(NamedTuple):
+    """``times``: openings and clicks, this one among them; ``others``: when (ms) other links were last followed."""
+
+    times: int
+    others: list[int]
 
 
 class Clicks:
-    """Short-lived: an hour after the last click nothing of a message is left here."""
+    """Short-lived: an hour after the last opening or click nothing of a message is left here."""
 
     def __init__(self, wire: Wire, partitions: int) -> None:
         self._wire = wire
         self._partitions = partitions
 
-    async def others(self, contact: str, message: str, url: str, now: int) -> list[int]:
-        """When (ms) other links of the message were last followed; this click is noted."""
-        key, own = keys.clicked(partition_of(contact, self._partitions), message), digest("link", url).hex().encode()
-        await self._wire.call("HSET", key, own, now)
-        await self._wire.call("PEXPIRE", key, KEPT_MS)
-        flat = await self._wire.call("HGETALL", key)
-        return [int(flat[i + 1]) for i in range(0, len(flat), 2) if flat[i] != own]
+    async def note(self, contact: str, message: str, url: str, now: int) -> Seen:
+        """That a link of the message was followed, or the message opened, where ``url`` is empty.
+
+        Raises StoreUnavailable.
+        """
+        key = keys.clicked(partition_of(contact, self._partitions), message)
+        own = digest("link", url).hex().encode() if url else b""
+        commands: list[tuple[Arg, ...]] = [("HSET", key, own, now)] if url else []
+        commands += [("HINCRBY", key, _COUNT, 1), ("PEXPIRE", key, KEPT_MS), ("HGETALL", key)]
+        # All are on their way before the first is answered: no key stays for ever where this process is killed between.
+        *_, flat = await asyncio.gather(*(self._wire.call(*command) for command in commands))
+        found = {flat[i]: int(flat[i + 1]) for i in range(0, len(flat), 2)}
+        return Seen(found.pop(_COUNT), [at for link, at in found.items() if link != own])

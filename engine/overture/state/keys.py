@@ -166,7 +166,9 @@ def scrubs(p: int) -> str:
 
 
 def clicked(p: int, id: str) -> str:
-    """Hash: digest of a link of a message -> when it was last followed (ms); gone after an hour."""
+    """Hash: digest of a link of a message -> when it was last followed (ms), and ``n``: how often it was opened or
+    followed; gone after an hour without either.
+    """
     return f"ov:{{{p}}}:clicked:{id}"
 
 
