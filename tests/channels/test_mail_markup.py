@@ -34,10 +34,16 @@ from overture_channels.markup import MOST_TAGS, as_text, inlined, readable
         ("<p>a</p></div></p></p>b", "a\n\nb\n"),
         ("<p>\u200b\u200c a</p>", "a\n"),
         ("a &lt;script&gt; b <", "a <script> b <\n"),
+        ("a<![foo]> b<![x y]> <![endif]>c", "a b c\n"),
+        ("a<![if !mso]> b<![endif]><![CDATA[x]]><!doctype [<!foo ]>", "a b\n"),
     ],
 )
 def test_the_plain_text(html: str, text: str):
     assert as_text(html) == text
+
+
+def test_what_ends_within_a_declaration_is_read_up_to_there():
+    assert as_text("a<br>b <![foo").startswith("a\nb")
 
 
 def test_rules_are_put_into_the_elements_and_stay():

@@ -62,6 +62,10 @@ class _Reader(HTMLParser):
         found = re.sub(r"\n{3,}", "\n\n", "\n".join(self._lines)).strip("\n")
         return f"{found}\n" if found else ""
 
+    def parse_html_declaration(self, i: int) -> int:
+        """``<![foo]>`` as browsers read it: older versions of the parser raise an AssertionError."""
+        return self.parse_bogus_comment(i) if self.rawdata.startswith("<![", i) else super().parse_html_declaration(i)
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         if self._silent or tag in _SILENT or _HIDDEN.search(given.get("style", "")) or "hidden" in given:
