@@ -64,10 +64,6 @@ class Admission:
             return self._redacted(drafts, source)
         return [self._admitted(draft) for draft in drafts]
 
-    async def close(self) -> None:
-        for each in (*self._identities, *self._enrichers):
-            await each.close()
-
     async def _identified(self, drafts: Sequence[Draft]) -> list[Draft]:
         """Each set of identifiers is asked for once."""
         keys = [msgspec.json.encode(draft.ids, order="sorted") for draft in drafts]

@@ -129,7 +129,10 @@ class InboxService:
                     async with asyncio.timeout(min(BEAT, (until - clock.wall()) / 1000)):
                         await news.wait()
                 except TimeoutError:
-                    if not await self._is_there(contact):
+                    try:
+                        if not await self._is_there(contact):
+                            return
+                    except StoreUnavailable:
                         return
                     yield []
         finally:

@@ -102,9 +102,9 @@ class Parts:
         await self.link_keys.refresh()
 
     async def close(self) -> None:
+        await self.services.trails.close()  # what it waits for goes through plugins that are closed below
         closing = [each.close() for each in (*self.channels.values(), *self.sources, self.pulling, self.hooked)]
         await asyncio.gather(*closing)  # each bounded: one after the other they would not be
-        await self.services.trails.close()
         await self.backtests.close()
         await self.clock.close()
         await self.wire.close()

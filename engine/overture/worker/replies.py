@@ -62,8 +62,8 @@ class Replies:
         self._url = url
         self._waiting: dict[str, Reply] = {}
         self._numbers = itertools.count()
-        self.on_kept: Callable[[str], None] = lambda _: None  # likewise
         self.on_erased: Callable[[str], None] = lambda _: None  # called with a contact; empty: any may have been
+        self.on_kept: Callable[[str], None] = lambda _: None  # likewise
 
     def expect(self) -> Reply:
         """A place for the decision on a fact that is about to be appended."""
