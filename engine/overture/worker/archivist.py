@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from overture.model import OvertureError
 from overture.state import archive, keys
@@ -16,6 +18,8 @@ from overture.worker import scrubbing
 from overture.worker.partition import Partition
 
 log = logging.getLogger("overture.worker")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 PAUSE = 1.0  # seconds between rounds
 PAGE = 256  # entries read from the log at once
@@ -61,9 +65,9 @@ class Archivist:
         with archive.held(self._directory, p):
             await self._leases.commit(lease, [])
             self._close(p)  # what it has open is to be replaced
-            scrubbed = await asyncio.to_thread(scrubbing.look, self._directory, p, orders)
+            scrubbed = await _to_the_end(scrubbing.look, self._directory, p, orders)
             orders = await scrubbing.begin(self._wire, self._leases, lease, orders, scrubbed)
-            await asyncio.to_thread(archive.rewrite, self._directory, p, scrubbed.change)
+            await _to_the_end(archive.rewrite, self._directory, p, scrubbed.change)
         await scrubbing.done(self._leases, lease, orders)
 
     async def _archive(self, lease: Lease, last: str) -> bool:
@@ -81,7 +85,7 @@ class Archivist:
             return False
         with archive.held(self._directory, p):
             await self._leases.commit(lease, [])
-            await asyncio.to_thread(self._writer(lease).append, frame)
+            await _to_the_end(self._writer(lease).append, frame)
         ms, seq = entry_order(frame[-1][0])
         await self._leases.commit(lease, [("XTRIM", keys.log(p), "MINID", f"{ms}-{seq + 1}")])
         return more
@@ -103,3 +107,17 @@ class Archivist:
         for writer in self._writers.values():
             writer.close()
         self._writers.clear()
+
+
+async def _to_the_end(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do it in a thread, and where this is cancelled come back when it is done all the same: nobody ends a thread, and
+    no other process may have the files meanwhile.
+    """
+    thread = asyncio.create_task(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        await asyncio.wait([thread])
+        if thread.exception() is not None:
+            log.warning("What was written when it was to stop failed: %s", thread.exception())
+        raise
