@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from itertools import takewhile
 
@@ -23,7 +24,8 @@ log = logging.getLogger("overture.delivery")
 
 POLL = 0.1  # seconds between looks at the outbox when nobody says that there is something
 LOOK = 200  # messages looked at per partition at once
-PAGES = 10  # looks per partition and round, while all that is found is under way
+PAGES = 10  # looks per partition and round, while all that is found is under way or for a channel without room
+IN_VAIN = 1.0  # seconds until it is looked beyond the first page again, where that found nothing
 IN_FLIGHT = 32  # contacts with a message under way on one channel: each is an ambiguity if this process is killed
 
 
@@ -41,6 +43,7 @@ class Deliverer:
         self._wake = asyncio.Event()
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._on: Counter[str] = Counter()  # contacts with a message under way, by channel
+        self._in_vain: dict[int, tuple[frozenset[str], float]] = {}  # partition → channels without room, and when (s)
 
     @property
     def healthy(self) -> bool:
@@ -81,7 +84,7 @@ class Deliverer:
         leases = list(self._leases.held.values())
         # What is read of a contact while one of its messages is under way may be out of date once it has been read.
         under_way = set(self._busy)
-        full = {channel for channel, contacts in self._on.items() if contacts >= IN_FLIGHT}
+        full = frozenset(channel for channel, contacts in self._on.items() if contacts >= IN_FLIGHT)
         try:
             now = clock.now()
             found = await asyncio.gather(*(self._due(lease.partition, now, under_way, full) for lease in leases))
@@ -110,16 +113,29 @@ class Deliverer:
         self._on[channel] += 1
         task.add_done_callback(ended)
 
-    async def _due(self, p: int, now: int, under_way: set[str], full: set[str]) -> list[Delivery]:
+    async def _due(self, p: int, now: int, under_way: set[str], full: frozenset[str]) -> list[Delivery]:
         """What is due for contacts that have nothing under way, on channels with room: one slow receiver, or channel,
-        must not hide the others.
+        must not hide the others, unless as many are due before them as `PAGES` hold. What is behind the first page may
+        be found `IN_VAIN` later.
         """
         for page in range(PAGES):
+            if page == 1 and self._is_in_vain(p, full):
+                return []
             deliveries = await self._outbox.due(p, now, LOOK, page * LOOK)
             found = [d for d in deliveries if d.message.contact not in under_way and d.message.channel not in full]
-            if found or len(deliveries) < LOOK:
+            if found or (page == 0 and len(deliveries) < LOOK):
                 return found
+            if len(deliveries) < LOOK:
+                break
+        self._in_vain[p] = full, time.monotonic()
         return []
+
+    def _is_in_vain(self, p: int, full: frozenset[str]) -> bool:
+        """Whether all pages were read just now and had nothing, and no channel has got room since: thousands of
+        messages that cannot go yet are not read again whenever one has gone.
+        """
+        before = self._in_vain.get(p)
+        return before is not None and before[0] <= full and time.monotonic() - before[1] < IN_VAIN
 
     async def _deliver(self, lease: Lease, deliveries: list[Delivery]) -> None:
         try:
