@@ -9,18 +9,20 @@ from typing import Any
 
 import msgspec
 
-from overture.model import Contact, Fact, Overloaded, clock
+from overture.model import Contact, Fact, Overloaded, Refused, clock
 from overture.model.ids import partition_of
 from overture.node.erasing import begun
 from overture.node.inboxes import kept
 from overture.node.reading import ContactService, shown
 from overture.records import Recording
+from overture.state import keys
 from overture.state.contacts import unpack_fact
 from overture.state.erasures import Erasure, Erasures, Proof
 from overture.state.identity import Identity
 from overture.state.inbox import Inboxes
 from overture.state.linked import linked
 from overture.state.outbox import Outbox
+from overture.state.purge import Purged
 from overture.state.wire import Wire
 from overture.web.erased import ErasureList, ErasureView, Export
 from overture.web.shapes import ContactView, FactView
@@ -58,13 +60,28 @@ class PrivacyService:
         name = id_or_alias.lower() if id_or_alias.startswith("email:") else id_or_alias
         for contact, erasure in (await self._erasures.under_way()).items():
             if name == contact or name in erasure.names:
-                return _under_way(erasure)
+                return await self._joined(name, contact, erasure)
         contact = await self._contacts.find(name)
         if contact is None:
             return None
-        subject = await self._erasures.subject(contact.id)
-        erasure = await self._erasures.ask(contact.id, begun(subject, by))
+        new = begun(await self._erasures.subject(contact.id), by)
+        erasure = await self._erasures.ask(contact.id, new)
+        if erasure.id != new.id:
+            return await self._joined(name, contact.id, erasure)
         self._asked()
+        return _under_way(erasure)
+
+    async def _joined(self, name: str, contact: str, erasure: Erasure) -> ErasureView:
+        """The one under way, where it takes all that is there; Refused 409 where somebody has begun anew behind it."""
+        past = erasure.stage in ("record", "traces")
+        if erasure.stage == "erasing":
+            blob = await self._wire.call("HGET", keys.purged(partition_of(contact, self._partitions)), contact)
+            past = blob is not None and msgspec.msgpack.decode(blob, type=Purged).erasure == erasure.id
+        if past and await self._contacts.find(name) is not None:
+            text = "The contact was erased and has begun anew, while its erasure is not done."
+            raise Refused(
+                "erasure.ending", text, f"Ask again when GET /v1/erasures/{erasure.id} says done.", status=409
+            )
         return _under_way(erasure)
 
     async def erasure(self, id: str) -> ErasureView | None:

@@ -70,9 +70,10 @@ class Erasures:
 
     async def ask(self, contact: str, erasure: Erasure) -> Erasure:
         """Begin one; answers the one that is under way already where there is one."""
-        await self._wire.call("HSETNX", keys.ERASING, contact, _encode(erasure))
-        blob = await self._wire.call("HGET", keys.ERASING, contact)
-        return _erasure(blob) if blob else erasure  # or it was done in between
+        while not await self._wire.call("HSETNX", keys.ERASING, contact, _encode(erasure)):
+            if blob := await self._wire.call("HGET", keys.ERASING, contact):
+                return _erasure(blob)
+        return erasure
 
     async def under_way(self) -> dict[str, Erasure]:
         """By contact, those asked for first first."""

@@ -65,7 +65,8 @@ class Export(msgspec.Struct, frozen=True):
 class Privacy(Protocol):
     async def erase(self, id_or_alias: str, by: str) -> ErasureView | None:
         """Ask for it; ``by`` is the name of the caller's key. The one under way where it was asked for before; None
-        where there is no such contact.
+        where there is no such contact. Raises Refused 409 ``erasure.ending`` where that one is past the contact, and
+        the contact is there again.
         """
         ...
 
