@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -189,6 +190,38 @@ def test_one_that_cannot_go_on_holds_up_no_other(shop: Server, tmp_path: Path, w
         store.hdel(keys.purged(p), name)
     ended(shop, id)
     assert found(shop, tmp_path, name, other) == []
+
+
+def test_who_signs_up_anew_while_the_record_is_cleaned_is_told_to_ask_again(shop: Server, tmp_path: Path) -> None:
+    name = fresh("ada-")
+    known(shop, name)
+    file = shop.data / "archive" / f"p{partition_of(name, 16):03d}" / "lock"
+    eventually(lambda: shop.settled() or True, "all is decided")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as another process that writes the archive
+        id = begun(shop, name)
+        eventually(lambda: stage(shop, id) == "record", "its facts are to go")
+        assert begun(shop, name) == id
+        known(shop, name)
+        answer = shop.call("DELETE", f"/v1/contacts/{name}")
+        assert (answer.status, answer.json["code"]) == (409, "erasure.ending")
+    ended(shop, id)
+    assert shop.find(name) is not None
+    assert erased(shop, name)["id"] != id
+    assert found(shop, tmp_path, name) == []
+
+
+def test_a_backtest_that_was_killed_holds_nothing_up(shop: Server, tmp_path: Path) -> None:
+    name = fresh("ada-")
+    known(shop, name)
+    job = shop.data / "backtests" / "bt-00000001"
+    job.mkdir(parents=True)
+    whole = json.dumps({"contact": name}) + "\n"
+    (job / "contacts.ndjson").write_text(whole + whole[:-9])
+    erased(shop, name)
+    assert not (job / "contacts.ndjson").exists()
+    assert found(shop, tmp_path, name) == []
 
 
 def test_who_complained_is_not_written_to_under_the_same_address(shop: Server, mailbox: Mailbox) -> None:

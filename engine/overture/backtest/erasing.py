@@ -22,6 +22,8 @@ def forget(directory: Path, names: Collection[str], words: Collection[str], unti
         if job.state() in ("waiting", "running"):
             all_over = all_over and request is not None and request.created_at > until
         else:
+            if job.state() == "failed":
+                job.contacts.unlink(missing_ok=True)  # nobody reads it, and its last line may be torn
             _forget(job, names, words)
     return all_over
 
