@@ -95,6 +95,18 @@ def test_two_known_contacts_stay_two(server: Server, key: str):
     assert server.contact(f"anonymous_id:{other}")["id"] == f"email:{address}"
 
 
+def test_who_many_visitors_of_one_request_say_they_are(server: Server, key: str):
+    """Each becomes who it says; of two claims of one visitor the first counts, however many come together."""
+    people = [(fresh("cookie"), fresh("ada")) for _ in range(40)]
+    server.facts(*({"type": "known", "contact": user} for _, user in people[:2]))
+    said = [{"type": "identify", "anonymous": cookie, "user": user} for cookie, user in people]
+    twice = {"type": "identify", "anonymous": people[0][0], "user": people[1][1]}
+    assert post(server, key, *said, twice, *said, {"type": "seen", "anonymous": people[0][0]}).status == 200
+    assert [server.contact(f"anonymous_id:{cookie}")["id"] for cookie, _ in people] == [user for _, user in people]
+    assert types(server, people[0][1]) == ["known", "identify", "identify", "seen"]
+    assert types(server, people[1][1]) == ["known", "identify", "identify", "identify"]
+
+
 @pytest.mark.parametrize(
     ("type", "properties", "code"),
     [
