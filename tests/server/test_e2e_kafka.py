@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Producer
 from serverkit import Server, eventually, refused
+
+from overture.testing import RecordingEmit
+from overture_sources.kafka import Kafka, KafkaConfig
 
 COUNTING = """\
 apiVersion: overture/v1
@@ -133,6 +139,42 @@ def test_a_topic_that_was_made_anew_is_read_from_its_beginning_and_that_is_told(
         eventually(lambda: bought(server, "u0") == 11, "the new one was read")
         told = [each for each in server.get("/v1/sources/refused") if each["code"] == "source.gap"]
         assert any("of partition 0 is not there; it is read from 0 on." in each["message"] for each in told)
+
+
+async def read(address: str, emit: RecordingEmit, until: Callable[[], bool]) -> list[str]:
+    """The texts of the facts that it emits, with `begin = "last"`, until so much is."""
+    settings = {"brokers": [address], "topics": ["orders"], "begin": "last"}
+    source = Kafka(KafkaConfig.model_validate(settings))
+    running = asyncio.ensure_future(source.run(emit))
+    while not until() and not running.done():
+        await asyncio.sleep(0.05)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    await source.close()
+    return [fact["text"] for each in emit.emitted for fact in each.facts]
+
+
+def written(broker: Broker, text: str, partition: int) -> None:
+    fact = {"type": "said", "contact": {"user_id": "ada"}, "text": text}
+    broker.put("orders", json.dumps(fact).encode(), "", partition)
+    broker.flush()
+
+
+async def test_from_the_last_message_on_none_is_passed_over_afterwards(broker: Broker) -> None:
+    written(broker, "before", 0)
+    first = RecordingEmit()
+    assert await read(broker.address, first, lambda: first.place != "") == []
+    written(broker, "while it was away", 0)
+    then = RecordingEmit(first.place)
+    assert await read(broker.address, then, lambda: bool(then.ids)) == ["while it was away"]
+
+
+async def test_a_partition_that_comes_later_is_read_from_its_first_message_on(broker: Broker) -> None:
+    for partition in range(4):
+        written(broker, f"in {partition}", partition)
+    emit = RecordingEmit(json.dumps({"orders": {"0": 1, "1": 1, "2": 1}}))
+    assert await read(broker.address, emit, lambda: bool(emit.ids)) == ["in 3"]
 
 
 def test_brokers_that_are_not_there_and_settings_that_cannot_be(tmp_path: Path, broker: Broker) -> None:

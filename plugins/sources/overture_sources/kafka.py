@@ -76,9 +76,9 @@ class Kafka:
         try:
             await consumer.start()
             while True:
-                for part in consumer.assignment() - ready:
-                    consumer.seek(part, await self._offset(consumer, places, part))
-                    ready.add(part)
+                if found_anew := consumer.assignment() - ready:
+                    await self._begin(emit, consumer, places, found_anew)
+                    ready |= found_anew
                 try:
                     found = await consumer.getmany(timeout_ms=int(WAIT * 1000), max_records=BATCH)
                 except NoOffsetForPartitionError:  # partitions have come, which assigns all of them anew
@@ -115,13 +115,22 @@ class Kafka:
             sasl_plain_password=config.password.get_secret_value() or None,
         )
 
-    async def _offset(self, consumer: AIOKafkaConsumer, places: Places, part: TopicPartition) -> int:
-        """Where a partition is to be read on; what has no place begins as the settings say."""
-        known = places.setdefault(part.topic, {})
-        if str(part.partition) not in known:
-            ends = consumer.beginning_offsets if self._config.begin == "first" else consumer.end_offsets
-            known[str(part.partition)] = (await ends([part]))[part]
-        return known[str(part.partition)]
+    async def _begin(
+        self, emit: Emit, consumer: AIOKafkaConsumer, places: Places, parts: Iterable[TopicPartition]
+    ) -> None:
+        """Read these partitions on from their places. A topic without any begins as the settings say; a partition that
+        has come to a topic since begins with its first message. Places are kept at once: what is put there while we
+        are away, before a first message, is not passed over.
+        """
+        last = set() if self._config.begin == "first" else {part.topic for part in parts} - places.keys()
+        new = [part for part in parts if str(part.partition) not in places.get(part.topic, {})]
+        for part in new:
+            ends = consumer.end_offsets if part.topic in last else consumer.beginning_offsets
+            places.setdefault(part.topic, {})[str(part.partition)] = (await ends([part]))[part]
+        if new:
+            await emit([], _written(places))
+        for part in parts:
+            consumer.seek(part, places[part.topic][str(part.partition)])
 
     async def _missed(self, emit: Emit, consumer: AIOKafkaConsumer, part: TopicPartition, offset: int) -> int:
         """The first offset that there is: what was to be read next is gone, or the topic is another one."""
@@ -144,8 +153,7 @@ class Kafka:
                 refused.append(NoFact(shown({**where, "value": value}), "source.entry", str(why)))
             places[record.topic][str(record.partition)] = record.offset + 1
         if records:
-            place = msgspec.json.encode(places).decode()
-            await emit(facts, place, backfill=self._config.backfill, refused=refused)
+            await emit(facts, _written(places), backfill=self._config.backfill, refused=refused)
 
     def fact(self, record: ConsumerRecord[Any, Any]) -> dict[str, Any]:
         """The fact in a message. Raises `Unreadable`."""
@@ -163,6 +171,10 @@ class Kafka:
 
 def _read(place: str) -> Places:
     return msgspec.json.decode(place, type=Places) if place else {}
+
+
+def _written(places: Places) -> str:
+    return msgspec.json.encode(places).decode()
 
 
 @hookimpl
