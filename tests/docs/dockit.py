@@ -20,7 +20,7 @@ from overture.model.environ import without_settings
 ROOT = Path(__file__).parents[2]
 CODE = re.compile(r"`([^`\n]+)`")
 
-PATIENCE = 20.0  # seconds that anything here may take before the test fails
+PATIENCE = 90.0  # seconds that anything here may take before the test fails
 
 
 @dataclass(frozen=True)

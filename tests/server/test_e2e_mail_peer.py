@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from mailkit import MailPeer, dkim_key
+from serverkit import eventually
 
 from overture.plugin import Outgoing, Rejected, RetryLater, Sent
 from overture_channels.smtp import SmtpChannel, SmtpConfig
@@ -132,6 +134,7 @@ async def checked(peer: MailPeer, raw: bytes) -> dict[str, Any]:
     await aiosmtplib.send(
         raw, sender="a@example.org", recipients=["b@example.com"], hostname="127.0.0.1", port=peer.port
     )
+    await asyncio.to_thread(eventually, lambda: len(peer.mails()) > before, "the peer has read it")
     return peer.mails()[before]
 
 

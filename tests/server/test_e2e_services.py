@@ -306,7 +306,7 @@ def test_a_number_that_twilio_refuses_is_written_to_no_more(serving: Server) -> 
 
 
 def test_the_channels_are_told_by_their_names(serving: Server) -> None:
-    assert set(serving.ready()["channels"]) == {*CHANNELS, "webhook"}
+    assert set(serving.ready()["channels"]) == {*CHANNELS, "inbox", "webhook"}
     assert not [plugin for plugin in serving.ready()["plugins"] if plugin["state"] == "failed"]
 
 

@@ -23,12 +23,15 @@ from overture_sources.postgres import Postgres, PostgresConfig
 from overture_sources.redis_stream import RedisStream, StreamConfig
 
 
+ELSEWHERE = {"hubspot"}  # tests/sources/test_hubspot_source.py
+
+
 def test_every_one_is_tried_here() -> None:
     manager = PluginManager()
     manager.load()
     fetching = {name for name, source in manager.sources.items() if isinstance(source, PullSourcePlugin)}
     ours = {name for name in fetching if manager.sources[name].config.__module__.startswith("overture_")}
-    assert ours == {"redis_stream", "kafka", "postgres", "bounces"}
+    assert ours - ELSEWHERE == {"redis_stream", "kafka", "postgres", "bounces"}
 
 
 class Stream:
