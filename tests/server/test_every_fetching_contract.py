@@ -22,7 +22,6 @@ from overture_sources.kafka import Kafka, KafkaConfig
 from overture_sources.postgres import Postgres, PostgresConfig
 from overture_sources.redis_stream import RedisStream, StreamConfig
 
-
 ELSEWHERE = {"hubspot"}  # tests/sources/test_hubspot_source.py
 
 
