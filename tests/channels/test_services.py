@@ -404,3 +404,37 @@ async def test_what_twilio_is_sent() -> None:
         assert answer == Rejected(
             "twilio.address_invalid", "the address is no telephone number with + and its country's code.", True
         )
+
+
+UNVERIFIED = "Email address is not verified. The following identities failed the check in region EU-WEST-1: "
+
+
+def unverified(named: str) -> Answer:
+    said = json.dumps({"message": UNVERIFIED + named}).encode()
+    return Answer(400, {"x-amzn-ErrorType": "MessageRejected"}, said)
+
+
+@pytest.mark.parametrize("named", ["News <news@Example.org>", "example.org", "ada@example.com, news@example.org"])
+async def test_a_sender_that_amazon_has_not_verified_is_a_matter_of_the_account(named: str) -> None:
+    service = SERVICES["ses"]
+    async with Played(service) as played:
+        await played.script(unverified(named))
+        channel = service.open(played.base_url)
+        with pytest.raises(ConnectionError, match="not verified"):
+            await channel.send(outgoing(service))
+        await channel.close()
+
+
+@pytest.mark.parametrize(
+    "named", ["ada@example.com", "ada@example.org", "ada@mail.example.org", "ada@example.org.example.com"]
+)
+async def test_a_receiver_that_amazon_has_not_verified_is_a_matter_of_one_mail(named: str) -> None:
+    """It asks for that while the account is in the sandbox."""
+    service = SERVICES["ses"]
+    async with Played(service) as played:
+        await played.script(unverified(named))
+        channel = service.open(played.base_url)
+        answer = await channel.send(outgoing(service))
+        await channel.close()
+    assert isinstance(answer, Rejected)
+    assert (answer.code, answer.permanent) == ("ses.MessageRejected", False)

@@ -114,8 +114,19 @@ class SesChannel(ServiceChannel):
             return Refusal(code or str(reply.status), text, "account")
         if code in _LATER:
             return Refusal(code, text, "later")
+        if self._unverified(text):
+            return Refusal(code, text, "account")
         dead = _NO_ADDRESS.search(text) is not None
         return Refusal(code or str(reply.status), text, "address" if dead else "message")
+
+    def _unverified(self, text: str) -> bool:
+        """Whether identities are not verified and ours is among them: it is the same for all mails. Where only the
+        receiver is, the account is in the sandbox, and mails to others go out.
+        """
+        said, ours = text.lower(), self._config.origin.addr_spec.lower()
+        sender, domain = re.escape(ours), re.escape(ours.rpartition("@")[2])
+        named = re.search(rf"(?<![\w.+@-])({sender}|{domain})(?![\w-]|\.\w)", said)
+        return "not verified" in said and named is not None
 
 
 def _error(reply: Reply) -> str:
