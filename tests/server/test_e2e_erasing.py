@@ -23,6 +23,8 @@ from test_e2e_delivery import DOCUMENT, Receiver, receiver
 from overture.model.ids import partition_of
 from overture.state import keys
 from overture.state.erasures import Erasure
+from overture.state.purge import Purged
+from overture.state.scrubbing import Scrub
 
 __all__ = ["receiver"]
 
@@ -92,6 +94,31 @@ def test_a_hand_off_to_one_contact_holds_up_the_erasing_of_no_other(
     go_on.set()
     ended(calls, waits)
     assert len(receiver.calls) == 1
+
+
+def test_what_leads_to_it_anew_after_it_was_erased_is_erased_again(
+    calls: Server, receiver: Receiver, tmp_path: Path
+) -> None:
+    name, visitor = fresh("ada-"), fresh("cookie-")
+    part = f"anonymous_id:{visitor}"
+    p = partition_of(part, 16)
+    calls.facts(fact("identify", {"user_id": name, "anonymous_id": visitor}, plan="pro"))
+    go_on = Event()
+    receiver.before = lambda: go_on.wait(20) and None
+    calls.facts(fact("called", name, n=1))
+    eventually(lambda: receiver.calls, "the receiver is called")
+    id = begun(calls, name)
+    eventually(lambda: stage(calls, id) == "leaving", "it waits")
+    with store_of(calls) as store:  # as after a link that was made when the visitor had been erased
+        store.hset(keys.purged(p), part, msgspec.msgpack.encode(Purged(id, "1-0", 0, 2, 0, 0, {"hashed": "bounce"})))
+        # and as one of an erasure before, whose proof was written
+        store.hset(keys.scrubs(p), part, msgspec.msgpack.encode(Scrub("er-before", "1-0", 0, "1-0", True, 900)))
+        go_on.set()
+        proof = ended(calls, id)
+        assert store.hget(keys.SUPPRESSED, "hashed") == b"bounce"
+    assert (proof["counts"]["contacts"], proof["counts"]["messages"], proof["counts"]["suppressed"]) == (2, 3, 1)
+    assert proof["counts"]["facts"] < 900
+    assert found(calls, tmp_path, name, visitor) == []
 
 
 def test_a_hand_off_of_a_process_that_was_killed_holds_nothing_up(

@@ -149,7 +149,7 @@ class Eraser:
         """From here on no hand-off to any of these begins."""
         for name in names:
             await self._wire.call("SADD", keys.leaving(self._p(name)), name)
-        await self._to(contact, erasure, "leaving", names=[*names, *erasure.names], **more)
+        await self._to(contact, erasure, "leaving", names=list(dict.fromkeys([*names, *erasure.names])), **more)
 
     async def _let_go(self, contact: str, erasure: Erasure) -> bool:
         """Hand-offs under way end, and are told in the log before the contact is erased there. False before that."""
@@ -172,7 +172,7 @@ class Eraser:
                     if not await self._is_alone(contact, erasure):
                         return True
                     self._ordered.add(erasure.id)
-                fact = ordered(name, erasure.id, clock.now())
+                fact = ordered(name, erasure.id, erasure.again, clock.now())
                 await self._log.append([Entry(fact, dedupe_key(name, fact.id))])
                 return True
             purged[name] = done
@@ -182,8 +182,13 @@ class Eraser:
             p = self._p(name)
             told = await self._wire.call("XINFO", "STREAM", keys.log(p))
             last = dict(zip(told[::2], told[1::2], strict=True))[b"last-generated-id"].decode()
-            order = Scrub(erasure.id, done.entry, done.position, last)
-            await self._wire.call("HSETNX", keys.scrubs(p), name, msgspec.msgpack.encode(order))
+            blob = await self._wire.call("HGET", keys.scrubs(p), name)
+            there = None if blob is None else _scrub(blob)
+            if there is not None and there.erasure != erasure.id and not there.done:
+                return True  # left by another one, which the archivist carries out first
+            if there is None or there.erasure != erasure.id:
+                order = Scrub(erasure.id, done.entry, done.position, last)
+                await self._wire.call("HSET", keys.scrubs(p), name, msgspec.msgpack.encode(order))
         self._ordered.discard(erasure.id)
         await self._to(contact, erasure, "record")
         return True
@@ -195,23 +200,33 @@ class Eraser:
             if any(contacts.unpack_fact(blob).contact in erasure.names for blob in blobs):
                 return False
         found = await linked(self._wire, contact)
-        if more := [name for name in found if name not in erasure.names]:
-            await self._leave(contact, erasure, more)
-        return not more
+        if not (more := [name for name in found if name != contact]):
+            return True
+        counts = dict(erasure.counts)
+        again = [name for name in more if name in erasure.names]  # gone already, and there anew
+        for name in again:
+            blob = await self._wire.call("HGET", keys.purged(self._p(name)), name)
+            if blob is not None:
+                gone = _purged(blob)
+                for command in suppressing(gone.suppressed):
+                    await self._wire.call(*command)
+                _count(counts, gone)
+        await self._leave(contact, erasure, more, again=erasure.again + 1, counts=counts)
+        for name in again:
+            await self._wire.call("HDEL", keys.purged(self._p(name)), name)
+        return False
 
     async def _wait_for_record(self, contact: str, erasure: Erasure) -> bool:
-        counts: dict[str, int] = {"contacts": len(erasure.names)}
+        counts = {**erasure.counts, "contacts": len(erasure.names)}
         for name in erasure.names:
             p = self._p(name)
             purged, scrub = await asyncio.gather(
                 self._wire.call("HGET", keys.purged(p), name), self._wire.call("HGET", keys.scrubs(p), name)
             )
-            if scrub is None or not (done := _scrub(scrub)).done or purged is None:
+            if scrub is None or purged is None or (done := _scrub(scrub)).erasure != erasure.id or not done.done:
                 return True
-            gone = _purged(purged)
-            more = {"facts": done.facts, "messages": gone.messages, "withdrawn": gone.withdrawn}
-            for what, n in {**more, "consents": gone.consents, "suppressed": len(gone.suppressed)}.items():
-                counts[what] = counts.get(what, 0) + n
+            counts["facts"] = counts.get("facts", 0) + done.facts
+            _count(counts, _purged(purged))
         await self._to(contact, erasure, "traces", counts=counts, at=clock.now())
         return True
 
@@ -240,6 +255,12 @@ class Eraser:
 
     def _p(self, contact: str) -> int:
         return partition_of(contact, self._log.partitions)
+
+
+def _count(counts: dict[str, int], gone: Purged) -> None:
+    more = {"messages": gone.messages, "withdrawn": gone.withdrawn, "consents": gone.consents}
+    for what, n in {**more, "suppressed": len(gone.suppressed)}.items():
+        counts[what] = counts.get(what, 0) + n
 
 
 def _words(contact: Contact) -> set[str]:

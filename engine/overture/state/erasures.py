@@ -32,6 +32,7 @@ class Erasure(msgspec.Struct, frozen=True, array_like=True):
     words: list[str] = []
     counts: dict[str, int] = {}
     at: int = 0  # when the record was clean
+    again: int = 0  # how often others were found that lead to the contact, when it was to be erased itself
 
 
 class Proof(msgspec.Struct, frozen=True, array_like=True):

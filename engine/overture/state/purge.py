@@ -105,6 +105,7 @@ def suppressing(hashes: Mapping[str, str]) -> list[Command]:
     return [("HSET", keys.SUPPRESSED, *(word for pair in hashes.items() for word in pair))] if hashes else []
 
 
-def ordered(contact: str, erasure: str, now: int) -> Fact:
-    """The fact that erases a contact; taken once for each erasure."""
-    return Fact(f"$erase:{erasure}", "$erase", contact, now, now, {"erasure": erasure})
+def ordered(contact: str, erasure: str, again: int, now: int) -> Fact:
+    """The fact that erases a contact; taken once for each erasure and each time that it begins ``again``."""
+    id = f"$erase:{erasure}:{again}" if again else f"$erase:{erasure}"
+    return Fact(id, "$erase", contact, now, now, {"erasure": erasure})
