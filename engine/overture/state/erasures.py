@@ -62,6 +62,12 @@ _erasure = msgspec.msgpack.Decoder(Erasure).decode
 _proof = msgspec.msgpack.Decoder(Proof).decode
 
 
+def _kept(erasure: Erasure) -> bytes:
+    """As it stands in the store: earlier versions knew no ``again``, and a move is made from what is there alone."""
+    fields = msgspec.structs.astuple(erasure)
+    return _encode(fields if erasure.again else fields[:-1])
+
+
 class Erasures:
     """Asked for, carried forward and looked at from any process."""
 
@@ -71,7 +77,7 @@ class Erasures:
 
     async def ask(self, contact: str, erasure: Erasure) -> Erasure:
         """Begin one; answers the one that is under way already where there is one."""
-        while not await self._wire.call("HSETNX", keys.ERASING, contact, _encode(erasure)):
+        while not await self._wire.call("HSETNX", keys.ERASING, contact, _kept(erasure)):
             if blob := await self._wire.call("HGET", keys.ERASING, contact):
                 return _erasure(blob)
         return erasure
@@ -85,7 +91,7 @@ class Erasures:
     async def go_on(self, contact: str, before: Erasure, after: Erasure) -> bool:
         """Keep how far it is; from the stage ``file`` on under its own id. False where it is elsewhere by now."""
         field = contact if after.stage != "file" else after.id
-        commands: list[Command] = [("HDEL", keys.ERASING, contact), ("HSET", keys.ERASING, field, _encode(after))]
+        commands: list[Command] = [("HDEL", keys.ERASING, contact), ("HSET", keys.ERASING, field, _kept(after))]
         return await self._move(contact, before, "", commands)
 
     async def finish(self, field: str, erasure: Erasure, now: int, file: str) -> bool:
@@ -136,7 +142,7 @@ class Erasures:
         return subject(secret or b"", contact).hex()
 
     async def _move(self, field: str, before: Erasure, head: Arg, commands: list[Command]) -> bool:
-        args: list[Arg] = [field, _encode(before), head]
+        args: list[Arg] = [field, _kept(before), head]
         for command in commands:
             args += (len(command), *command)
         return bool(await self._advance.call([keys.ERASING, keys.ERASURES_HEAD], args))
