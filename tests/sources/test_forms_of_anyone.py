@@ -29,7 +29,7 @@ def part(name: str, value: bytes, head: bytes = b"") -> bytes:
 
 @pytest.mark.parametrize("source", [TWILIO, MAILGUN])
 async def test_other_requests_go_on_while_a_large_form_is_read(source: PushSource) -> None:
-    large = multipart(*[part(f"n{n}", b"x" * 200) for n in range(MOST)])
+    large = multipart(*[part(f"n{n}", b"") for n in range(MOST // 4)])
     asked = asyncio.ensure_future(source.parse(large))
     await asyncio.sleep(0)
     assert not asked.done()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 from urllib.parse import urlencode
@@ -9,8 +10,9 @@ from urllib.parse import urlencode
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trackkit import HOSTILE, JSON, posted, taken, usable
+from trackkit import HOSTILE, JSON, asked, posted, taken, usable
 
+from overture.plugin import Posted
 from overture_sources.matomo import Matomo, MatomoConfig
 
 SOURCE = Matomo(MatomoConfig())
@@ -49,7 +51,7 @@ def test_an_event_keeps_its_page_in_the_context():
 def test_orders_and_baskets():
     items = json.dumps([["s1", "Shoe", "Shoes", 10.5, 2], ["s2"]])
     fact = one(idgoal="0", ec_id="o1", revenue="21", ec_st="20", ec_tx="1", ec_items=items)
-    assert (fact["type"], fact["id"]) == ("order_completed", "matomo:order:o1")
+    assert (fact["type"], fact["id"].partition(":order:")[0], fact["id"][-3:]) == ("order_completed", "matomo", ":o1")
     assert fact["properties"] == {
         "order_id": "o1",
         "total": 21.0,
@@ -108,6 +110,12 @@ def test_what_is_sent_again_is_told_by_what_was_drawn_or_when_it_happened():
     assert one(rand="1", token_auth="x")["id"] == one(rand="1", token_auth="y")["id"]
 
 
+def test_shops_that_count_their_orders_alike_have_orders_of_their_own():
+    first, again, other = (one(idgoal="0", ec_id="o1", revenue=9, idsite=site) for site in ("key-1", "key-1", "key-2"))
+    assert first["id"] == again["id"] != other["id"]
+    assert "key-1" not in json.dumps(first)
+
+
 def test_many_in_one_body_and_the_same_twice_is_meant_twice():
     asked = "?" + urlencode({"idsite": 1, "rec": 1, "uid": "ada", "url": "https://e.org/", "cdt": "1774602000"})
     body = {"requests": [asked, asked, "?rec=0", 7], "token_auth": "k"}
@@ -145,3 +153,13 @@ def test_whatever_is_said_nothing_fails(requests: list[Any]):
     made = posted(SOURCE, json.dumps({"requests": requests}).encode(), PATH)
     taken(made)
     assert len(made.facts) + len(made.refused) == len(requests)
+
+
+async def test_other_requests_go_on_while_a_body_of_some_kilobytes_is_read():
+    body = json.dumps({"requests": ["?idsite=1&rec=1&uid=ada&ua=" + "x" * 900] * 10, "token_auth": "k"}).encode()
+    reading = asyncio.ensure_future(SOURCE.parse(asked(body, PATH)))
+    await asyncio.sleep(0)
+    assert not reading.done()
+    answer = await reading
+    assert isinstance(answer, Posted)
+    assert len(answer.facts) == 10

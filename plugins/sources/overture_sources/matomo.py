@@ -104,7 +104,8 @@ def fact(said: Mapping[str, Any], seen: Counter[str]) -> dict[str, Any] | NoFact
 
 def _id(said: Mapping[str, Any], seen: Counter[str]) -> str:
     if order := text(said.get("ec_id")):
-        return fact_id("matomo", f"order:{order}")
+        site = digest(text(said.get("idsite")))[:8]  # not as it stands: it may be the write key
+        return fact_id("matomo", f"order:{site}:{order}")
     if not (said.get("cdt") or said.get("rand")):
         return ""
     key = digest(*sorted((name, text(value) or repr(value)) for name, value in said.items() if name != "token_auth"))

@@ -24,7 +24,7 @@ UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 
 _EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]+")
 _MINUTE = 60_000  # ms
-_BESIDE = 64 * 1024  # bytes from which a body is read beside the event loop
+_BESIDE = 8 * 1024  # bytes from which a body is read beside the event loop
 _VALUES, _TEXT = 220, 45_000  # that a fact may hold, less what is around them
 
 
