@@ -21,10 +21,17 @@ if TYPE_CHECKING:
 
 BATCH = 500  # rows
 TIMEOUT = 30.0  # seconds for a query
-_OLDEST = (
-    "SELECT min(xact_start) FROM pg_stat_activity "
-    "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+# Of a transaction that is prepared there is only the time when it was: `lag` is for what it took before. Vacuuming
+# changes no row, and may take hours.
+_UNTIL = """
+SELECT LEAST(
+    now() - $1::float8 * interval '1 second',
+    (SELECT min(xact_start) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+        AND backend_type IS DISTINCT FROM 'autovacuum worker'),
+    (SELECT min(prepared) - $1::float8 * interval '1 second' FROM pg_prepared_xacts
+        WHERE database = current_database())
 )
+"""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
 
 
@@ -104,7 +111,8 @@ class Postgres:
 
     async def _rows(self, connection: Connection[Record], place: str) -> list[Record]:
         """The next ones after the place, up to the beginning of the oldest transaction that is under way: what that one
-        changes has the time of its beginning, and would come before rows that were read already.
+        changes has the time of its beginning, and would come before rows that were read already. That is asked for
+        before: one that ended between a look at the rows and at the transactions would be in neither.
         """
         config = self._config
         at, key = f'"{config.updated_at}"', f'"{config.key}"'
@@ -114,11 +122,12 @@ class Postgres:
             kind = await self._kind(connection)
             after = f"AND ({at}, {key}) > (CAST($2::text AS {kind[0]}), CAST($3::text AS {kind[1]}))"
             given = [known.updated_at, known.key]
+        until = await connection.fetchval(_UNTIL, config.lag)
         return await connection.fetch(
             f'SELECT *, {at}::text AS "$at", {key}::text AS "$key" FROM {self._table} '  # names, checked above
-            f"WHERE {at} < LEAST(now() - $1::float8 * interval '1 second', ({_OLDEST})) {after} "
+            f"WHERE {at} < $1::timestamptz {after} "
             f"ORDER BY {at}, {key} LIMIT {BATCH}",
-            config.lag,
+            until,
             *given,
         )
 
