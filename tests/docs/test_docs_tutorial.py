@@ -21,7 +21,7 @@ from dockit import PATIENCE, ROOT, blocks, code, page, part, table
 from overture import pytest_plugin, testing
 from overture.model.environ import without_settings
 from overture.plugin.breaker import BLOCKED
-from overture.plugin.steps import STRETCH
+from overture.plugin.steps import AGAIN, STRETCH
 
 PAGE = page("tutorial-plugin.md")
 PLUGINS = page("plugins.md")
@@ -178,4 +178,5 @@ def test_what_the_reference_says_of_blocking_is_the_codes() -> None:
     text = part(PLUGINS, "## Code that blocks")
     assert f"within {STRETCH * 1000:g} ms" in text
     assert f"for {BLOCKED:g} seconds" in text
+    assert f"has {AGAIN * 1000:g} ms" in text
     assert "tutorial-plugin.md" in (ROOT / "README.md").read_text()

@@ -13,9 +13,9 @@ from overture.plugin.cutoff import Blocked
 from overture.plugin.guard import Guard, Raised, contained
 from overture.plugin.listening import OpenPull
 from overture.plugin.sources import FactBody, NoFact, Taken
-from overture.plugin.steps import unwatched
+from overture.plugin.steps import AGAIN, STRETCH, unwatched
 from overture.state.turns import HOLD_MS, Turns
-from overture.web.incoming import take
+from overture.web.incoming import in_pieces
 from overture.web.services import Services
 
 log = logging.getLogger("overture.plugin")
@@ -54,7 +54,7 @@ class _Emit:
         name, services = self._name, self._services
         while True:
             try:
-                taken = await take(
+                taken = await in_pieces(
                     facts, name, name, services, clock.now(), backfill=backfill, reports=True, unread=refused
                 )
                 break
@@ -86,7 +86,7 @@ class Pulling:
                 group.create_task(self._keep(name, source))
 
     async def _keep(self, name: str, source: OpenPull) -> None:
-        pause = FIRST
+        pause, stretch = FIRST, STRETCH
         while True:
             self.states[name] = "another process runs it"
             began = asyncio.get_running_loop().time()
@@ -95,7 +95,7 @@ class Pulling:
                     await asyncio.sleep(RENEW)
                 began = asyncio.get_running_loop().time()
                 self.states[name] = "running"
-                await self._run(name, source)
+                await self._run(name, source, stretch)
                 self.states[name] = "finished"
                 while await self._turns.hold(name):  # else another process would run it to its end once more
                     await asyncio.sleep(RENEW)
@@ -105,16 +105,17 @@ class Pulling:
                 continue
             except Exception as error:
                 long = asyncio.get_running_loop().time() - began > STEADY
-                pause = LONGEST if isinstance(error, Blocked) else FIRST if long else pause
+                blocked = isinstance(error, Blocked)
+                pause, stretch = LONGEST if blocked else FIRST if long else pause, AGAIN if blocked else stretch
                 self.states[name] = f"failed, run again in {pause:g} s: {describe(error)}"
                 log.warning("The source %s failed and is run again in %g s: %s", name, pause, describe(error))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST)
 
-    async def _run(self, name: str, source: OpenPull) -> None:
+    async def _run(self, name: str, source: OpenPull, stretch: float) -> None:
         """One run, as long as the turn is kept. Raises what the source raised; otherwise it has come to its end."""
         emit = _Emit(name, self._turns, self._services, await self._turns.place(name))
-        running = asyncio.ensure_future(contained(source.source.run, emit))
+        running = asyncio.ensure_future(contained(source.source.run, emit, stretch=stretch))
         try:
             while True:
                 done, _ = await asyncio.wait({running}, timeout=RENEW)

@@ -32,6 +32,11 @@ class Breaker:
             return "closed"
         return "open" if clock.elapsed() < self._until else "half-open"
 
+    @property
+    def suspected(self) -> bool:
+        """It blocked the process, and has not succeeded since."""
+        return self._blocks > 0
+
     def admit(self) -> float | None:
         """None: go ahead, and report the end. Otherwise the seconds until it is worth asking again."""
         if self._until is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from overture.plugin.breaker import Breaker
 from overture.plugin.cutoff import Blocked
-from overture.plugin.steps import watched
+from overture.plugin.steps import AGAIN, STRETCH, watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,8 @@ class Guard:
         if blocks != self._blocks:
             self._slots.release()
             return Busy()
-        task = asyncio.ensure_future(contained(method, *arguments))
+        stretch = AGAIN if self.breaker.suspected else STRETCH
+        task = asyncio.ensure_future(contained(method, *arguments, stretch=stretch))
         self._running[task] = asyncio.get_running_loop().time()
         task.add_done_callback(self._ended)
         try:
@@ -114,10 +115,10 @@ class Guard:
                 pass
 
 
-async def contained(method: Any, *arguments: Any) -> Any:
+async def contained(method: Any, *arguments: Any, stretch: float = STRETCH) -> Any:
     """What the method answers, or what it raised, as `Raised`; only a cancellation is raised on."""
     try:
-        return await watched(method, *arguments)
+        return await watched(method, *arguments, stretch=stretch)
     except (asyncio.CancelledError, GeneratorExit):
         raise
     except BaseException as error:  # also where it is no coroutine function, or raises before its first await

@@ -20,6 +20,7 @@ from overture.model.pure import Pure
 from overture.plugin import hookspecs
 from overture.plugin.asking import HostedFunction, HostedScorer
 from overture.plugin.breaker import Breaker
+from overture.plugin.cutoff import bounded
 from overture.plugin.descriptors import ChannelPlugin, Inbox
 from overture.plugin.guard import DEFAULT, Limits
 from overture.plugin.host import HostedChannel
@@ -29,6 +30,7 @@ from overture.plugin.prompt import Loop
 from overture.plugin.sources import PushSourcePlugin, SourcePlugin
 
 GROUP = "overture"
+SHOWING = 1.0  # seconds that a schema of settings may take
 OWN = "overture"  # the distribution whose plugins are allowed whatever the list says
 Settings = Mapping[str, Mapping[str, Any]]
 H = TypeVar("H")
@@ -75,6 +77,7 @@ class PluginManager:
         self._offered: dict[Kind, dict[str, Any]] = {each.kind: {} for each in (*KINDS, *PURE)}
         self._offered["channel"], self._offered["source"] = self.channels, self.sources
         self._loop: Loop | None = None
+        self._schemas: dict[tuple[Kind, str], dict[str, Any]] = {}  # of settings, once they were asked for
         self._functions: dict[str, HostedFunction] = {}
         self._scorers: dict[str, HostedScorer] = {}
         self._configs: dict[tuple[Kind, str], tuple[str, BaseModel]] = {}  # -> what is offered, its settings
@@ -143,7 +146,14 @@ class PluginManager:
     def _schema(self, kind: Kind, of: str) -> dict[str, Any]:
         if kind == "function":
             return {"description": self._functions[of].told}
-        return self._offered[kind][of].config.model_json_schema()
+        if (kind, of) not in self._schemas:  # takes milliseconds, and may be the plugin's own code
+            try:
+                self._schemas[kind, of] = bounded("It", SHOWING, self._offered[kind][of].config.model_json_schema)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                self._schemas[kind, of] = {"description": f"It cannot be shown: {describe(error)}"}
+        return self._schemas[kind, of]
 
     def faults(self, kind: Kind) -> dict[str, str]:
         """What of a kind was to be there and is not, by its own name, each with the reason."""

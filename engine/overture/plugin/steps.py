@@ -13,6 +13,7 @@ from overture.plugin.cutoff import Blocked, bounded, inside, outside
 T = TypeVar("T")
 
 STRETCH = 0.25  # seconds between two awaits
+AGAIN = 0.05  # the same for what blocked the process before, until it did well
 DEAF = 3  # cancellations that a plugin may take no notice of; the next one it is not told of
 
 
@@ -47,11 +48,13 @@ class _Steps(Coroutine[Any, Any, Any]):
         self._run(self._inner.close)
 
 
-def watched(method: Callable[..., Awaitable[Any]], *arguments: Any) -> Coroutine[Any, Any, Any]:
+def watched(
+    method: Callable[..., Awaitable[Any]], *arguments: Any, stretch: float = STRETCH
+) -> Coroutine[Any, Any, Any]:
     """``method(*arguments)``, asynchronous code of a plugin. It ends with `Blocked` where that goes on for more than
-    `STRETCH` seconds without an await.
+    ``stretch`` seconds without an await.
     """
-    return _watched(_called(method, arguments))
+    return _watched(_called(method, arguments), stretch)
 
 
 def unwatched(coroutine: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
@@ -79,26 +82,26 @@ def _task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> as
 def _own(coroutine: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
     def run(step: Callable[..., Any], *arguments: Any) -> Any:
         try:
-            return _bounded(coroutine, step, *arguments)
+            return _bounded(coroutine, STRETCH, step, *arguments)
         except (SystemExit, KeyboardInterrupt) as error:  # which would end the event loop
             raise PluginFailed("plugin.raised", f"A task of a plugin raised {describe(error)}") from None
 
     return _Steps(run, coroutine)
 
 
-def _watched(coroutine: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
+def _watched(coroutine: Coroutine[Any, Any, Any], stretch: float) -> Coroutine[Any, Any, Any]:
     def run(step: Callable[..., Any], *arguments: Any) -> Any:
-        return _bounded(coroutine, step, *arguments)
+        return _bounded(coroutine, stretch, step, *arguments)
 
     return _Steps(run, coroutine)
 
 
-def _bounded(coroutine: Coroutine[Any, Any, Any], step: Callable[..., Any], *arguments: Any) -> Any:
+def _bounded(coroutine: Coroutine[Any, Any, Any], stretch: float, step: Callable[..., Any], *arguments: Any) -> Any:
     try:
-        return bounded("It", STRETCH, step, *arguments)
+        return bounded("It", stretch, step, *arguments)
     except Blocked:
         with contextlib.suppress(BaseException):  # it may have caught what interrupted it, and wait for something now
-            bounded("It", STRETCH, coroutine.close)
+            bounded("It", stretch, coroutine.close)
         raise
 
 

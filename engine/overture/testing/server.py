@@ -17,6 +17,7 @@ from urllib.parse import quote
 from overture.model.environ import PREFIX, without_settings
 
 PATIENCE = 30.0  # seconds that anything here may take
+STOPPING = 90.0  # seconds: all that a plugin may take its time for at the end is bounded, one after the other
 ADMIN, WRITE = "admin-key-of-this-test", "write-key-of-this-test"
 _LISTENS = re.compile(r"listens on http://127\.0\.0\.1:(\d+)")
 
@@ -58,6 +59,11 @@ class OvertureServer:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def pid(self) -> int:
+        """Of its process; 0 while it does not run."""
+        return self._process.pid if self._process is not None else 0
+
+    @property
     def output(self) -> str:
         """What it has printed so far, its log included."""
         file = self.directory / "output.txt"
@@ -86,7 +92,7 @@ class OvertureServer:
         assert self._process is not None, "the server does not run"
         if self._process.poll() is None:
             self._process.send_signal(sign)
-        code = self._process.wait(PATIENCE)
+        code = self._process.wait(STOPPING)
         self._process = None
         return code
 

@@ -52,6 +52,7 @@ async def post(call: Call) -> web.Response:
     """
     query: shapes.FactsQuery = call.query
     body = await call.bodies.read(call.request, CAPS.body)
+    call.services.sharing.came()
     try:
         now = clock.now()
         parsed = await _parse(call.request, body, now)

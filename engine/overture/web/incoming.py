@@ -26,6 +26,7 @@ from overture.web.routing import allow_origin, preflight
 from overture.web.services import Grant, Services
 
 _REPORTS, _PUBLIC = Caps(own=REPORTED_TYPES), Caps(own=frozenset())
+MANY = 500  # facts of a request
 _encode = msgspec.msgpack.Encoder(enc_hook=str).encode
 _ARRAY = b"\xdd"  # in msgpack, followed by how many
 _UNENCODABLE: Mapping[type[Exception], str] = {
@@ -98,10 +99,38 @@ async def _answered(
             raise Refused("auth.backfill", "Web pages have no recorded history.", "Use a write key.", status=403)
         sender = source.name if grant is None else grant.name
         how: Any = {"backfill": said.backfill, "reports": reports, "unread": said.refused, "grant": grant}
-        await take(said.facts, source.name, sender, services, now, **how)
+        if len(said.facts) <= MANY:
+            services.sharing.came()
+            await take(said.facts, source.name, sender, services, now, **how)
+        else:
+            await in_pieces(said.facts, source.name, sender, services, now, **how)
         return response
     finally:
         bodies.release(body)
+
+
+async def in_pieces(
+    facts: Sequence[FactBody],
+    source: str,
+    sender: str,
+    services: Services,
+    now: int,
+    *,
+    unread: Sequence[NoFact] = (),
+    **how: Any,
+) -> Taken:
+    """As `take`, with room for others in between. Where it raises, some may be on disk already."""
+    if len(facts) > CAPS.facts:
+        raise refused("body.too_many_facts")
+    accepted = duplicates = done = 0
+    told: list[tuple[int, str, str]] = []
+    async with services.sharing.pieces(facts) as pieces:
+        async for piece in pieces:
+            taken = await take(piece, source, sender, services, now, unread=() if done else unread, **how)
+            accepted, duplicates = accepted + taken.accepted, duplicates + taken.duplicates
+            told += [(done + index, code, message) for index, code, message in taken.refused]
+            done += len(piece)
+    return Taken(accepted, duplicates, told)
 
 
 async def take(

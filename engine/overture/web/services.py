@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -20,6 +20,7 @@ from overture.web.funnels import Journeys
 from overture.web.inboxed import Inbox
 from overture.web.keyed import Browsers, KeyRing
 from overture.web.plugged import Plugins
+from overture.web.sharing import Sharing
 from overture.web.subscribed import Subscriptions
 from overture.web.trailed import Trails
 
@@ -211,3 +212,4 @@ class Services:
     inbox: Inbox
     key_ring: KeyRing
     browsers: Browsers
+    sharing: Sharing = field(default_factory=Sharing)

@@ -1,0 +1,1 @@
+"""Plugins that do what no plugin should, beside good ones."""
