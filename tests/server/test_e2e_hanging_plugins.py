@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from serverkit import Server, eventually, fact
 from test_e2e_sources import installed
-
-from overture.plugin.host import GAP
 
 HANGING = """
 import asyncio
@@ -37,11 +33,6 @@ class Good:
         pass
 
 
-class Refusing(Good):
-    async def send(self, message):
-        raise OSError("down")
-
-
 class Hanging(Good):
     async def send(self, message):
         while True:
@@ -53,20 +44,19 @@ class Hanging(Good):
 
 @hookimpl
 def overture_channels():
-    for name, channel in ("good", Good), ("hanging", Hanging), ("hanging_too", Hanging), ("refusing", Refusing):
+    for name, channel in ("good", Good), ("hanging", Hanging), ("hanging_too", Hanging):
         yield ChannelPlugin(name=name, config=Config, open=channel, address_of=lambda contact: contact.id)
 """
 SENDING = """\
 apiVersion: overture/v1
 kind: Ruleset
 name: sending
-requires: {channels: [good, hanging, hanging_too, refusing]}
-facts: {asked: {}, asked_both: {}, asked_in_vain: {}}
+requires: {channels: [good, hanging, hanging_too]}
+facts: {asked: {}, asked_both: {}}
 rules:
   good: {when: fact.type == "asked", then: [{send: {channel: good, template: t, purpose: transactional}}]}
   hanging: {when: fact.type == "asked_both", then: [{send: {channel: hanging, template: t, purpose: transactional}}]}
   too: {when: fact.type == "asked_both", then: [{send: {channel: hanging_too, template: t, purpose: transactional}}]}
-  vain: {when: fact.type == "asked_in_vain", then: [{send: {channel: refusing, template: t, purpose: transactional}}]}
 templates: {t: {text: Hello}}
 """
 
@@ -80,18 +70,3 @@ def test_messages_of_other_channels_go_as_ever(tmp_path: Path) -> None:
         eventually(lambda: len(server.get("/v1/messages?state=sent&limit=100")["items"]) == 50, "all others are sent")
         waiting = server.get("/v1/messages?state=retrying&limit=500")["items"]
         assert {message["reason"].partition(":")[0] for message in waiting} <= {"channel.busy"}
-
-
-def test_what_waits_for_a_channel_that_is_left_alone_comes_back_one_after_the_other(tmp_path: Path) -> None:
-    with Server(installed(tmp_path, "hanging", HANGING), RULESETS="") as server:
-        server.deploy("sending", SENDING)
-        server.facts(*[fact("asked_in_vain", f"c{n}") for n in range(200)])
-
-        def waiting() -> list[Any]:
-            items = server.get("/v1/messages?state=retrying&limit=500")["items"]
-            return [m for m in items if m["reason"].startswith("channel.breaker_open: The channel refusing failed")]
-
-        found = eventually(lambda: (w := waiting()) and len(w) > 150 and w, "they wait")
-        assert {message["attempts"] for message in found} == {0}
-        due = sorted(datetime.fromisoformat(message["due_at"]) for message in found)
-        assert due[-1] - due[0] > timedelta(seconds=GAP * (len(found) - 40))

@@ -69,13 +69,6 @@ class Attempt:
             return _stopped(ended(kept, "dropped", reason, now))
         return Prepared(_changed(kept, now, state="retrying", reason=reason, due_at=judged.due))
 
-    def rested(self, delivery: Delivery, now: int) -> tuple[Delivery, Fact | None] | None:
-        """The record of an attempt that is not even prepared, because its channel is left alone; None: it is not."""
-        channel = self.channels.get(delivery.message.channel)
-        if channel is None or delivery.state == "sending" or not (seconds := channel.rest()):
-            return None
-        return self._later(delivery, f"channel.breaker_open: {channel.resting}", seconds, now, delivery.attempts)
-
     async def _prepared(self, delivery: Delivery, now: int) -> Prepared:
         """As our own gate has it."""
         message = delivery.message

@@ -154,9 +154,6 @@ class Deliverer:
             self._wake.set()
 
     async def _deliver_one(self, lease: Lease, delivery: Delivery) -> None:
-        if (rested := self._attempt.rested(delivery, clock.now())) is not None:
-            await self._record(lease, rested[0], delivery.state, rested[1])
-            return
         prepared = await self._attempt.prepare(delivery, clock.now())
         if prepared.outgoing is None:
             await self._record(lease, prepared.after, delivery.state, prepared.outcome)

@@ -37,11 +37,6 @@ class Breaker:
         """It blocked the process, and has not succeeded since."""
         return self._blocks > 0
 
-    @property
-    def rest(self) -> float:
-        """Seconds that it stays open; 0 where it is not."""
-        return 0.0 if self._until is None else max(0.0, self._until - clock.elapsed())
-
     def admit(self) -> float | None:
         """None: go ahead, and report the end. Otherwise the seconds until it is worth asking again."""
         if self._until is None:

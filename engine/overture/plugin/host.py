@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from overture.model import clock
 from overture.model.contact import Contact
 from overture.model.errors import PluginFailed, describe
 from overture.plugin.cutoff import Blocked, bounded
@@ -15,7 +14,6 @@ from overture.plugin.descriptors import AmbiguousHandOff, Channel, ChannelPlugin
 from overture.plugin.guard import DEFAULT, Busy, Guard, Late, Limits, Raised
 from overture.plugin.steps import STRETCH
 
-GAP = 0.1  # seconds between two messages that come back after a rest: all at once they would be the next trouble
 LONGEST_PAUSE = 86_400.0  # seconds a channel may ask to be left alone
 
 
@@ -49,7 +47,6 @@ class HostedChannel:
         self.breaker = self._guard.breaker
         self._plugin = plugin
         self._channel = channel
-        self._back = 0.0  # when the last of those that wait comes back
         self._blocked: PluginFailed | None = None  # the last time that it did not say an address
 
     def __repr__(self) -> str:
@@ -74,25 +71,12 @@ class HostedChannel:
             raise PluginFailed("plugin.address_failed", f"{self.name}: address_of answered {type(address).__name__}")
         return address or None
 
-    def rest(self) -> float:
-        """Seconds after which a message is to be brought again, for each one a little later; 0: bring it now."""
-        now, rest = clock.elapsed(), self.breaker.rest
-        if not rest:
-            self._back = 0.0
-            return 0.0
-        self._back = max(now + rest, self._back + GAP)
-        return self._back - now
-
-    @property
-    def resting(self) -> str:
-        """Why none is to be brought, as a sentence."""
-        return f"The channel {self.name} failed repeatedly and is left alone for a while."
-
     async def send(self, message: Outgoing) -> Handed:
         """Hand over one message: at most the timeout for a free slot, then at most the timeout for the channel."""
         pause = self.breaker.admit()
         if pause is not None:
-            return Handed("retry", "channel.breaker_open", self.resting, retry_after=pause, attempted=False)
+            text = f"The channel {self.name} failed repeatedly and is left alone for a while."
+            return Handed("retry", "channel.breaker_open", text, retry_after=pause, attempted=False)
         try:
             answer = await self._guard.call(self._channel.send, message)
         except asyncio.CancelledError:
