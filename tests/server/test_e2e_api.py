@@ -195,7 +195,7 @@ def test_every_fact_is_decided_by_the_set_active_at_its_place(server: Server) ->
     done = threading.Event()
 
     def post() -> None:
-        while not done.wait(0.01):
+        while not done.wait(0.1):
             server.facts(fact(f"{name}.seen", ada, n=1), wait=False)
 
     with ThreadPoolExecutor(1) as pool:
