@@ -14,6 +14,7 @@ from servicekit import SECRET, SERVICES, Played, Service, form, outgoing, told
 from overture.plugin import ChannelPlugin, HostedChannel, PluginManager, Rejected, RetryLater, Sent
 from overture.testing import Answer, check_channel
 from overture_channels.postmark import carried
+from overture_channels.service import ServiceChannel
 
 EVERY = pytest.mark.parametrize("name", SERVICES)
 
@@ -37,7 +38,10 @@ def plugin(name: str) -> ChannelPlugin[object]:
 
 @EVERY
 async def test_the_contract(name: str, service: Service, played: Played) -> None:
-    await check_channel(lambda: service.open(played.base_url), played, secret=SECRET)
+    def impatient() -> ServiceChannel:
+        return service.open(played.base_url, timeout=0.5)
+
+    await check_channel(lambda: service.open(played.base_url), played, secret=SECRET, open_impatient=impatient)
 
 
 @EVERY

@@ -38,7 +38,7 @@ def outgoing(**changes: object) -> Outgoing:
 
 
 async def test_contract(server: MailServer):
-    await check_channel(lambda: opened(server.url), server)
+    await check_channel(lambda: opened(server.url), server, open_impatient=lambda: opened(server.url, timeout=0.5))
 
 
 async def test_contract_with_signatures_and_return_addresses(server: MailServer):

@@ -44,7 +44,7 @@ def outgoing(to: str, **changes: object) -> Outgoing:
 
 
 async def test_contract(receiver: WebhookReceiver):
-    await check_channel(opened, receiver, secret=SECRET)
+    await check_channel(opened, receiver, secret=SECRET, open_impatient=lambda: opened(timeout=0.5))
 
 
 async def test_a_receiver_can_verify_what_it_got(receiver: WebhookReceiver):

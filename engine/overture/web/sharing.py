@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PIECE = 20  # facts
-ROOM = 6.0  # times as long as a piece took is left: deciding facts costs several times as much as accepting them
+ROOM = 3.0  # times as long as a piece took is left: deciding facts costs about as much more than accepting them
 RECENT = 1.0  # seconds for which others count as there
 
 
