@@ -188,9 +188,9 @@ def ended(job: Any) -> Any:
 
 def test_what_does_not_answer_costs_its_rule_and_not_the_server(server: Server) -> None:
     server.deploy("talk", DOCUMENT)
-    for n, (text, code) in enumerate(
-        [("exit", "raised"), ("deep", "raised"), ("odd", "wrong_answer"), ("doze", "blocked")], 1
-    ):
+    failing = [("exit", "raised"), ("deep", "raised"), ("odd", "wrong_answer"), ("loop", "blocked")]
+    for n, (text, code) in enumerate(failing, 1):
+        assert breakers(server) == {"mood": "closed", "words": "closed"}
         moment = said(server, text)
         assert [(e["kind"], e["name"], e["key"], e["reason"]) for e in moment["effects"]] == [
             ("function", "mood", "talk#/rules/odd/when", f"plugin.{code}")
@@ -201,15 +201,12 @@ def test_what_does_not_answer_costs_its_rule_and_not_the_server(server: Server) 
         assert "could not be told whether it should: The function mood " in why["sentence"]
         assert [firing["rule"] for firing in moment["firings"]] == ["talk/heard"]
         assert server.contact("ada")["scores"]["heard"] == n
-    assert breakers(server) == {"mood": "closed", "words": "closed"}
-    assert said(server, "loop")["effects"][0]["reason"] == "plugin.blocked"
-    assert ASKING.failures == 5
-    assert breakers(server)["mood"] == "open"
+    assert breakers(server) == {"mood": "open", "words": "closed"}, "who blocks once is left alone"
     paused = said(server, "odd one!")
     assert paused["effects"][0]["reason"] == "plugin.left_alone"
-    assert server.contact("ada")["scores"] == {"heard": 6}
+    assert server.contact("ada")["scores"] == {"heard": 5}
     trouble = plugin(server, "talk")["offers"][0]["trouble"]["mood"]
-    assert trouble["failures"] == 5
+    assert trouble["failures"] == 4
     assert server.ready()["ready"]
 
 

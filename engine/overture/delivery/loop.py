@@ -158,7 +158,7 @@ class Deliverer:
         if prepared.outgoing is None:
             await self._record(lease, prepared.after, delivery.state, prepared.outcome)
             return
-        if turn := await self._pace.turn(prepared.outgoing.channel, clock.now()):
+        if turn := await self._pace.turn(prepared.outgoing.channel):
             await self._record(lease, put_off(prepared.after, turn), delivery.state, None)
             return
         taken_up = outbox.move(lease.partition, prepared.after, delivery.state)

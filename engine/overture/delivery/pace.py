@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from overture.model import clock
 from overture.state.rates import Rates
 
 
@@ -15,7 +16,7 @@ class Pace:
         self._per_second = per_second
         self._spread: dict[str, float] = {}  # channel → the latest instant (ms) that a message was put off to
 
-    async def turn(self, channel: str, now: int) -> int:
+    async def turn(self, channel: str) -> int:
         """0 where one may leave now, else when (ms) to ask again: for each that asks a little later, as in a queue."""
         rate = self._per_second.get(channel)
         if rate is None:
@@ -23,5 +24,7 @@ class Pace:
         pause = await self._rates.take(channel, rate)
         if not pause:
             return 0
+        # Read after the answer: who came back before there is a token would have to queue once more.
+        now = clock.now()
         last = self._spread[channel] = max(now + pause, self._spread.get(channel, 0) + 1000 / rate)
         return round(last)

@@ -149,9 +149,11 @@ local t = redis.call('TIME')
 local now = t[1] * 1000 + t[2] / 1000 + tonumber(ARGV[3])
 local gap = tonumber(ARGV[1])
 local last = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now)
-if last - now > gap * tonumber(ARGV[2]) + 1 then last = now end
+-- Who was told to come at this time is not sent away because the one before it was a little late.
+local slack = math.min(gap / 2, 500)
+if last - now > gap * tonumber(ARGV[2]) + slack + 1 then last = now end
 local early = last - now - gap * (tonumber(ARGV[2]) - 1)
-if early > 0 then return math.ceil(early) end
+if early > slack then return math.ceil(early) end
 redis.call('SET', KEYS[1], string.format('%.3f', last + gap), 'PX', math.ceil(last + gap - now))
 return 0
 """
