@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from overture.model.errors import PluginFailed
 from overture.model.scoring import Scored, ScoreInput
+from overture.model.script import Check
 
 METHODS = frozenset({"startswith", "endswith", "contains", "lower"})
 """Functions of the language that are written after a dot."""
@@ -79,10 +80,11 @@ class Scorer:
 
 @dataclass(frozen=True, slots=True)
 class Pure:
-    """Those of one installation, by name."""
+    """Those of one installation, by name. ``check`` reads scripts for mistakes; None: nobody asks for these."""
 
     functions: Mapping[str, Function] = field(default_factory=dict[str, Function])
     scorers: Mapping[str, Scorer] = field(default_factory=dict[str, Scorer])
+    check: Check | None = field(default=None, compare=False)
 
 
 NO_PLUGINS = Pure()

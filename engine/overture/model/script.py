@@ -6,19 +6,24 @@ has the calls made (`overture.sandbox`) and takes the step again, with the answe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """One script of one ruleset. ``id`` follows from ruleset, name and source; nothing is shared between two ids."""
+    """One script of one ruleset. ``id`` follows from ruleset, name and source; nothing is shared between two ids.
+
+    ``timeout_ms``: how long a call may take; 0: as long as the installation's settings say.
+    """
 
     ruleset: str
     name: str
     id: str
     source: str = field(compare=False)
+    timeout_ms: int = field(default=0, compare=False)
 
     @property
     def path(self) -> str:
@@ -48,6 +53,28 @@ class Said:
 
 
 Answers = Mapping[Call, Said]
+NO_ANSWERS: Answers = MappingProxyType({})
+
+Ask = Callable[[Sequence[Call]], Sequence[Said]]
+"""Has calls made and waits: the answers in the order of the calls. It never raises for what a script does."""
+
+
+def unavailable(calls: Sequence[Call]) -> list[Said]:
+    """The `Ask` of those who run no scripts."""
+    return [Said(code="script.unavailable", message="Scripts do not run here.") for _ in calls]
+
+
+class Problem(NamedTuple):
+    """What is wrong in the source of a script: ``script.syntax`` or ``script.types``, where (from 1), and how."""
+
+    code: str
+    line: int
+    column: int
+    message: str
+
+
+Check = Callable[[str, str], Sequence[Problem]]
+"""``(source, stub)``: the stub declares, in Python, the types that the source names."""
 
 
 class Awaiting(Exception):
