@@ -6,6 +6,7 @@ from pathlib import Path
 
 from workerkit import Bed
 
+from overture.model.artefact import Linear, digest
 from overture.worker.plans import KEPT, Plans
 
 
@@ -24,3 +25,29 @@ async def test_what_is_active_stays_at_hand(store_url: str, tmp_path: Path) -> N
             assert await plans.plan(KEPT + 3) is plan
         assert await plans.program(1) is not past
         assert (await plans.program(1)).version == 1
+
+
+async def test_what_was_learned_decides_without_anything_being_compiled_or_swept_again(
+    store_url: str, tmp_path: Path
+) -> None:
+    first, second = Linear("e", 0.5, {"baskets": 1.0}), Linear("e", 0.7, {"baskets": 1.5})
+    async with Bed(store_url, tmp_path) as bed:
+        plans = Plans(bed.registry, "reference")
+        before = await plans.plan(1)
+        assert await bed.registry.learn({"count/buys": first}, 0) == 2
+        assert await bed.registry.learn({"count/buys": first}, 0) == 2  # that is so already
+        assert await bed.registry.learn({"count/buys": second, "count/b": first}, 0) == 3
+        plan = await plans.plan(3)
+        assert (plan.version, plan.base) == (3, 1)
+        assert plan.matcher is before.matcher
+        assert plan.program.learned == {"count/buys": second, "count/b": first}
+        assert (await plans.plan(2)).program.learned == {"count/buys": first}
+        assert (await Plans(bed.registry, "reference").plan(3)).program.learned == plan.program.learned
+        assert await bed.registry.learn({"count/b": None}, 0) == 4
+        assert (await bed.registry.activation(4)).learned == {"count/buys": digest(second)}
+        await bed.join()
+        await bed.feed("ada")
+        await bed.drained()
+        ada = await bed.contacts.get("ada")
+        assert ada is not None
+        assert ada.program == 1  # not 4: there was nothing to catch up with

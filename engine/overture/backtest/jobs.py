@@ -81,7 +81,7 @@ class Jobs:
                 bound(given, what)
         checked = await asyncio.to_thread(candidates, name, text, self._pure)
         version = await self._registry.version()
-        by, texts = await read_versions(self._registry, {version})
+        by, texts, _ = await read_versions(self._registry, {version})
         rulesets = [ruleset for ruleset, _ in checked.values()]
         await asyncio.to_thread(program, version, by[version], texts, rulesets, self._channels, pure=self._pure)
         now = clock.now()

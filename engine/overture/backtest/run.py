@@ -21,6 +21,7 @@ from overture.backtest.sides import Sides, read_versions
 from overture.backtest.spill import Spill
 from overture.backtest.tally import SIDES
 from overture.model import Contact
+from overture.model.artefact import Artefact
 from overture.model.clock import to_text
 from overture.model.decay import all_scores, ranking
 from overture.plugin.manager import PluginManager
@@ -63,6 +64,7 @@ class Record:
     recordings: list[Recording]
     versions: dict[int, Activation]
     texts: dict[NamedRevision, str]
+    artefacts: dict[str, Artefact]
     facts: int
     last: int
 
@@ -78,7 +80,7 @@ def backtest(spec: Spec) -> None:
     plugins = PluginManager(spec.allowed)
     plugins.load()
     told = record.versions, record.texts, spec.version, spec.candidates
-    sides = Sides(*told, recorded=recorded, pure=plugins.pure())
+    sides = Sides(*told, recorded=recorded, pure=plugins.pure(), artefacts=record.artefacts)
     last = within.until - 1
     programs = (sides.baseline(sides.version).program, sides.candidate.program)
     report = Report(*(scores_at(program, last) for program in programs))
@@ -138,8 +140,8 @@ async def _read(spec: Spec, pace: _Pace) -> Record:
                     last = max(last, fact.instant)
         wanted = versions if spec.baseline == "recorded" else {spec.version}
         registry = Registry(wire, spec.partitions)
-        by, texts = await read_versions(registry, wanted)
-        return Record(recordings, by, texts, facts, last)
+        by, texts, artefacts = await read_versions(registry, wanted)
+        return Record(recordings, by, texts, artefacts, facts, last)
     finally:
         await wire.close()
 

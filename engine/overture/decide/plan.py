@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from functools import partial
 from typing import Literal
 
@@ -40,6 +41,7 @@ class Plan:
         self.program = program
         self.kind: Literal["durable", "reference"] = kind
         self.version = program.version
+        self.base = program.base
         self.types = program.types
         self.half_lives = half_lives_of(program.scores)
         self.recorders = recorders(program.series)
@@ -72,6 +74,12 @@ class Plan:
         for segment in program.segments:
             self.edges[segment.name, True] = tuple(compile_action(a, program) for a in segment.on_enter)
             self.edges[segment.name, False] = tuple(compile_action(a, program) for a in segment.on_leave)
+
+    def learned(self, program: Program) -> Plan:
+        """The same plan for a program that differs in what was learned alone: nothing is compiled again."""
+        other = copy(self)
+        other.program, other.version = program, program.version
+        return other
 
     def _follow_the_clock(self) -> None:
         program = self.program

@@ -136,12 +136,12 @@ def _decided(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) 
         contact.created_at = contact.clock
     if not contact.weight:
         contact.weight = room.weigh(contact)
-    if contact.program != plan.version:
+    if contact.program != plan.base:
         if before.seq:
             trace.effects = _catch_up(before, work, plan, carried)
         else:
             work.changed.add("*")
-        contact.program = plan.version
+        contact.program = plan.base
     elif fact.type == PROGRAM:
         trace.effects = go_on(work, plan, carried)
     if fact.type == "$tick":
@@ -162,7 +162,7 @@ def _decided(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) 
         given_up = [] if plan.journeys is None else plan.journeys.give_up(work)
         trace.effects += given_up + settle(work, plan, "rolled_back")
     if contact.waiting or work.messages:
-        trace.effects += plan.gate.judge(work, every=before.program != plan.version)
+        trace.effects += plan.gate.judge(work, every=before.program != plan.base)
     reschedule(work, plan)
     if work.messages:
         seen = context_of(contact, plan.program.scores)

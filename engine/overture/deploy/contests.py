@@ -90,7 +90,7 @@ class Contests:
         by = await self._registry.activation(version)
         winners = {**by.winners, **{standing.id: (standing.journey.edition, standing.certain) for standing in found}}
         try:
-            await self._registry.activate(version, msgspec.structs.replace(by, winners=winners), clock.now())
+            await self._registry.activate(version, msgspec.structs.replace(by, winners=winners, base=0), clock.now())
         except Refused as error:
             if error.code != "ruleset.changed":
                 raise

@@ -115,15 +115,15 @@ class Rulesets:
             raise TrialsFailed(proof.results)
         while True:
             rows = since(proof.keeps, before.series, version + 1)
-            by = Activation(new, rows, proof.finishing, before.winners)
+            by = Activation(new, rows, proof.finishing, before.winners, before.learned)
             try:
                 return await self.registry.activate(version, by, clock.now())
             except Refused:
                 version = await self.registry.version()
                 now = await self.registry.activation(version)
-                if replace(now, winners=before.winners) != before:
+                if replace(now, winners=before.winners, learned=before.learned, base=before.base) != before:
                     raise
-                before = now  # a split has found its winner meanwhile: what was proved is the same
+                before = now  # only what outcomes say has changed meanwhile: what was proved is the same
 
     async def stranded(self, name: str, revision: str) -> dict[str, int]:
         """How many contacts stand at steps of journeys that migrate and that this revision lacks, by ``journey.step``.

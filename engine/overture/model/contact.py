@@ -36,7 +36,7 @@ class Contact(msgspec.Struct, array_like=True):
 
     id: str
     seq: int = 0  # facts decided so far, by contacts merged into it too; numbers the timeline
-    program: int = 0  # the program version that last decided for this contact; below 0: it has to catch up all the same
+    program: int = 0  # `Program.base` of what last decided for this contact; below 0: it has to catch up all the same
     created_at: int = 0
     updated_at: int = 0
     ids: dict[str, Any] = {}  # user_id: text; anonymous_id, email: list of text; external: name -> text

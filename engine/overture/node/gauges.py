@@ -12,6 +12,7 @@ from prometheus_client import Gauge
 from overture.model import OvertureError
 from overture.state import keys
 from overture.state.outbox import STATES
+from overture.state.registry import Registry
 from overture.state.sweeps import progress
 from overture.state.wire import Wire
 
@@ -30,6 +31,7 @@ class Gauges:
     def __init__(self, wire: Wire, partitions: int) -> None:
         self._wire = wire
         self._partitions = partitions
+        self._registry = Registry(wire, partitions)
         self.accepted = 0
         self.decided = 0
         self._on_their_way = 0  # handed on by one contact, not yet in the log of the other
@@ -53,7 +55,7 @@ class Gauges:
         for state in STATES:
             calls = [self._wire.call("ZCARD", keys.messages(p, state)) for p in range(self._partitions)]
             MESSAGES.labels(state).set(sum(await asyncio.gather(*calls)))
-        done, of, _ = await progress(self._wire, self._partitions, int(await self._wire.call("GET", keys.ACTIVE) or 0))
+        done, of, _ = await self._progress(await self._registry.version())
         SWEEP.labels("true").set(done)
         SWEEP.labels("false").set(of - done)
         DEAD_LETTERS.set(
@@ -62,8 +64,12 @@ class Gauges:
 
     async def sweep(self, version: int) -> dict[str, Any]:
         """How far contacts have been brought up to a version of the active set."""
-        done, of, over = await progress(self._wire, self._partitions, version)
+        done, of, over = await self._progress(version)
         return {"version": version, "done": done, "of": of, "over": over}
+
+    async def _progress(self, version: int) -> tuple[int, int, bool]:
+        base = (await self._registry.activation(version)).base
+        return await progress(self._wire, self._partitions, base or version)
 
     async def run(self) -> None:
         for turn in itertools.count():

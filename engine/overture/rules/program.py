@@ -8,6 +8,7 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
+from overture.model.artefact import Artefact
 from overture.rules.choice import check_choice
 from overture.rules.clocked import Decay, check_clock, comes_by_time
 from overture.rules.conflicts import check_derived, check_traits, segment_order
@@ -37,6 +38,7 @@ from overture.rules.types import parse_type
 
 Winners = Mapping[str, tuple[str, str]]
 """Of splits (``ruleset/journey.split``) that have a winner: the edition of the journey, and the name of the way."""
+Learned = Mapping[str, Artefact]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,9 @@ class Program:
     ``since``: since when they do; one that is not there, always. ``types`` are those that rules, series or journeys are
     about. ``journeys`` are those of the active revisions, by id; ``older`` those of earlier revisions, by id and
     revision, on which contacts are still to finish, and ``older_rulesets`` what declared them, by name and revision.
+
+    ``learned``: artefacts by the name of what they were learned for (``ruleset/model``); one of another edition than
+    that now has decides nothing. ``base``: the version since which all but that is the same.
 
     In all conditions and values of a program a score that decays is a `Decaying`; in ``rulesets`` it is as written.
     """
@@ -73,6 +78,8 @@ class Program:
     older_rulesets: Mapping[tuple[str, str], Ruleset]
     forms: Mapping[str, Form]
     winners: Winners
+    learned: Learned
+    base: int
 
     def journey(self, id: str, revision: str = "") -> Journey | None:
         """As a revision has it; as the active one does where none is named."""
@@ -105,10 +112,13 @@ def link(
     since: Mapping[str, Sequence[int]] = MappingProxyType({}),
     older: Sequence[Ruleset] = (),
     winners: Winners = MappingProxyType({}),
+    learned: Learned = MappingProxyType({}),
+    base: int = 0,
 ) -> Program:
     """Link checked rulesets. ``channels``: the installed ones; None leaves required channels unchecked. ``since``: the
     rows of `Since` of this version, as they are stored. ``older``: earlier revisions on whose journeys contacts are to
-    finish; a journey that moves what nothing declares any more is left out. ``winners``: of splits, by this version.
+    finish; a journey that moves what nothing declares any more is left out. ``winners`` of splits, and what was
+    ``learned``, by this version. ``base``: see `Program`; 0: it is this one.
 
     Raises `RulesetInvalid` for what is wrong between them; each pointer begins with the ruleset's name.
     """
@@ -191,6 +201,8 @@ def link(
         MappingProxyType({(r.name, r.revision): r for r in older}),
         MappingProxyType(forms),
         winners,
+        learned,
+        base or version,
     )
 
 

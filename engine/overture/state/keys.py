@@ -24,6 +24,7 @@ ERASED = "ov:erased"  # pub/sub channel: contacts that have just been erased, fo
 KEPT = "ov:kept"  # pub/sub channel: contacts for whose inbox something has just come
 CLOCK = "ov:{ctl}:clock"  # stream of one entry: field ``ahead``, by how many ms the clock has been put ahead
 CLOCK_TO = "ov:{ctl}:clock:to"  # while it is put ahead step by step: until when, ms
+ARTEFACTS = "ov:{ctl}:artefacts"  # hash: digest → bytes (`overture.model.artefact`): those that an active set names
 DECIDED = "ov:done:"  # + process: pub/sub channel for decisions that a process waits for
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from overture.model import Fact, Refused
+from overture.model.artefact import Artefact, digest_of, pack, unpack
 from overture.state import keys, scripts
 from overture.state.checkpoint import Checkpoint
 from overture.state.log import pack_entry
@@ -27,6 +28,8 @@ NamedRevision = tuple[str, str]
 """Name and revision of a ruleset."""
 Winners = dict[str, tuple[str, str]]
 """Edition and way by split, as `overture.rules.program.Winners`."""
+Learned = dict[str, str]
+"""Digest of an artefact by the name of what it was learned for: see `overture.rules.program.Program.learned`."""
 
 
 class Activation(msgspec.Struct, frozen=True, array_like=True):
@@ -34,12 +37,16 @@ class Activation(msgspec.Struct, frozen=True, array_like=True):
 
     ``series``: since when contacts keep what is counted. ``older``: revisions that decide beside the active ones, for
     contacts that are to finish their journeys on them, oldest first. ``winners``: of splits that look for one.
+    ``learned``: what was learned from outcomes, and decides. ``base``: the version from which this one differs in that
+    alone, so that contacts need not be brought up to date again; 0: none.
     """
 
     rulesets: ActiveSet = {}
     series: SeriesRows = {}
     older: list[NamedRevision] = []
     winners: Winners = {}
+    learned: Learned = {}
+    base: int = 0
 
 
 _activation = msgspec.msgpack.Decoder(Activation)
@@ -106,17 +113,44 @@ class Registry:
         places = (self._wire.call("GET", keys.checkpoint(p)) for p in range(self._partitions))
         return min(Checkpoint.parse((blob or b"").decode()).version for blob in await asyncio.gather(*places))
 
-    async def activate(self, expected: int, new: Activation, now: int) -> int:
-        """Decide by ``new`` if the version is still ``expected``; answers the new version.
+    async def artefacts(self, digests: Iterable[str]) -> dict[str, Artefact]:
+        """What was learned, by digest. Raises Refused ``artefact.lost`` (409) where it is gone."""
+        wanted = sorted(set(digests))
+        blobs: list[bytes | None] = await self._wire.call("HMGET", keys.ARTEFACTS, *wanted) if wanted else []
+        if None in blobs:
+            message = f"The store has no artefact {wanted[blobs.index(None)]}, though it was active."
+            raise Refused("artefact.lost", message, "Put back a backup of the store.", status=409)
+        return {digest: unpack(blob) for digest, blob in zip(wanted, blobs, strict=True) if blob}
+
+    async def learn(self, found: Mapping[str, Artefact | None], now: int) -> int:
+        """Decide by these from now on, by name, and by all else as before: one atomic move. None: as if nothing had
+        been learned for it. Answers the new version, or the present one where that is so already.
+
+        Raises Refused ``ruleset.changed`` (409) where something else became active meanwhile.
+        """
+        version = await self.version()
+        by = await self.activation(version)
+        packed = {name: pack(artefact) for name, artefact in found.items() if artefact is not None}
+        learned = {name: digest for name, digest in by.learned.items() if name not in found}
+        learned |= {name: digest_of(blob) for name, blob in packed.items()}
+        if learned == by.learned:
+            return version
+        new = msgspec.structs.replace(by, learned=learned, base=by.base or version)
+        return await self.activate(version, new, now, packed.values())
+
+    async def activate(self, expected: int, new: Activation, now: int, artefacts: Iterable[bytes] = ()) -> int:
+        """Decide by ``new`` if the version is still ``expected``; answers the new version. ``artefacts``: those of
+        ``new.learned`` that may not be kept yet, packed.
 
         Raises Refused ``ruleset.changed`` (409) if someone else was faster.
         """
         version = expected + 1
         order = Fact(f"$activate:{version}", "$activate", "", now, now, {"version": version})
         logs = [keys.log(p) for p in range(self._partitions)]
+        pairs = [word for blob in artefacts for word in (digest_of(blob), blob)]
         done = await self._activate.call(
-            [keys.ACTIVE, keys.active_set(version), *logs],
-            [expected, version, msgspec.msgpack.encode(new), pack_entry([order])],
+            [keys.ACTIVE, keys.active_set(version), keys.ARTEFACTS, *logs],
+            [expected, version, msgspec.msgpack.encode(new), pack_entry([order]), *pairs],
         )
         if not done:
             raise Refused(

@@ -169,12 +169,14 @@ return {n[1] or 0, n[2] or 0, redis.call('LLEN', KEYS[2]), redis.call('GET', KEY
 """
 
 ACTIVATE = """
--- KEYS: active version, the new set, then every partition's log.  ARGV: expected version, new version, set, log entry.
+-- KEYS: active version, the new set, what was learned, then every partition's log.
+-- ARGV: expected version, new version, set, log entry, then pairs: digest, artefact.
 -- The new set becomes active at one place in each partition's log: a fact is decided by the set current at its place.
 if (redis.call('GET', KEYS[1]) or '0') ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2])
 redis.call('SET', KEYS[2], ARGV[3])
-for i = 3, #KEYS do redis.call('XADD', KEYS[i], '*', 'f', ARGV[4]) end
+for i = 5, #ARGV, 2 do redis.call('HSETNX', KEYS[3], ARGV[i], ARGV[i + 1]) end
+for i = 4, #KEYS do redis.call('XADD', KEYS[i], '*', 'f', ARGV[4]) end
 return 1
 """
 

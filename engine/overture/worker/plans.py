@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal, TypeVar
 
 from overture.decide import Plan
@@ -20,7 +21,7 @@ class Plans:
     """Turns versions of the active set into plans; one of each kind (``durable``, ``reference``) per version.
 
     Raises Refused (409) ``ruleset.refused`` for a set that an earlier version of Overture took and this one does not,
-    ``ruleset.lost`` where the store has lost a text.
+    ``ruleset.lost`` and ``artefact.lost`` where the store has lost a text or what was learned.
     """
 
     def __init__(self, registry: Registry, kind: Literal["durable", "reference"], pure: Pure = NO_PLUGINS) -> None:
@@ -41,10 +42,15 @@ class Plans:
         program = _found(self._programs, version)
         if program is None:
             by = await self._registry.activation(version)
+            artefacts = await self._registry.artefacts(by.learned.values())
+            learned = {name: artefacts[digest] for name, digest in by.learned.items()}
+            same = next((known for known in self._programs.values() if known.base == by.base), None)
+            if same is not None:
+                return _keep(self._programs, version, replace(same, version=version, learned=learned))
             rulesets = [await self._ruleset(*pair) for pair in sorted(by.rulesets.items())]
             older = [await self._ruleset(*pair) for pair in by.older]
             try:
-                program = link(rulesets, version, since=by.series, older=older, winners=by.winners)
+                program = link(rulesets, version, None, by.series, older, by.winners, learned, by.base)
             except RulesetInvalid as error:
                 raise _refused(error, by.rulesets) from error
             _keep(self._programs, version, program)
@@ -55,7 +61,9 @@ class Plans:
         kind = kind or self.kind
         plan = _found(self._plans, (version, kind))
         if plan is None:
-            plan = Plan(await self.program(version), kind)
+            program = await self.program(version)
+            same = next((p for p in self._plans.values() if (p.base, p.kind) == (program.base, kind)), None)
+            plan = Plan(program, kind) if same is None else same.learned(program)
             _keep(self._plans, (version, kind), plan)
         return plan
 
@@ -92,7 +100,8 @@ def _found(kept: dict[_Key, _Value], key: _Key) -> _Value | None:
     return value
 
 
-def _keep(kept: dict[_Key, _Value], key: _Key, value: _Value) -> None:
+def _keep(kept: dict[_Key, _Value], key: _Key, value: _Value) -> _Value:
     kept[key] = value
     while len(kept) > KEPT:
         del kept[next(iter(kept))]
+    return value

@@ -85,10 +85,11 @@ class Sweeper:
 
     async def _go_on(self, part: Partition, parts: dict[int, Partition]) -> bool:
         """Bring one page of contacts up to date; False where the partition has to wait."""
-        p, version = part.lease.partition, part.at.version
+        p = part.lease.partition
+        version = (await self._plans.program(part.at.version)).base
         sweep = await sweeps.load(self._wire, p)
         if sweep.version == version and sweep.over:
-            self._over[p] = (part.lease.epoch, version)
+            self._over[p] = (part.lease.epoch, part.at.version)
             return True
         lag = await self._lag(p)
         if lag > LAG or (lag and part.recovering):
