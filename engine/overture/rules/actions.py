@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from overture.model.pure import Scoring
 from overture.rules.condition import check_value, expression
 from overture.rules.infer import Types
 from overture.rules.keys import (
@@ -26,6 +27,7 @@ from overture.rules.ruleset import (
     IssueAction,
     ListAction,
     ListDecl,
+    RunAction,
     ScoreAction,
     ScoreDecl,
     SegmentAction,
@@ -37,6 +39,8 @@ from overture.rules.ruleset import (
     UnsetAction,
 )
 from overture.rules.scope import BUILT_IN, KEYED, PLAIN, Scope
+from overture.rules.script import ScriptDecl
+from overture.rules.scripts import Scripts
 from overture.rules.tree import Literal, Node
 from overture.rules.types import ANY, NUMBER, STRING, Type
 from overture.rules.yamltext import Mapping, Scalar, Sequence, YamlNode
@@ -51,6 +55,7 @@ class Declared:
     lists: dict[str, ListDecl]
     templates: dict[str, TemplateDecl]
     computed: frozenset[str]  # segments with `when`
+    scripts: Scripts
     journeys: frozenset[str]
 
 
@@ -60,6 +65,7 @@ class Actions(Reading):
         self.scope = scope
         self.declared = declared
         self.present: Present = frozenset()  # of the actions that are being read
+        self.types: Types = None  # of the facts that they run on
         self.readers = {
             "score": self.score,
             "set": self.set,
@@ -71,6 +77,7 @@ class Actions(Reading):
             "send": self.send,
             "start": self.start,
             "stop": self.stop,
+            "run": self.run,
         }
 
     def read(self, node: YamlNode | None, types: Types, when: Node | None = None) -> tuple[Action, ...]:
@@ -82,7 +89,7 @@ class Actions(Reading):
 
     def placed(self, node: YamlNode | None, types: Types, when: Node | None) -> list[tuple[Action, YamlNode]]:
         """`read`, each with where it is written."""
-        self.present = certain(when) if when is not None else frozenset()
+        self.present, self.types = certain(when) if when is not None else frozenset(), types
         if node is None:
             return []
         if not isinstance(node, Sequence):
@@ -121,7 +128,7 @@ class Actions(Reading):
         choice = self.choice(body, "add", "set", "by")
         if "with" in body.items and choice and choice != "by":
             self.report.add("action.choice", "'with' is for the scorer that 'by' names", body.keys["with"])
-        by = scoring(self, body, self.scope.pure.scorers) if choice == "by" else None
+        by = self.by(body, types) if choice == "by" else None
         amount = self.value(body.items[choice], NUMBER, types) if choice in ("add", "set") else None
         per = self.value(body.items["per"], STRING, types) if "per" in body.items else None
         if name is None or (amount is None and by is None):
@@ -136,6 +143,20 @@ class Actions(Reading):
             self.key_from_fact(name, types)
         adds = choice == "add"
         return ScoreAction(name.text, amount if adds else None, None if adds else amount, per, by)
+
+    def by(self, body: Mapping, types: Types) -> Scoring | ScriptDecl | None:
+        """What says what a score is: a script of the document, or a plugin's scorer."""
+        name = body.items["by"]
+        if not (isinstance(name, Scalar) and name.text in self.declared.scripts.named):
+            return scoring(self, body, self.scope.pure.scorers)
+        if "with" in body.items:
+            self.report.add("action.choice", "'with' is for scorers of plugins", body.keys["with"])
+        return self.declared.scripts.use(name, "score", types)
+
+    def run(self, node: YamlNode, types: Types) -> Action | None:
+        name = self.text(node, "run")
+        script = self.declared.scripts.use(name, "run", types) if name else None
+        return RunAction(script, script.changes) if script is not None and script.changes is not None else None
 
     def key_from_fact(self, name: Scalar, types: Types) -> None:
         """The key of a keyed score comes from a field that every fact which gets here must have."""
@@ -275,6 +296,8 @@ class Actions(Reading):
             self.report.add("template.unknown", f"There is no template {template.text!r}", template, hint)
         elif channel and channel.text == "email" and not declared.subject:
             self.report.add("template.empty", f"The template {template.text!r} has no subject for an e-mail", template)
+        if declared is not None and declared.builder is not None:
+            self.declared.scripts.seen(declared.builder, "data", self.types)
         late = self.text(body.items.get("late"), "late")
         return SendAction(
             channel.text if channel else "",

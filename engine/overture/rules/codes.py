@@ -48,8 +48,8 @@ CODES: dict[str, Code] = {
     "ruleset.shape": Code("The wrong kind of value", "A mapping, a list, a text or a number was expected here."),
     "ruleset.not_yet": Code(
         "Not in this version",
-        "The language has a place for it, this version of Overture does not do it yet: scripts, "
-        "and the actions run, task, call.",
+        "The language has a place for it, this version of Overture does not do it yet: "
+        "the actions task and call.",
     ),
     # --- declarations ---------------------------------------------------------------------------------------
     "type.unknown": Code(
@@ -92,6 +92,20 @@ CODES: dict[str, Code] = {
     "list.unknown": Code("An unknown list", "Declare it under `lists`, or name it under `requires.lists`."),
     "channel.unknown": Code("An unknown channel", "Name the channels that the ruleset uses under `requires.channels`."),
     "scorer.unknown": Code("An unknown scorer", "Scorers come from plugins; `overture plugins` shows those that are installed."),
+    "script.unknown": Code("An unknown script", "Declare it under `scripts`."),
+    "script.taken": Code("A name that is taken", "`by` would not know which is meant: the script, or the scorer of a plugin."),
+    "script.main": Code(
+        "No main",
+        "A script has a function `main` at the beginning of a line; its parameters are `fact`, `contact` and `now`, as many of them as it needs, or `request`.",
+    ),
+    "script.limits": Code("Too much for a script", "At most 50 scripts of 32 KiB; a call takes at most one second."),
+    "script.takes": Code(
+        "Not what it takes",
+        "`takes` names what main is given: `fact`, `contact` or parts of it, `now`; or `request` alone, for a script that makes facts of requests.",
+    ),
+    "script.changes": Code("It does not say what it changes", "The action `run` does of an answer what the script's `changes` name, and nothing else."),
+    "script.syntax": Code("Not a script", "The code cannot be read as Python, or uses what scripts do not have."),
+    "script.types": Code("The types do not fit", "The code was checked against the facts, traits and scores that the document declares."),
     "scorer.config": Code("A scorer cannot work like this", "What stands under `with` is checked by the plugin that offers the scorer."),
     # --- conditions -----------------------------------------------------------------------------------------
     "condition.syntax": Code("Not an expression", "Conditions have the syntax of Python expressions, on one logical line, without comments."),
@@ -194,7 +208,7 @@ CODES: dict[str, Code] = {
         "Only what can be taken back when its condition ends: `score` with `add` (not of a score that decays), `set`, and `list` with `add`.",
     ),
     "rule.once_per": Code("Not a once_per", "`contact`, a duration such as `30m` `12h` `1d`, or an expression such as `fact.order_id`."),
-    "action.unknown": Code("An unknown action", "Actions: score, set, unset, list, segment, assert, issue, send, start, stop."),
+    "action.unknown": Code("An unknown action", "Actions: score, set, unset, list, segment, assert, issue, send, start, stop, run."),
     "action.shape": Code("One action is one key", "`then` is a list; each item is a mapping with exactly one action."),
     "action.choice": Code("Exactly one of two", "`score` takes add or set, `segment` enter or leave, `list` add or remove."),
     "value.type": Code("A value of the wrong type", "The value does not fit what is declared."),

@@ -12,6 +12,7 @@ from overture.rules.ruleset import (
     Action,
     AssertAction,
     Rule,
+    RunAction,
     ScoreAction,
     Segment,
     SegmentAction,
@@ -94,6 +95,13 @@ def _results(action: Action) -> list[str]:
             return [f"trait.changed {name}" for name in action.traits]
         case SegmentAction():
             return [f"segment.{'entered' if action.enter else 'left'} {action.name}"]
+        case RunAction(_, changes):
+            return [
+                *changes.facts,
+                *(f"score.changed {name}" for name in sorted(changes.scores)),
+                *(f"trait.changed {name}" for name in changes.traits),
+                *(f"segment.{edge} {name}" for name in sorted(changes.segments) for edge in ("entered", "left")),
+            ]
         case _:
             return []
 
@@ -130,6 +138,8 @@ def _written(rule: Rule | While) -> dict[str, object]:
             found.update((name, _comparable(value)) for name, value in action.traits.items())
         elif isinstance(action, UnsetAction):
             found.update(dict.fromkeys(action.traits))
+        elif isinstance(action, RunAction):
+            found.update(dict.fromkeys(action.changes.traits, action.script.script))
     return found
 
 

@@ -11,7 +11,7 @@ from overture.rules.durations import duration_text
 from overture.rules.rewrite import rewrite
 from overture.rules.ruleset import Join, Once, Rule, Ruleset, While
 from overture.rules.spelling import spell
-from overture.rules.told import Facets, actions_told, form_told, journey_told, said, sending_told
+from overture.rules.told import Facets, actions_told, form_told, journey_told, said, script_told, sending_told
 from overture.rules.tree import ORDINALS, Field, Node, Ordinal
 
 
@@ -51,7 +51,7 @@ def difference(before: Ruleset, after: Ruleset) -> list[Change]:
 
 _ORDER = (
     "requires", "facts", "traits", "scores", "lists", "sessions", "sending", "holdout", "rules", "segments", "journeys",
-    "forms", "on_activate", "templates",
+    "forms", "scripts", "on_activate", "templates",
 )  # fmt: skip
 
 
@@ -79,6 +79,7 @@ def _meaning(ruleset: Ruleset) -> dict[tuple[str, str], Facets]:
     found["holdout", ""] = {"percent": ruleset.holdout}
     found |= {("journeys", name): journey_told(journey) for name, journey in ruleset.journeys.items()}
     found |= {("forms", name): form_told(form) for name, form in ruleset.forms.items()}
+    found |= {("scripts", name): script_told(script) for name, script in ruleset.scripts.items()}
     found["on_activate", ""] = {"mode": "apply" if ruleset.applies else "silent"}
     found |= {("rules", rule.name): _rule(rule) for rule in (*ruleset.rules, *ruleset.whiles)}
     for name, segment in ruleset.segments.items():
@@ -91,7 +92,7 @@ def _meaning(ruleset: Ruleset) -> dict[tuple[str, str], Facets]:
             text=template.text,
             html=template.html,
             mjml=template.mjml,
-            data=template.data,
+            data=template.data if template.builder is None else {"script": template.builder.name},
         )
     return found
 

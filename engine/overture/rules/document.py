@@ -20,6 +20,7 @@ from overture.rules.reading import NAME, RULESET_NAME, Reading
 from overture.rules.report import Report, RulesetInvalid
 from overture.rules.ruleset import Ruleset
 from overture.rules.scope import Scope
+from overture.rules.scripts import Scripts
 from overture.rules.sections import Sections
 from overture.rules.sendingdoc import SendingReader
 from overture.rules.sends import Sends, senders
@@ -82,13 +83,17 @@ def _ruleset(root: YamlNode, text: str, report: Report, pure: Pure) -> Ruleset |
     name, revision = _frame(root, reading), revision_of(text)
     scope = Scope(pure=pure, owner=name)
     sections = Sections(root, scope, reading)
-    sections.read_templates()
+    computed = _declare_segments(root.items.get("segments"), scope, report)
+    scripts = Scripts(reading, scope, computed)
+    scripts.read(root.items.get("scripts"))
+    sections.read_templates(scripts)
     declared = Declared(
         frozenset(sections.requires.get("channels", ())),
         sections.scores,
         sections.lists,
         sections.templates,
-        _declare_segments(root.items.get("segments"), scope, report),
+        computed,
+        scripts,
         _names(root.items.get("journeys")),
     )
     behaviour = Behaviour(reading, scope, Actions(reading, scope, declared), name, revision)
@@ -97,6 +102,7 @@ def _ruleset(root: YamlNode, text: str, report: Report, pure: Pure) -> Ruleset |
     rules, whiles = behaviour.rules(root.items.get("rules"))
     segments = behaviour.segments(root.items.get("segments"))
     journeys = ways.read(root.items.get("journeys"), rules, segments.values())
+    scripts.check()
     ordered = len(segment_order(segments, report)) == len(segments)
     if check_derived(rules, segments.values(), report) and ordered:
         check_feedback(rules, segments.values(), whiles, report)
@@ -128,6 +134,7 @@ def _ruleset(root: YamlNode, text: str, report: Report, pure: Pure) -> Ruleset |
         sending.sending(root),
         sending.holdout(root.items.get("holdout")),
         Forms(report, scope, sections.places).read(root.items.get("forms")),
+        scripts.declared,
     )
 
 

@@ -12,6 +12,7 @@ from overture.rules.ruleset import (
     AssertAction,
     ListAction,
     Rule,
+    RunAction,
     ScoreAction,
     Segment,
     SegmentAction,
@@ -95,6 +96,17 @@ def _changed(action: Action) -> list[str]:
             return [f"segments.{action.name}"]
         case ListAction():
             return [f"lists.{action.name}"]
+        case RunAction(_, changes):
+            state = {
+                "traits": changes.traits,
+                "scores": changes.scores,
+                "segments": changes.segments,
+                "lists": changes.lists,
+            }
+            return [
+                *(f"fact {name}" for name in changes.facts),
+                *(f"{part}.{name}" for part, names in state.items() for name in sorted(names)),
+            ]
         case _:
             return []
 

@@ -69,13 +69,35 @@ SESSIONS = Shape({
     "types": Key("The fact types that make up a visit; by default whatever apps send.", some(matching(TYPE_NAME))),
 })  # fmt: skip
 
+DATA = Shape({
+    "script": Key("The script that answers the object.", TEXT, required=True),
+})  # fmt: skip
+
 TEMPLATE = Shape({
     "subject": Key("What an e-mail's subject says.", TEXT),
     "text": Key("The message as plain text, with `{{ … }}` and `{% if … %}`.", TEXT),
     "html": Key("The message as HTML, with `{{ … }}` and `{% if … %}`.", TEXT),
     "mjml": Key("The message in MJML, of which the HTML is made, with `{{ … }}` and `{% if … %}`; in place of `html`.", TEXT),
-    "data": Key("What programs that show the message are given beside it, as an object in JSON, with `{{ … }}` for whole values.", TEXT),
+    "data": Key("What programs that show the message are given beside it, as an object in JSON, with `{{ … }}` for whole values; or `{script: NAME}`, which answers it.", {"anyOf": [TEXT, DATA.schema()]}),
 }, beyond={"oneOf": [{"required": ["html"]}, {"required": ["mjml"]}, {"required": ["text"], "not": {"anyOf": [{"required": ["html"]}, {"required": ["mjml"]}]}}]})  # fmt: skip
+
+# --- scripts -----------------------------------------------------------------------------------------------------
+
+CHANGES = Shape({
+    "set": Key("Traits that it may set or remove.", some(matching(FIELD_NAME))),
+    "score": Key("Scores that it may add points to.", some(NAMED)),
+    "assert": Key("Types of facts that it may derive.", some(matching(TYPE_NAME))),
+    "segment": Key("Segments that it may move contacts into and out of.", some(NAMED)),
+    "list": Key("Lists that it may put contacts on, and take them off.", some(NAMED)),
+})  # fmt: skip
+
+SCRIPT = Shape({
+    "description": _ABOUT,
+    "takes": Key("What it is given, and depends on: `fact`, `contact`, `contact.traits.plan`, `contact.scores` …; by default all that main has parameters for.", some(TEXT)),
+    "timeout": Key("How long a call may take; by default as long as the server's settings say.", {"type": "string", "pattern": "^[1-9][0-9]{0,3}ms$", "examples": ["20ms"]}),
+    "changes": Key("What the action `run` may do of what it answers.", CHANGES.schema()),
+    "code": Key("The script: Python, with `def main(fact, contact):`.", TEXT, required=True),
+})  # fmt: skip
 
 # --- actions -----------------------------------------------------------------------------------------------------
 
@@ -83,7 +105,7 @@ SCORE_ACTION = Shape({
     "name": Key("The score.", TEXT, required=True),
     "add": Key("How many points more: a number, or an expression after `=`.", VALUE),
     "set": Key("What it is from now on.", VALUE),
-    "by": Key("The scorer of a plugin that says what it is from now on.", TEXT),
+    "by": Key("The scorer of a plugin, or the script, that says what it is from now on.", TEXT),
     "with": Key("What that scorer goes by; its plugin says what there is.", {"type": ["object", "null"]}),
     "per": Key("The key, in place of the field that the declaration names.", VALUE),
 }, beyond={**_one_of("add", "set", "by"), "dependentRequired": {"with": ["by"]}})  # fmt: skip
@@ -132,7 +154,8 @@ ACTION = Shape({
     "send": Key("Send a message.", SEND_ACTION.schema()),
     "start": Key("Begin a journey of this ruleset, as its `reentry` allows.", TEXT),
     "stop": Key("End the contact's way through a journey of this ruleset.", TEXT),
-}, later=("run", "task", "call"), beyond={"minProperties": 1, "maxProperties": 1})  # fmt: skip
+    "run": Key("Run a script, and do what it answers, as far as its `changes` say that it may.", TEXT),
+}, later=("task", "call"), beyond={"minProperties": 1, "maxProperties": 1})  # fmt: skip
 
 # --- rules and segments ------------------------------------------------------------------------------------------
 
@@ -302,7 +325,8 @@ RULESET = Shape({
     "segments": Key("Groups that a contact is in or not.", named(NAME, SEGMENT.schema(empty=True))),
     "journeys": Key("Ways of a contact over time: steps that act, wait and branch.", named(NAME, JOURNEY.schema())),
     "forms": Key("Forms that ask for traits bit by bit, and never for one that is known.", named(NAME, FORM.schema())),
+    "scripts": Key("What conditions and actions cannot say, in Python: the code itself, or a mapping with `code`.", named(NAME, {"anyOf": [TEXT, SCRIPT.schema()]})),
     "on_activate": Key("Where activation itself moves contacts into or out of segments: `apply` does what that sets off, `silent` (the default) does not.", {"enum": list(ON_ACTIVATE)}),
     "templates": Key("What messages say.", named(NAME, TEMPLATE.schema())),
     "tests": Key("What must come of which facts; it decides nothing.", {"type": "array"}),
-}, later=("scripts",))  # fmt: skip
+})  # fmt: skip

@@ -18,10 +18,12 @@ from overture.rules.journey import Do, Journey, Split, Way, acting, awaits, cond
 from overture.rules.reach import named_types, reads
 from overture.rules.report import Report, RulesetInvalid
 from overture.rules.ruleset import (
+    Action,
     ListAction,
     ListDecl,
     Rule,
     Ruleset,
+    RunAction,
     ScoreAction,
     ScoreDecl,
     Segment,
@@ -218,6 +220,12 @@ def _still_fits(
                 return False
             case SegmentAction(name) if name not in segments or segments[name].when is not None:
                 return False
+            case RunAction(_, changes) if not (
+                changes.scores <= set(scores)
+                and changes.lists <= set(lists)
+                and all(name in segments and segments[name].when is None for name in changes.segments)
+            ):
+                return False
             case _:
                 pass
     return True
@@ -330,12 +338,23 @@ def _held(report: Report, whiles: Sequence[While], decay: Decay) -> None:
                 report.at("while.action", message, rule.place, f"{rule.ruleset}#/rules/{rule.name}")
 
 
+def _moved(action: Action) -> Collection[str]:
+    """The segments that an action may move a contact into or out of."""
+    match action:
+        case SegmentAction(name):
+            return (name,)
+        case RunAction(_, changes):
+            return sorted(changes.segments)
+        case _:
+            return ()
+
+
 def _moves(report: Report, rulesets: Sequence[Ruleset], segments: Mapping[str, Segment]) -> None:
     """A required segment turns out to have a condition only here: then no action may move it."""
     for ruleset in rulesets:
         for place, _, actions in acting(ruleset):
-            for action in actions:
-                target = segments.get(action.name) if isinstance(action, SegmentAction) else None
+            for name in (name for action in actions for name in _moved(action)):
+                target = segments.get(name)
                 if target is not None and target.when is not None:
                     message = f"The segment {target.name!r} of {target.ruleset!r} follows its condition"
                     report.at("segment.computed", message, place, ruleset.name, "Change what the condition reads.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from overture.model.pure import Scoring
 from overture.rules.form import Form
+from overture.rules.script import Changes, ScriptDecl
 from overture.rules.sending import Sending
 from overture.rules.tree import NOWHERE, Node, Place
 
@@ -48,7 +49,7 @@ class ListDecl:
 @dataclass(frozen=True, slots=True)
 class TemplateDecl:
     """A message's text as minijinja source; a field that the channel does not use is empty. ``mjml`` makes the HTML of
-    a template without ``html``; ``data`` is JSON.
+    a template without ``html``; ``data`` is JSON, or with ``builder`` what that script answers.
     """
 
     name: str
@@ -57,6 +58,7 @@ class TemplateDecl:
     html: str = ""
     mjml: str = ""
     data: str = ""
+    builder: ScriptDecl | None = None
 
 
 # --- actions -------------------------------------------------------------------------------------------------
@@ -70,7 +72,7 @@ class ScoreAction:
     add: Value | None = None
     set: Value | None = None
     per: Value | None = None
-    by: Scoring | None = None
+    by: Scoring | ScriptDecl | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,14 @@ class StopAction:
     journey: str
 
 
+@dataclass(frozen=True, slots=True)
+class RunAction:
+    """Do what a script answers, as far as ``changes`` let it."""
+
+    script: ScriptDecl
+    changes: Changes
+
+
 Action = (
     ScoreAction
     | SetAction
@@ -156,6 +166,7 @@ Action = (
     | SendAction
     | StartAction
     | StopAction
+    | RunAction
 )
 
 
@@ -282,6 +293,7 @@ class Ruleset:
     sending: Sending | None = None
     holdout: int = 0  # percent of the contacts that get no message of this ruleset, to compare with
     forms: Mapping[str, Form] = field(default_factory=dict[str, Form])
+    scripts: Mapping[str, ScriptDecl] = field(default_factory=dict[str, ScriptDecl])
 
     def place(self, path: str) -> Place:
         return self.places.get(path, NOWHERE)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from overture.model.fact import RESERVED_TYPES, TYPE_NAME
-from overture.rules.keys import DECAY, LIST, REQUIRES, SCORE, SESSIONS, TEMPLATE
+from overture.rules.keys import DATA, DECAY, LIST, REQUIRES, SCORE, SESSIONS, TEMPLATE
 from overture.rules.mjml import check_mjml
 from overture.rules.plugged import INSTALL
 from overture.rules.reading import FIELD_NAME, NAME, Reading, literal
 from overture.rules.report import did_you_mean
 from overture.rules.ruleset import ListDecl, ScoreDecl, Sessions, TemplateDecl
 from overture.rules.scope import BUILT_IN, CONTACT_FIELDS, EITHER, FACT_FIELDS, KEYED, PLAIN, Scope
+from overture.rules.script import ScriptDecl
+from overture.rules.scripts import Scripts
 from overture.rules.template import Use, check_template
 from overture.rules.templatedata import check_data
 from overture.rules.tree import Place
@@ -178,8 +180,8 @@ class Sections(Reading):
                 self.report.add("fact.unknown", f"There is no fact type {name.text!r} that apps send", name, hint)
         return Sessions(idle, frozenset(name.text for name in types)) if idle else None
 
-    def read_templates(self) -> None:
-        """After the traits: templates may name them."""
+    def read_templates(self, scripts: Scripts) -> None:
+        """After the traits, which templates may name, and the scripts that make their data."""
         for name, value, key in self.entries(self.root.items.get("templates"), "templates"):
             mapping = self.body(value, f"The template {name!r}")
             if mapping is None:
@@ -188,7 +190,11 @@ class Sections(Reading):
             if all(_blank(mapping.items.get(part)) for part in ("text", "html", "mjml")):
                 self.report.add("template.empty", f"The template {name!r} has no text, no html and no mjml", key)
             parts: dict[str, str] = {}
+            builder: ScriptDecl | None = None
             for part in ("subject", "text", "html", "mjml", "data"):
+                if part == "data" and isinstance(mapping.items.get(part), Mapping):
+                    builder = self._builder(mapping.items[part], scripts)
+                    continue
                 scalar = self.text(mapping.items.get(part), part)
                 if scalar is not None:
                     uses, right = check_template(scalar, self.scope, self.report)
@@ -200,7 +206,11 @@ class Sections(Reading):
                         check_mjml(scalar, self.report)
                     elif part == "data" and right:
                         check_data(scalar, self.report)
-            self.templates[name] = TemplateDecl(name, **parts)
+            self.templates[name] = TemplateDecl(name, **parts, builder=builder)
+
+    def _builder(self, data: Mapping, scripts: Scripts) -> ScriptDecl | None:
+        name = self.text(data.items["script"], "script") if self.keys(data, DATA) else None
+        return scripts.find(name) if name else None
 
 
 def _blank(node: YamlNode | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from overture.model.pure import Scoring
 from overture.rules.durations import UNITS, duration_text, minute_text, window_text
 from overture.rules.form import Form
 from overture.rules.journey import END, Branch, Contest, Do, Journey, JourneyStep, Split, Wait
@@ -14,6 +15,7 @@ from overture.rules.ruleset import (
     AssertAction,
     IssueAction,
     ListAction,
+    RunAction,
     ScoreAction,
     SegmentAction,
     SendAction,
@@ -23,6 +25,7 @@ from overture.rules.ruleset import (
     UnsetAction,
     Value,
 )
+from overture.rules.script import ScriptDecl
 from overture.rules.sending import Sending
 from overture.rules.spelling import spell
 from overture.rules.tree import Items, Literal, Window
@@ -44,7 +47,8 @@ def action_told(action: Action) -> Facets:
     match action:
         case ScoreAction(name, add, set_, per, by):
             values = {"add": add, "set": set_, "per": per}
-            how = {} if by is None else said(**{"by": by.name, "with": dict(by.config)})
+            config = dict(by.config) if isinstance(by, Scoring) else {}
+            how = {} if by is None else said(**{"by": by.name, "with": config})
             return {"score": {"name": name, **_values({k: v for k, v in values.items() if v is not None}), **how}}
         case SetAction(traits):
             return {"set": _values(traits)}
@@ -64,6 +68,8 @@ def action_told(action: Action) -> Facets:
             return {"start": journey}
         case StopAction(journey):
             return {"stop": journey}
+        case RunAction(script):
+            return {"run": script.name}
 
 
 def _send(action: SendAction) -> Facets:
@@ -94,6 +100,12 @@ def _value(value: Value) -> Any:
             return [_value(item) for item in items]
         case _:
             return f"= {spell(value)}"
+
+
+def script_told(script: ScriptDecl) -> Facets:
+    timeout = f"{script.script.timeout_ms}ms" if script.script.timeout_ms else None
+    changes = None if script.changes is None else script.changes.told()
+    return said(code=script.script.source, takes=list(script.takes), timeout=timeout, changes=changes)
 
 
 # --- journeys ----------------------------------------------------------------------------------------------------
