@@ -1,14 +1,16 @@
 """The jail: what a process that runs other people's code may still do, which is compute and answer on its pipes.
 
-Stands alone (nothing but the standard library), because it is used in two ways. As the command ``overture-jail`` it jails
-itself and becomes the interpreter of scripts. And a Python process that has imported all that it needs calls `lock`: then
-it can open nothing more. Linux on x86-64 and arm64 has all of `PARTS`; elsewhere there are the limits alone.
+Stands alone (nothing but the standard library), because it is used in two ways. As the command ``overture-jail`` it
+jails itself and becomes the interpreter of scripts. And a Python process that has imported all that it needs calls
+`lock`: then it can open nothing more. Linux on x86-64 and arm64 has all of `PARTS`; elsewhere there are the limits
+alone.
 """
 
 from __future__ import annotations
 
 import ctypes
 import glob
+import itertools
 import os
 import struct
 import sys
@@ -138,7 +140,7 @@ def _close(keep: Sequence[int]) -> None:
 
         top = min(max(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 1024), top)
     kept = [2, *sorted(fd for fd in set(keep) if fd > 2), top]
-    for lower, upper in zip(kept, kept[1:], strict=False):
+    for lower, upper in itertools.pairwise(kept):
         os.closerange(lower + 1, upper)
 
 
