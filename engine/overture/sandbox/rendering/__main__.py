@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import gc
 import os
-import resource
 import signal
 import sys
 
 from overture.model.errors import OvertureError
+from overture.sandbox.jail import lock
 from overture.sandbox.rendering import engine, locales
 from overture.sandbox.rendering.wire import (
     BROKEN,
     LENGTH,
     MOMENT,
     RECYCLED,
-    Ask,
     Answer,
+    Ask,
     Check,
     Checked,
     Died,
@@ -32,13 +32,14 @@ from overture.sandbox.rendering.wire import (
 )
 
 SHARE = 5_000  # that one copy does: what a library does not give back goes with it
-MEMORY = 512 * 1024**2  # bytes of address space that a copy may have beyond what is mapped
-IN, OUT = 0, 1
+MEMORY = 192 * 1024**2  # bytes of address space that a copy may have beyond what is there already
+IN, OUT, ERR = 0, 1, 2
 
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asked; with him this ends
     locales.prepare()
+    engine.warm_up()
     gc.collect()
     gc.freeze()
     while True:
@@ -72,9 +73,18 @@ def _copy() -> None:
 
 def _lock_in() -> None:
     signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends it, whatever it is at
-    mapped = int(open("/proc/self/statm").read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY, mapped + MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, ERR)  # what the engines print when they die is of no use to anybody
+    lock(_mapped() + MEMORY)
+
+
+def _mapped() -> int:
+    """Bytes of address space that are taken already."""
+    try:
+        with open("/proc/self/statm") as told:
+            return int(told.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def _answer(ask: Ask) -> Answer:
@@ -86,6 +96,9 @@ def _answer(ask: Ask) -> Answer:
                 return Checked([engine.check(piece) for piece in pieces])
     except OvertureError as error:
         return Refusal(error.code, error.message, error.hint)
+    except Exception as error:
+        what = f"The template {ask.page.name}" if isinstance(ask, Render) else "It"
+        return Refusal("template.failed", f"{what} cannot be rendered: {type(error).__name__}.", "")
 
 
 def _read(size: int) -> bytes:

@@ -15,8 +15,20 @@ from typing import Any
 from overture.model.pages import Fault, Page, Piece, Rendered
 from overture.sandbox.rendering.spawning import COMMAND, ENVIRONMENT, PATIENCE, end_group
 from overture.sandbox.rendering.wire import (
-    TOO_SLOW, Answer, Answers, Ask, Check, Died, Garbled, Render, crashed, faults, frame, gone, rendered,
-)  # fmt: skip
+    TOO_SLOW,
+    Answer,
+    Answers,
+    Ask,
+    Check,
+    Died,
+    Garbled,
+    Render,
+    crashed,
+    faults,
+    frame,
+    gone,
+    rendered,
+)
 
 _CHUNK = 65536
 
@@ -59,9 +71,10 @@ class RendererNow:
     def _exchange(self, request: bytes) -> Answer:
         if self._process is None or self._process.poll() is not None:
             self._end()
+            pipe = subprocess.PIPE
             self._process = subprocess.Popen(
-                COMMAND, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT, start_new_session=True
-            )  # fmt: skip
+                COMMAND, bufsize=0, stdin=pipe, stdout=pipe, env=ENVIRONMENT, start_new_session=True
+            )
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from minijinja import Environment, TemplateError
 from overture.model.numbers import NUMBER_LIMIT
 from overture.model.pages import DataRefused, Fault, Page, Piece, Rendered, RenderRefused, to_data
 from overture.sandbox.rendering.filters import FILTERS, Missing, Wrong
+from overture.sandbox.rendering.locales import locale_named, zone_named
 from overture.sandbox.rendering.mjml import MjmlRefused, to_html
 
 FUEL = 100_000  # instructions per field; a page of text takes some hundred
@@ -56,14 +58,35 @@ def render(page: Page, context: Mapping[str, Any], locale: str) -> Rendered:
     """
     plain: dict[str, Any] = _plain(context)
     contact: Any = plain.get("contact")
-    known: dict[str, Any] = contact if isinstance(contact, dict) else {}
-    plain["locale"], plain["zone"] = str(known.get("locale") or locale), str(known.get("timezone") or "UTC")
+    known = cast(dict[str, Any], contact if isinstance(contact, dict) else {})
+    plain["locale"] = str(locale_named(str(known.get("locale", "")), locale))
+    plain["zone"] = str(zone_named(str(known.get("timezone", ""))))
     return Rendered(
         subject=one_line(_field(page, "subject", plain)),
         text=_field(page, "text", plain),
         html=_from_mjml(page, plain) if page.mjml else _field(page, "html", plain),
         data=_data(page, plain) if page.data else {},
     )
+
+
+def warm_up() -> None:
+    """Have imported what the libraries import only when it is first used, their errors too: later that cannot be."""
+    text = (
+        "{{ t | date }}{{ t | date('EEEE d MMMM y', 'UTC') }}{{ t | time('full') }}{{ t | datetime('long') }}"
+        "{{ n | money('EUR') }}{{ n | number(2) }}{{ n | percent }}{{ n | plural(other='#') }}{{ 'x' | upper }}"
+        "{% for x in [3, 1] | sort %}{{ loop.index }}{{ x / 3 }}{% endfor %}"
+    )
+    mjml = "<mjml><mj-body><mj-section><mj-column><mj-text>x</mj-text></mj-column></mj-section></mj-body></mjml>"
+    data = '{"a": {{ n }}}'
+    for page in (
+        Page("warm", text=text, mjml=mjml, data=data),
+        *(Page("warm", text=wrong) for wrong in ("{{ m }}", "{{ m | date }}", "{{ n | date('Q')", "{{ 'x' | date }}")),
+        Page("warm", data="["),
+        Page("warm", mjml="<mjml><mj-body></mjml>"),
+    ):
+        with contextlib.suppress(RenderRefused):
+            render(page, {"t": "2026-01-05T12:00:00Z", "n": 2.5}, "en")
+    _compiled.cache_clear()
 
 
 def check(piece: Piece) -> Fault | None:

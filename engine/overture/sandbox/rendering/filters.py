@@ -115,7 +115,7 @@ def _number(value: Any) -> Decimal:
 
 
 @pass_state
-def _money(state: State, value: Any, currency: Any) -> str:
+def _money(state: State, value: Any, currency: Any = None) -> str:
     amount = _number(value)
     if not isinstance(currency, str) or not _CURRENCY.fullmatch(currency):
         raise Wrong("A currency has three capital letters, as EUR")
@@ -124,22 +124,22 @@ def _money(state: State, value: Any, currency: Any) -> str:
 
 @pass_state
 def _shown_number(state: State, value: Any, decimals: Any = None) -> str:
-    amount = _number(value)
-    return numbers.format_decimal(amount, _pattern(decimals, "#,##0"), _locale(state))
+    amount, locale = _number(value), _locale(state)
+    pattern = locale.decimal_formats[None].pattern.partition(".")[0]
+    return numbers.format_decimal(amount, None if decimals is None else _to_decimals(pattern, decimals), locale)
 
 
 @pass_state
 def _percent(state: State, value: Any, decimals: Any = 0) -> str:
     amount, locale = _number(value), _locale(state)
-    return numbers.format_percent(amount, _pattern(decimals, "#,##0") + "%" if decimals else None, locale)
+    return numbers.format_percent(amount, _to_decimals(locale.percent_formats[None].pattern, decimals), locale)
 
 
-def _pattern(decimals: Any, whole: str) -> Any:
-    if decimals is None:
-        return None
+def _to_decimals(pattern: str, decimals: Any) -> str:
+    """A pattern of CLDR for whole numbers, with so many digits behind the point."""
     if not isinstance(decimals, int) or not 0 <= decimals <= 9:
         raise Wrong("decimals is a whole number from 0 to 9")
-    return whole + ("." + "0" * decimals if decimals else "")
+    return pattern.replace("0", f"0.{'0' * decimals}", 1) if decimals else pattern
 
 
 @pass_state

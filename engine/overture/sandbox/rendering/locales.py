@@ -72,7 +72,7 @@ def _known(tag: str) -> str | None:
 
 def _take_in(name: str) -> dict[str, Any]:
     """As `localedata.load` does, but for the file. Its cache is where Babel looks first."""
-    cache = cast(dict[str, Any], localedata._cache)  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType]
+    cache = localedata._cache  # pyright: ignore[reportPrivateUsage]
     if name in cache:
         return cache[name]
     own: Any = pickle.load(io.BytesIO(_mapped[name]))

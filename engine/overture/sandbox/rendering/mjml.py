@@ -52,14 +52,14 @@ def _outline(source: str) -> int:
     wrong = 0
     for found in _ELEMENT.finditer(source):
         closing, name = found[1], found[2]
-        if name is None or name in _VOID or found[0].endswith("/>"):
-            if name == "mj-include":
-                raise _included(found.start())
+        if name is None:
             continue
         if name == "mj-include":
             raise _included(found.start())
         if name.startswith("mj-") and name not in COMPONENTS:
             raise MjmlRefused(f"there is no {name[:40]}", found.start(), _nearest(name))
+        if name in _VOID or found[0].endswith("/>"):
+            continue
         if not closing:
             opened.append((name, found.start()))
             if len(opened) > NESTED:

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from overture.model.errors import OvertureError
 from overture.model.pages import Engine, Fault, Page, Piece, Rendered
 from overture.sandbox.rendering.spawning import COMMAND, ENVIRONMENT, PATIENCE, end_group
 from overture.sandbox.rendering.strikes import Strikes
 from overture.sandbox.rendering.wire import (
-    TOO_SLOW, Answer, Answers, Ask, Check, Died, Garbled, Refusal, Render, crashed, faults, frame, gone, rendered,
-)  # fmt: skip
+    TOO_SLOW,
+    Answer,
+    Answers,
+    Ask,
+    Check,
+    Died,
+    Garbled,
+    Refusal,
+    Render,
+    crashed,
+    faults,
+    frame,
+    gone,
+    rendered,
+)
 
 STARTS = 3  # of a process that ends before it has answered anything; then who asks is told
 
@@ -99,8 +111,12 @@ class Renderer:
         loop = asyncio.get_running_loop()
         try:
             _, process = await loop.subprocess_exec(
-                lambda: _Process(self._answered, self._lost), *COMMAND, env=ENVIRONMENT, stderr=None, start_new_session=True
-            )  # fmt: skip
+                lambda: _Process(self._answered, self._lost),
+                *COMMAND,
+                env=ENVIRONMENT,
+                stderr=None,
+                start_new_session=True,
+            )
         except OSError as error:
             self._starting = None
             self._fail(str(error))
@@ -159,7 +175,7 @@ class Renderer:
 
 
 class _Process(asyncio.SubprocessProtocol):
-    def __init__(self, answered: Any, lost: Any) -> None:
+    def __init__(self, answered: Callable[[Answer], None], lost: Callable[[_Process], None]) -> None:
         self._answered = answered
         self._lost = lost
         self._answers = Answers()
