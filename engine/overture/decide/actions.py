@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from overture.decide.carried import names
-from overture.decide.consent import consent_verdict
+from overture.decide.consent import move_on_list
 from overture.decide.limits import MESSAGES, size, too_much
 from overture.decide.positions import stop
+from overture.decide.scripts import Asked, asking, built, compile_run, scored
 from overture.decide.work import Work, is_finite
 from overture.match import compile_value
 from overture.model import Contact, Effect, Fact, Message
@@ -23,6 +24,7 @@ from overture.model.pure import Scoring
 from overture.model.scoring import score_input
 from overture.rules import ruleset as r
 from overture.rules.program import Program
+from overture.rules.script import ScriptDecl
 
 Getter = Callable[[Fact, Contact], Any]
 Act = Callable[[Work, Fact, str, str], list[Effect]]
@@ -32,7 +34,7 @@ Act = Callable[[Work, Fact, str, str], list[Effect]]
 def compile_action(action: r.Action, program: Program) -> Act:
     match action:
         case r.ScoreAction():
-            return _score(action, program.scores[action.name])
+            return _score(action, program.scores[action.name], program)
         case r.SetAction():
             return _set(action)
         case r.UnsetAction():
@@ -51,6 +53,8 @@ def compile_action(action: r.Action, program: Program) -> Act:
             return _start(action)
         case r.StopAction():
             return _stop(action)
+        case r.RunAction():
+            return compile_run(action, program)
 
 
 def _getters(values: Mapping[str, r.Value]) -> list[tuple[str, Getter]]:
@@ -77,8 +81,9 @@ def _computed(
     return values, total, refused
 
 
-def _score(action: r.ScoreAction, decl: r.ScoreDecl) -> Act:
+def _score(action: r.ScoreAction, decl: r.ScoreDecl, program: Program) -> Act:
     node, by, adds = action.add if action.add is not None else action.set, action.by, action.add is not None
+    ask: Asked | None = asking(by, program) if isinstance(by, ScriptDecl) else None
     amount: Getter | None = None if node is None else compile_value(node)
     key_of: Getter | None = compile_value(action.per) if action.per is not None else None
     if key_of is None and decl.per:
@@ -94,6 +99,11 @@ def _score(action: r.ScoreAction, decl: r.ScoreDecl) -> Act:
             if type(value) is not str or not value:
                 return [Effect("score", decl.name, reason="score.no_key")]
             key = value
+        if isinstance(by, ScriptDecl):
+            assert ask is not None
+            value, told = scored(by, ask(work, fact), f"{decl.name}.{key}" if key else decl.name)
+            effect = None if value is None else work.set_score(decl.name, key, value)
+            return [told, *([effect] if effect else [])]
         if by is not None:
             return _scored(work, fact, by, decl.name, key)
         n: Any = amount(fact, work.contact) if amount is not None else None
@@ -161,12 +171,7 @@ def _segment(action: r.SegmentAction) -> Act:
 
 def _list(action: r.ListAction, decl: r.ListDecl) -> Act:
     def act(work: Work, _fact: Fact, _rule: str, _revision: str) -> list[Effect]:
-        if action.add and decl.purpose:
-            reason = consent_verdict(work.contact, decl.channel, decl.purpose)
-            if reason:
-                return [Effect("list", decl.name, reason=reason)]
-        effect = work.move_list(decl.name, action.add)
-        return [effect] if effect else []
+        return move_on_list(work, decl, action.add)
 
     return act
 
@@ -200,6 +205,13 @@ def _send(action: r.SendAction, program: Program) -> Act:
         if template is not None and names(template, "context"):
             own["context"] = fact.said
         context: dict[str, Any] = {"fact": {**fact.properties, **own}}
+        told: list[Effect] = []
+        if template is not None and (builder := template.builder) is not None:
+            data, effect = built(builder, asking(builder, program)(work, fact), template.name)
+            told.append(effect)
+            if data is None:
+                return [*told, Effect("send", template.name, id, reason=effect.reason)]
+            context["data"] = data
         position, clock = work.position, work.contact.clock
         if position is not None:
             context["journey"] = fact.context["$journey"]
@@ -230,7 +242,7 @@ def _send(action: r.SendAction, program: Program) -> Act:
             order=work.contact.seq * MESSAGES + len(work.messages),
         )
         work.messages.append(message)
-        return [Effect("send", action.template, id, None, action.channel)]
+        return [*told, Effect("send", action.template, id, None, action.channel)]
 
     return act
 

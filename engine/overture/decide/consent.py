@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from overture.model import Contact
+from overture.decide.work import Work
+from overture.model import Contact, Effect
+from overture.rules.ruleset import ListDecl
 
 NEEDS_NO_CONSENT = "transactional"  # what the contact asked for, such as a receipt
 
@@ -18,6 +20,14 @@ def consent_verdict(contact: Contact, channel: str, purpose: str) -> str:
     if state == "pending":
         return "consent.pending"
     return "consent.denied" if state else "consent.missing"
+
+
+def move_on_list(work: Work, decl: ListDecl, add: bool) -> list[Effect]:
+    """Put the contact on a list, with the consent that it asks for, or take it off; what came of it."""
+    if add and decl.purpose and (reason := consent_verdict(work.contact, decl.channel, decl.purpose)):
+        return [Effect("list", decl.name, reason=reason)]
+    effect = work.move_list(decl.name, add)
+    return [effect] if effect else []
 
 
 def joined(ours: str | None, theirs: str) -> str:

@@ -33,15 +33,17 @@ from overture.decide.limits import MESSAGE_BYTES, TICK_WORK, TICKS
 from overture.decide.merge import forward, link, told
 from overture.decide.plan import Plan
 from overture.decide.visits import observe, remember_effects
-from overture.decide.work import Work
+from overture.decide.work import Scripts, Work
 from overture.model import ChainTooDeep, Contact, Effect, Fact, Step, Trace
 from overture.model.pure import noting
+from overture.model.script import NO_ANSWERS, Answers
 
 
-def step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
+def step(contact: Contact, fact: Fact, plan: Plan, now: int, answers: Answers = NO_ANSWERS) -> Step:
     """Decide one fact for one contact (a new one is ``Contact(id)``). ``contact`` itself is not changed.
 
-    ``now`` is when this is decided, in ms; nothing but `Trace.at` depends on it.
+    ``now`` is when this is decided, in ms; nothing but `Trace.at` depends on it. ``answers``: of scripts. Raises
+    Awaiting where it needs those of others: then nothing is decided.
 
     If derived facts do not come to rest, everything that rules did is rolled back: the trace carries the error, and
     only what the fact itself says is kept, and the segments that follow from it.
@@ -52,20 +54,22 @@ def step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
         return Step(contact, Trace(0, fact, 0, now), kept=False)  # neither brings a contact into being
     if fact.type == PROGRAM or (fact.type == "$link" and fact.backfill):
         fact = arriving(contact, fact)
+    scripts = Scripts(answers)
     if contact.due and contact.due <= (at := max(contact.clock, fact.instant)):
-        passed = _ticks(contact, at, fact, plan, now)
-        then = _arrive if fact.type == "$tick" else _step
-        outcome = _joined(passed, then(passed[-1].contact, fact, plan, now))
+        passed = _ticks(contact, at, fact, plan, now, scripts)
+        last = passed[-1].contact
+        here = _arrive(last, fact, plan, now) if fact.type == "$tick" else _step(last, fact, plan, now, scripts)
+        outcome = _joined(passed, here)
     elif fact.type == "$tick":
         return Step(contact, Trace(contact.seq, fact, contact.program, now), kept=False)
     else:
-        outcome = _step(contact, fact, plan, now)
+        outcome = _step(contact, fact, plan, now, scripts)
     if contact.due or outcome.contact.due:
         outcome.wakes = outcome.contact.wake != contact.wake
     return outcome
 
 
-def _ticks(contact: Contact, at: int, root: Fact, plan: Plan, now: int) -> list[Step]:
+def _ticks(contact: Contact, at: int, root: Fact, plan: Plan, now: int, scripts: Scripts) -> list[Step]:
     """Everything due up to ``at``, one after the other. Where it is more than `TICKS` or `TICK_WORK`, the last one is
     ``at`` itself: then some instants are passed over, but the state is right.
     """
@@ -74,7 +78,7 @@ def _ticks(contact: Contact, at: int, root: Fact, plan: Plan, now: int) -> list[
     work = 0
     while 0 < contact.due <= at and not full:
         full = len(passed) == TICKS or work >= TICK_WORK
-        outcome = _step(contact, tick(contact, at if full else contact.due, root), plan, now)
+        outcome = _step(contact, tick(contact, at if full else contact.due, root), plan, now, scripts)
         if full:
             outcome.trace.effects.append(Effect("tick", "passed_over", reason="ticks.too_many"))
         work += len(plan.changes) + sum(len(firing.effects) for firing in outcome.trace.firings)
@@ -101,36 +105,36 @@ def _arrive(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
     return Step(contact, Trace(contact.seq, fact, plan.version, now))
 
 
-def _step(contact: Contact, fact: Fact, plan: Plan, now: int) -> Step:
+def _step(contact: Contact, fact: Fact, plan: Plan, now: int, scripts: Scripts) -> Step:
     if fact.type == "$link":
         return link(contact, fact, now)
     if contact.merged_into:
         return forward(contact, fact, now)
     try:
-        return _decide(contact, fact, plan, now, rules=True)
+        return _decide(contact, fact, plan, now, scripts, rules=True)
     except ChainTooDeep as error:
-        outcome = _decide(contact, fact, plan, now, rules=False)
+        outcome = _decide(contact, fact, plan, now, scripts, rules=False)
         outcome.trace.error = f"{error.code}: {error.message}"
         return outcome
 
 
-def _decide(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -> Step:
+def _decide(before: Contact, fact: Fact, plan: Plan, now: int, scripts: Scripts, *, rules: bool) -> Step:
     if not plan.asks_plugins:
-        return _decided(before, fact, plan, now, rules=rules)
+        return _decided(before, fact, plan, now, scripts, rules=rules)
     with noting() as failures:
-        outcome = _decided(before, fact, plan, now, rules=rules)
+        outcome = _decided(before, fact, plan, now, scripts, rules=rules)
     outcome.trace.effects += (Effect("function", f.function, f.asker, None, f.message, f.code) for f in failures)
     return outcome
 
 
-def _decided(before: Contact, fact: Fact, plan: Plan, now: int, *, rules: bool) -> Step:
+def _decided(before: Contact, fact: Fact, plan: Plan, now: int, scripts: Scripts, *, rules: bool) -> Step:
     contact = begin(before, fact)
     carried, left_out = fact, list[Effect]()
     if fact.type == PROGRAM:
         fact = shown(fact)
     elif fact.type == "identify":
         fact, left_out = admitted(contact, fact)
-    work = Work(contact, fact, plan.program, plan.half_lives)
+    work = Work(contact, fact, plan.program, plan.half_lives, scripts)
     trace = Trace(contact.seq, told(fact) if fact.type == "$merge" else fact, plan.version, now)
     if not contact.created_at:
         contact.created_at = contact.clock

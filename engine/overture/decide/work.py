@@ -15,6 +15,7 @@ from overture.model import Contact, Delivery, Effect, Fact, Held, Issued, Messag
 from overture.model.decay import place, ranking, raw, remaining, tidy
 from overture.model.ids import digest, issued_code
 from overture.model.numbers import NUMBER_LIMIT
+from overture.model.script import Answers
 from overture.rules.program import Program
 from overture.rules.reach import ZONE
 
@@ -50,6 +51,16 @@ class Telling:
         self.ledger, self.repeated = None, False
 
 
+class Scripts:
+    """What scripts have answered, and how many were asked in this step, on all that was due before the fact too."""
+
+    __slots__ = ("answers", "asked")
+
+    def __init__(self, answers: Answers) -> None:
+        self.answers = answers
+        self.asked = 0
+
+
 class Work:
     """A contact being changed by one fact, as of its clock.
 
@@ -77,13 +88,22 @@ class Work:
         "records",
         "root",
         "scores",
+        "scripts",
         "segments",
         "starts",
         "telling",
         "touched",
     )
 
-    def __init__(self, contact: Contact, root: Fact, program: Program, half_lives: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        contact: Contact,
+        root: Fact,
+        program: Program,
+        half_lives: Mapping[str, int],
+        scripts: Scripts,
+    ) -> None:
+        self.scripts = scripts
         self.contact = contact
         self.root = root
         self.program = program
