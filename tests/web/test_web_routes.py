@@ -10,6 +10,7 @@ import pytest
 from aiohttp import ClientSession
 from webkit import Memory
 
+from overture.attribution.question import Question
 from overture.model.fact import TYPE_NAME
 from overture.web import ROUTES, make_app
 from overture.web.routing import PUBLIC, Route
@@ -266,6 +267,19 @@ async def test_a_backtest_from_start_to_end(admin: ClientSession, memory: Memory
     assert (status, problem["code"]) == (400, "request.query")
     assert await get(admin, "/v1/backtests/bt-1", "DELETE") == (200, {"id": "bt-1"})
     assert memory.calls[-1] == {"removed": "bt-1"}
+
+
+async def test_a_question_that_takes_long(admin: ClientSession, memory: Memory):
+    path = "/v1/attribution?conversion=order_completed&value=fact.total&order=2&model=markov"
+    async with admin.get(path) as response:
+        assert (response.status, response.headers["Retry-After"]) == (202, "1")
+        assert await response.json() == {"facts": 7}
+    asked = memory.calls[-1]
+    assert not asked["gone"]
+    assert asked["question"] == Question("order_completed", "fact.total", order=2, model="markov")
+    for wrong in ("", "?conversion=x&model=best", "?conversion=x&order=two", "?conversion=x&since_when=1d"):
+        status, problem = await get(admin, f"/v1/attribution{wrong}")
+        assert (status, problem["code"]) == (400, "request.query")
 
 
 async def test_health(site: str, memory: Memory):

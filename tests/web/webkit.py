@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import UNSET
 
+from overture.attribution.answer import Underway
+from overture.attribution.question import Question
 from overture.model import Contact, Diagnostic, Draft, Fact, Overloaded, Refused, Trace
 from overture.plugin.listening import HostedPush
 from overture.rules import RulesetInvalid
@@ -74,6 +76,7 @@ class Memory:
             self,
             self,
             MemoryBacktests(self),
+            MemoryAttribution(self),
             self,
             forms=MemoryForms(self),
             journeys=MemoryJourneys(self),
@@ -330,6 +333,17 @@ class MemoryClock:
     async def advance(self, ms: int, *, jump: bool) -> ClockView:
         self.memory.calls.append({"ms": ms, "jump": jump})
         return ClockView("2026-03-27T10:00:00.000Z", ms, "2026-03-30T10:00:00.000Z" if jump else None)
+
+
+class MemoryAttribution:
+    """Never done; notes what it was asked."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+
+    async def ask(self, question: Question, gone: Callable[[], bool]) -> Underway:
+        self._memory.calls.append({"question": question, "gone": gone()})
+        return Underway(7)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, get_args
 
 import msgspec
 
@@ -33,6 +34,9 @@ MODELS: Mapping[str, Callable[[Tuning], Model]] = {
     "shapley": lambda tuning: Shapley(),
     "shapley_rate": lambda tuning: ShapleyRate(),
 }
+
+ModelName = Literal["all", "first", "last", "linear", "decay", "position", "markov", "shapley", "shapley_rate"]
+assert get_args(ModelName) == ("all", *MODELS)
 
 
 def attribute(paths: Iterable[Path], names: Iterable[str], tuning: Tuning) -> dict[str, Credits | Refused]:

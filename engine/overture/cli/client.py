@@ -93,6 +93,10 @@ class Client:
     def remove_backtest(self, id: str) -> dict[str, Any]:
         return self._call("DELETE", f"/v1/backtests/{quote(id)}")
 
+    def attribution(self, query: dict[str, str]) -> dict[str, Any]:
+        """The answer, or how far it is: then it has no ``rows`` yet."""
+        return self._call("GET", f"/v1/attribution?{urlencode({name: x for name, x in query.items() if x})}")
+
     def keys(self) -> list[dict[str, Any]]:
         return self._call("GET", "/v1/keys")
 

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from overture.attribution.asking import Questions
 from overture.backtest import Jobs
 from overture.delivery.attempt import Attempt
 from overture.delivery.links import Links
@@ -87,6 +88,7 @@ class Parts:
     channels: Mapping[str, HostedChannel]
     sources: Sequence[HostedPush]
     backtests: Jobs
+    questions: Questions
     clock: FastForward
     contests: Contests
     pulling: Pulling
@@ -105,7 +107,7 @@ class Parts:
         await self.services.trails.close()  # what it waits for goes through plugins that are closed below
         closing = [each.close() for each in (*self.channels.values(), *self.sources, self.pulling, self.hooked)]
         await asyncio.gather(*closing)  # each bounded: one after the other they would not be
-        await self.backtests.close()
+        await asyncio.gather(self.backtests.close(), self.questions.close())
         await self.clock.close()
         await self.wire.close()
         await self.reader.close()
@@ -166,6 +168,7 @@ async def assemble(
     asked = Plans(registry, "reference", plugins.pure(apart=True))
     past = Past(wire, settings.data_dir / "archive", n, asked.program)
     backtests = Jobs(settings.data_dir, registry, url, n, named, settings.plugins_allowed, pure)
+    questions = Questions(wire, url, settings.data_dir, n)
     funnels = Funnels(wire, n)
     contests = Contests(registry, funnels, asked)
     clock = FastForward(wire, url, settings, contests)
@@ -188,6 +191,7 @@ async def assemble(
         browsers=BrowserFacts(identity),
         explanations=ExplainService(contacts, outbox, asked, past, RuleSamples(wire, n)),
         backtests=BacktestService(backtests),
+        attribution=questions,
         forms=FormService(links, facts, contacts, identity, asked),
         subscriptions=subscriptions,
         journeys=FunnelService(funnels, registry, asked),
@@ -209,6 +213,7 @@ async def assemble(
         channels,
         sources,
         backtests,
+        questions,
         clock,
         contests,
         Pulling(fetching, Turns(wire, name), services, fetched),

@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 from overture.model.errors import PluginFailed
 from overture.plugin.listening import HostedPush
 from overture.web import (
+    attribution,
     backtests,
     clocks,
     consents,
@@ -84,6 +85,7 @@ ROUTES: tuple[Route, ...] = (
     inbox.page,
     inbox.stream,
     inbox.read,
+    attribution.ask,
     backtests.start,
     backtests.one,
     backtests.contacts,

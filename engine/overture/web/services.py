@@ -11,6 +11,7 @@ import msgspec
 from overture.model import Contact, Diagnostic, Draft, Trace
 from overture.rules.difference import Change
 from overture.trial.results import Result
+from overture.web.attributed import Attributions
 from overture.web.backtested import Backtests
 from overture.web.clocked import Clock
 from overture.web.erased import Privacy
@@ -202,6 +203,7 @@ class Services:
     health: Health
     explanations: Explanations
     backtests: Backtests
+    attribution: Attributions
     subscriptions: Subscriptions
     forms: Forms
     journeys: Journeys
