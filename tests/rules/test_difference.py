@@ -55,6 +55,8 @@ segments:
   loyal: {}
 templates:
   hello: {subject: Hi, text: Hello}
+choices:
+  hero: {variants: [hello, bye], goal: fact.type == "bought", within: 3d}
 """
 
 
@@ -107,6 +109,12 @@ CASES = {
     "on_activate": ("idle: 30m}\n", "idle: 30m}\non_activate: apply\n", "on_activate", "", "mode", "silent", "apply"),
     "a field": ("path: string}", "path: string, ref: any}", "facts", "page_viewed", "ref", None, "any"),
     "a trait": ('vip: "bool?"', 'vip: "any"', "traits", "vip", "type", "bool?", "any"),
+    "a choice": ("within: 3d}", "within: 4d}", "choices", "hero", "within", "3d", "4d"),
+    "a variant": ("[hello, bye]", "{hello: {if: 'contact.vip == True'}, bye: }", "choices", "hero", "variants",
+        [{"hello": {}}, {"bye": {}}], [{"hello": {"if": "contact.vip == True"}}, {"bye": {}}]),
+    "the best hour": ("hello, purpose: marketing}}]", "hello, purpose: marketing, when: best}}]", "segments", "busy", "on_enter",
+        [{"send": {"channel": "email", "template": "hello", "purpose": "marketing"}}],
+        [{"send": {"channel": "email", "template": "hello", "purpose": "marketing", "when": "best", "within": "1d"}}]),
     "a template": ("text: Hello", "text: Good day", "templates", "hello", "text", "Hello", "Good day"),
 }  # fmt: skip
 
@@ -159,5 +167,6 @@ def test_nothing_that_a_ruleset_means_is_left_out() -> None:
         "sending",
         "holdout",
         "forms",
+        "choices",
     }
     assert {field.name for field in fields(Ruleset)} == said | {"name", "revision", "source", "places"}

@@ -189,19 +189,26 @@ def _issue(action: r.IssueAction) -> Act:
 
 
 def _send(action: r.SendAction, program: Program) -> Act:
-    needs = sorted(action.needs)
+    needs, what = sorted(action.needs), action.choice or action.template
 
     def act(work: Work, fact: Fact, rule: str, revision: str) -> list[Effect]:
         id = message_id(work.root.contact, work.root.id, rule, work.number(f"send {rule}"))
         if work.root.backfill:
-            return [Effect("send", action.template, id, reason="backfill")]
+            return [Effect("send", what, id, reason="backfill")]
         if work.repeated:
-            return [Effect("send", action.template, id, reason="corrected")]
+            return [Effect("send", what, id, reason="corrected")]
         if len(work.messages) >= MESSAGES:
-            return [Effect("send", action.template, id, reason="step.too_many_messages")]
+            return [Effect("send", what, id, reason="step.too_many_messages")]
         ruleset = rule.partition("/")[0]
+        named, shown = action.template, list[Effect]()
+        if action.choice:
+            asked = work.choosing.find(ruleset, revision, action.choice) if work.choosing is not None else None
+            shown = [asked.show(work, id)] if asked is not None else []
+            named = shown[0].key if shown else ""
+            if not named:
+                return [*shown, Effect("send", what, id, reason="choice.none_eligible" if shown else "choice.unknown")]
         own: dict[str, Any] = {"type": fact.type, "id": fact.id, "occurred_at": to_text(fact.occurred_at)}
-        template = program.template(ruleset, revision, action.template)
+        template = program.template(ruleset, revision, named)
         if template is not None and names(template, "context"):
             own["context"] = fact.said
         context: dict[str, Any] = {"fact": {**fact.properties, **own}}
@@ -210,7 +217,7 @@ def _send(action: r.SendAction, program: Program) -> Act:
             data, effect = built(builder, asking(builder, program)(work, fact), template.name)
             told.append(effect)
             if data is None:
-                return [*told, Effect("send", template.name, id, reason=effect.reason)]
+                return [*shown, *told, Effect("send", template.name, id, reason=effect.reason)]
             context["data"] = data
         position, clock = work.position, work.contact.clock
         if position is not None:
@@ -222,7 +229,7 @@ def _send(action: r.SendAction, program: Program) -> Act:
             id=id,
             contact=work.contact.id,
             channel=action.channel,
-            template=action.template,
+            template=named,
             purpose=action.purpose,
             to=action.to,
             ruleset=ruleset,
@@ -240,9 +247,11 @@ def _send(action: r.SendAction, program: Program) -> Act:
             at_once=action.expires,
             position="" if position is None else position.id,
             order=work.contact.seq * MESSAGES + len(work.messages),
+            best_ms=action.best_ms,
+            otherwise=action.otherwise,
         )
         work.messages.append(message)
-        return [*told, Effect("send", action.template, id, None, action.channel)]
+        return [*shown, *told, Effect("send", named, id, None, action.channel)]
 
     return act
 

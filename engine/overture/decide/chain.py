@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from overture.decide.choosing import asked_for
 from overture.decide.follow import follow
 from overture.decide.limits import DEPTH_LIMIT, DERIVED_LIMIT, EFFECTS
 from overture.decide.plan import Plan
@@ -37,6 +38,10 @@ def chain(work: Work, plan: Plan, firings: list[Firing]) -> None:
             follow(work, plan, fact, firings)
         if journeys is not None:
             journeys.go_on(work, fact, lambda by: follow(work, plan, by, firings), firings)
+        if work.contact.choices and plan.choosing is not None:
+            plan.choosing.see(work, fact)
+        if fact.choices and not i:
+            work.notes += asked_for(work, plan.choosing)
         i += 1
 
 

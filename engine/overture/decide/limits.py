@@ -30,6 +30,8 @@ CHANNELS = 50  # on which messages were opened or clicked
 
 POSITIONS = 50  # journeys under way
 EXPOSED = 50  # splits with a winner that a contact is counted by; the newest
+SHOWN_VARIANTS = 50  # impressions of choices remembered; the newest
+CARRIED = 8  # messages remembered that carried the same variant; the newest
 JOURNEY_STEPS = 100  # of one journey at one fact
 
 LATE = 7 * 86_400_000  # ms: how late a fact may come and still find the others of its join, or its visit

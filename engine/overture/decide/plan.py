@@ -9,6 +9,8 @@ from typing import Literal
 
 from overture.decide.actions import Act, compile_action
 from overture.decide.approvals import WAITING
+from overture.decide.choosing import CHOICES, Choosing
+from overture.decide.choosing import next_count as next_result
 from overture.decide.course import NOTHING
 from overture.decide.exposures import EXPOSURES, next_count
 from overture.decide.gatekeeping import Gate, next_release
@@ -65,6 +67,7 @@ class Plan:
         self.sessions = program.sessions
         self.gate = Gate.of(program)
         self.journeys = Journeys.of(program)
+        self.choosing = Choosing.of(program)
         self.changes: list[tuple[frozenset[str], Callable[[Contact], int | None]]] = []
         self.timed: frozenset[str] = frozenset()
         self._follow_the_clock()
@@ -79,6 +82,7 @@ class Plan:
         """The same plan for a program that differs in what was learned alone: nothing is compiled again."""
         other = copy(self)
         other.program, other.version = program, program.version
+        other.choosing = None if self.choosing is None else self.choosing.learned(program)
         return other
 
     def _follow_the_clock(self) -> None:
@@ -91,6 +95,8 @@ class Plan:
         if (sessions := program.sessions) is not None:
             self._follow(frozenset({"clock", "sessions"}), lambda contact: next_end(contact, sessions))
         self._follow(frozenset({WAITING}), next_release)
+        if self.choosing is not None:
+            self._follow(frozenset({CHOICES}), next_result)
         if self.journeys is not None:
             self._follow(frozenset({JOURNEYS, ZONE}), next_due)
             if self.journeys.contested:

@@ -8,10 +8,10 @@ Order within a step: first what became due until the fact's instant, in order, e
 not matter how late anybody looks. For each of these instants, and then for the fact:
 
 1. what an activation has changed since the contact's last fact, in silence;
-2. who came to a split that looks for a winner and is to be counted now;
+2. who came to a split that looks for a winner, or was shown a variant of a choice, and is to be counted now;
 3. what the fact itself says (identify, consent, outcome of a message), and its place in visits;
 4. the rules on it, all against the state as it stood before the first of them acted; then segments and ``while`` whose
-   inputs changed; then journeys: who is on one goes on, then who may begins one;
+   inputs changed; then journeys: who is on one goes on, then who may begins one; then what an app asks to be chosen;
 5. the facts derived on the way, one by one, each as in 4, until nothing fires;
 6. the send gate, over all messages of the step and those that have waited until now;
 7. when something is due next.
@@ -19,7 +19,7 @@ not matter how late anybody looks. For each of these instants, and then for the 
 
 from __future__ import annotations
 
-from overture.decide import exposures, room
+from overture.decide import choosing, exposures, room
 from overture.decide.approvals import APPROVAL
 from overture.decide.carried import named
 from overture.decide.catchup import catch_up, go_on, settle
@@ -28,6 +28,7 @@ from overture.decide.clockwork import begin, pass_time, reschedule, tick
 from overture.decide.context import context_of
 from overture.decide.deploys import PROGRAM, arriving, shown
 from overture.decide.erasure import ERASE, erase
+from overture.decide.gatekeeping import waits
 from overture.decide.intrinsic import admitted, apply_fact
 from overture.decide.limits import MESSAGE_BYTES, TICK_WORK, TICKS
 from overture.decide.merge import forward, link, told
@@ -135,6 +136,7 @@ def _decided(before: Contact, fact: Fact, plan: Plan, now: int, scripts: Scripts
     elif fact.type == "identify":
         fact, left_out = admitted(contact, fact)
     work = Work(contact, fact, plan.program, plan.half_lives, scripts)
+    work.choosing = plan.choosing
     trace = Trace(contact.seq, told(fact) if fact.type == "$merge" else fact, plan.version, now)
     if not contact.created_at:
         contact.created_at = contact.clock
@@ -152,6 +154,8 @@ def _decided(before: Contact, fact: Fact, plan: Plan, now: int, scripts: Scripts
         pass_time(work, plan)
     if contact.exposures:
         trace.effects += exposures.count(work)
+    if contact.choices:
+        trace.effects += choosing.count(work, plan.choosing)
     trace.effects += left_out + apply_fact(work, fact)
     trace.seq = contact.seq
     if plan.sessions is not None:
@@ -166,7 +170,10 @@ def _decided(before: Contact, fact: Fact, plan: Plan, now: int, scripts: Scripts
         given_up = [] if plan.journeys is None else plan.journeys.give_up(work)
         trace.effects += given_up + settle(work, plan, "rolled_back")
     if contact.waiting or work.messages:
-        trace.effects += plan.gate.judge(work, every=before.program != plan.base)
+        verdicts = plan.gate.judge(work, every=before.program != plan.base)
+        trace.effects += verdicts
+        if contact.choices:
+            trace.effects += choosing.unseen(work, (e.key for e in verdicts if e.reason and not waits(e)))
     reschedule(work, plan)
     if work.messages:
         seen = context_of(contact, plan.program.scores)

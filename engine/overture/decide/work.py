@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -18,6 +18,9 @@ from overture.model.numbers import NUMBER_LIMIT
 from overture.model.script import Answers
 from overture.rules.program import Program
 from overture.rules.reach import ZONE
+
+if TYPE_CHECKING:  # it is made of what actions are compiled by, and they work here
+    from overture.decide.choosing import Choosing
 
 
 class Visit(NamedTuple):
@@ -69,6 +72,7 @@ class Work:
 
     __slots__ = (
         "changed",
+        "choosing",
         "contact",
         "counts",
         "current",
@@ -108,6 +112,7 @@ class Work:
         self.root = root
         self.program = program
         self.half_lives = half_lives  # of the scores that decay, in ms
+        self.choosing: Choosing | None = None  # the choices of the program
         self.current = root  # the fact being shown to the rules: the cause of what is derived
         self.edges: list[tuple[str, bool]] = []  # segments entered or left by actions, not yet followed up
         self.changed: set[str] = set()

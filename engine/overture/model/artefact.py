@@ -7,7 +7,7 @@ An artefact never changes: its version is the digest of its bytes. Who makes one
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from itertools import pairwise
 from math import exp, isfinite, log
@@ -88,12 +88,15 @@ class Trees(msgspec.Struct, frozen=True, tag="trees", tag_field="kind", forbid_u
 
 
 class Posterior(msgspec.Struct, frozen=True, tag="posterior", tag_field="kind", forbid_unknown_fields=True):
-    """Outcomes by arm: how often good, and how often not; they may be weighted."""
+    """Outcomes by arm: how often good, and how often not; they may be weighted. ``best``: how probable it is of each to
+    be the best of all; it is part of what was learned, so that it decides the same wherever it is read.
+    """
 
     edition: str
     arms: dict[str, tuple[float, float]]
     examples: int = 0
     about: dict[str, float | str] = {}
+    best: dict[str, float] = {}
 
 
 Predictor = Linear | Trees
@@ -102,7 +105,7 @@ Artefact = Linear | Trees | Posterior
 notes down for people, such as ``auc``; nothing is decided by it.
 """
 
-_decoder = msgspec.json.Decoder(Artefact)
+_decoder: msgspec.json.Decoder[Artefact] = msgspec.json.Decoder(Artefact)
 
 
 def pack(artefact: Artefact) -> bytes:
@@ -141,6 +144,9 @@ def unpack(blob: bytes) -> Artefact:
             if len(artefact.arms) > ARMS:
                 raise _wrong(f"it has more than {ARMS} arms")
             _finite([n + 1 for counts in artefact.arms.values() for n in counts], least=0.5)
+            _finite([n + 1 for n in artefact.best.values()], least=0.5)
+            if artefact.best and (artefact.best.keys() != artefact.arms.keys() or not _whole(artefact.best.values())):
+                raise _wrong("what is said of each arm to be the best does not come to 1")
     return artefact
 
 
@@ -274,6 +280,10 @@ def _check_calibration(calibration: Platt | Isotonic) -> None:
         raise _wrong("the calibration does not rise")
     if probability[0] < 0 or probability[-1] > 1:
         raise _wrong("the calibration has probabilities that are none")
+
+
+def _whole(parts: Iterable[float]) -> bool:
+    return abs(sum(parts) - 1) < 1e-6
 
 
 def _finite(numbers: Sequence[float], least: float | None = None) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from overture.model.chosen import Impression, Presence
 from overture.model.journey import Exposure, Position, Sent, Waiting
 from overture.model.series import Candidate, Held, Series
 from overture.model.session import Session
@@ -65,6 +66,8 @@ class Contact(msgspec.Struct, array_like=True):
     sent: list[Sent] = []  # what counts towards frequency caps, oldest first
     habits: dict[str, int] = {}  # channel -> how often a message there was opened or clicked
     exposures: dict[str, Exposure] = {}  # "ruleset/journey.split#edition" -> its way, where a winner is looked for
+    choices: list[Impression] = []  # what it was shown, oldest first
+    presence: Presence = Presence()  # when it is there
 
     @property
     def wake(self) -> int:
@@ -95,4 +98,5 @@ class Contact(msgspec.Struct, array_like=True):
         other.sent = self.sent.copy()
         other.habits = self.habits.copy()
         other.exposures = self.exposures.copy()
+        other.choices = self.choices.copy()
         return other

@@ -9,7 +9,7 @@ import msgspec
 
 TYPE_NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*")
 # Made by Overture itself, never from outside; beginnings of names.
-RESERVED_TYPES = ("$", "message.", "score.", "segment.", "session.ended", "trait.")
+RESERVED_TYPES = ("$", "message.", "score.", "segment.", "session.ended", "trait.", "choice.made")
 POSTED_TYPES = frozenset({"message.opened", "message.clicked"})  # reserved, but apps may post them: only they know
 REPORTED_TYPES = POSTED_TYPES | {
     "message.delivered", "message.deferred", "message.bounced", "message.rejected", "message.complained",
@@ -41,6 +41,7 @@ class Fact(msgspec.Struct, frozen=True, array_like=True):
     source: str = ""  # name of the write key or source that brought it
     cause: str = ""  # id of the fact that it follows from (derived, a message's outcome); handed on: the contact before
     body: bytes = b""  # digest of what the sender said, by which a repeat is told from another fact of the same id
+    choices: list[str] = []  # of which the sender asks for a variant
 
     @property
     def said(self) -> dict[str, Any]:
@@ -69,3 +70,4 @@ class Draft(msgspec.Struct, frozen=True):
     properties: dict[str, Any] = {}
     context: dict[str, Any] = {}
     dedupe: bool = True
+    choices: list[str] = []

@@ -56,6 +56,7 @@ class Waiting(msgspec.Struct, array_like=True):
     expires: int = 0
     priority: int = 0
     approved: bool = False  # somebody has agreed, where somebody has to
+    timed: bool = False  # it has waited, or does, for the best hour
 
 
 class Sent(msgspec.Struct, frozen=True, array_like=True):

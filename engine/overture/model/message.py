@@ -36,6 +36,8 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
     position: str = ""  # of the contact in that journey, by its id: who leaves takes along what waits
     quiet: list[tuple[int, int]] = []  # when its purpose has quiet hours: from, to, in minutes of the contact's day
     order: int = 0  # grows with each message that is decided for the contact
+    best_ms: int = 0  # how long it waits at most for the hour at which the contact is most likely there
+    otherwise: int | None = None  # minute of the contact's day for which it waits where that hour is not known
 
 
 class Delivery(msgspec.Struct, array_like=True):

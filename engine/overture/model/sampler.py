@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 from math import exp, log, log1p, sqrt
 
 from overture.model.ids import digest
@@ -93,7 +94,7 @@ def _below(belief: Belief, edges: Sequence[float]) -> list[float]:
 
     total, found = 0.0, [0.0]
     left = height(edges[0])
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         middle, right = height((low + high) / 2), height(high)
         width = high - low
         found.append(total + width * (5 * left + 8 * middle - right) / 24 if width else total)

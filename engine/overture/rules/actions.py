@@ -6,16 +6,19 @@ from dataclasses import dataclass
 
 from overture.model.pure import Scoring
 from overture.rules.condition import check_value, expression
+from overture.rules.durations import DAY, minute_of_day
 from overture.rules.infer import Types
 from overture.rules.keys import (
     ACTION,
     ASSERT_ACTION,
+    CHOSEN,
     IF_HELD,
     ISSUE_ACTION,
     LIST_ACTION,
     SCORE_ACTION,
     SEGMENT_ACTION,
     SEND_ACTION,
+    WHEN,
 )
 from overture.rules.plugged import scoring
 from overture.rules.presence import Present, certain
@@ -24,6 +27,7 @@ from overture.rules.report import did_you_mean
 from overture.rules.ruleset import (
     Action,
     AssertAction,
+    Choice,
     IssueAction,
     ListAction,
     ListDecl,
@@ -57,6 +61,7 @@ class Declared:
     computed: frozenset[str]  # segments with `when`
     scripts: Scripts
     journeys: frozenset[str]
+    choices: dict[str, Choice | None]  # None: something is wrong with it
 
 
 class Actions(Reading):
@@ -272,8 +277,7 @@ class Actions(Reading):
         body = self.body(node, "send")
         if body is None or not self.keys(body, SEND_ACTION):
             return None
-        names = ("channel", "template", "purpose", "to")
-        channel, template, purpose, to = (self.text(body.items.get(name), name) for name in names)
+        channel, purpose, to = (self.text(body.items.get(name), name) for name in ("channel", "purpose", "to"))
         if to and "channel" not in body.items:
             message = "The message has an address, and no channel"
             self.report.add("send.channel_missing", message, body, "Add channel: email.")
@@ -288,20 +292,14 @@ class Actions(Reading):
             self.report.add("channel.unknown", f"There is no channel {channel.text!r}", channel, hint)
         if purpose:
             self.name(purpose.text, purpose, NAME)
-        if not (template and purpose):
+        choice, variants = self.templates(body.items["template"], channel.text if channel else "")
+        best, otherwise = self.best_time(body, to is not None)
+        if not (variants and purpose):
             return None
-        declared = self.declared.templates.get(template.text)
-        if declared is None:
-            hint = did_you_mean(template.text, self.declared.templates, "Declare it under templates.")
-            self.report.add("template.unknown", f"There is no template {template.text!r}", template, hint)
-        elif channel and channel.text == "email" and not declared.subject:
-            self.report.add("template.empty", f"The template {template.text!r} has no subject for an e-mail", template)
-        if declared is not None and declared.builder is not None:
-            self.declared.scripts.seen(declared.builder, "data", self.types)
         late = self.text(body.items.get("late"), "late")
         return SendAction(
             channel.text if channel else "",
-            template.text,
+            "" if choice else variants[0],
             purpose.text,
             to.text if to else "",
             frozenset(need.text for need in self.texts(body.items.get("needs"), "Each of needs", NAME)),
@@ -309,7 +307,63 @@ class Actions(Reading):
             (self.duration(late, "condition.duration") or None) if late else None,
             self.one_of(body.items.get("if_held"), "if_held", IF_HELD) == "expire",
             self.one_of(body.items.get("approval"), "approval", ("required",)) == "required",
+            choice,
+            variants if choice else (),
+            best,
+            otherwise,
         )
+
+    def templates(self, node: YamlNode, channel: str) -> tuple[str, tuple[str, ...]]:
+        """The choice, empty for none, and the templates that may be sent; none where it cannot be told."""
+        if not isinstance(node, Mapping):
+            named = self.text(node, "template")
+            if named is None:
+                return "", ()
+            self.template(named.text, channel, named)
+            return "", (named.text,)
+        name = self.text(node.items["choice"], "choice") if self.keys(node, CHOSEN) else None
+        if name is None:
+            return "", ()
+        choice = self.declared.choices.get(name.text)
+        if name.text not in self.declared.choices:
+            hint = did_you_mean(name.text, self.declared.choices, "Declare it under choices.")
+            self.report.add("choice.unknown", f"There is no choice {name.text!r}", name, hint)
+        if choice is None:
+            return "", ()
+        for variant in choice.variants:
+            self.template(variant.name, channel, name)
+        return choice.name, tuple(variant.name for variant in choice.variants)
+
+    def template(self, name: str, channel: str, where: Scalar) -> None:
+        declared = self.declared.templates.get(name)
+        if declared is None:
+            hint = did_you_mean(name, self.declared.templates, "Declare it under templates.")
+            self.report.add("template.unknown", f"There is no template {name!r}", where, hint)
+        elif channel == "email" and not declared.subject:
+            self.report.add("template.empty", f"The template {name!r} has no subject for an e-mail", where)
+        if declared is not None and declared.builder is not None:
+            self.declared.scripts.seen(declared.builder, "data", self.types)
+
+    def best_time(self, body: Mapping, addressed: bool) -> tuple[int, int | None]:
+        """How long to wait for the best hour (0: not at all), and the minute of the day where none is known."""
+        if "when" not in body.items:
+            for name in ("within", "otherwise"):
+                if name in body.items:
+                    self.report.add("send.when", f"{name!r} goes with `when: best`", body.keys[name], "Add it.")
+            return 0, None
+        self.one_of(body.items["when"], "when", WHEN)
+        if addressed:
+            message = "A message to another address knows of no best hour"
+            self.report.add("send.when", message, body.keys["when"], "Leave it out.")
+        within = self.text(body.items.get("within"), "within")
+        ms = self.duration(within, "condition.duration") if within else DAY
+        if within and ms > 7 * DAY:
+            self.report.add("send.when", "Hours come again after a week", within, "At most 7d.")
+        text = self.text(body.items.get("otherwise"), "otherwise")
+        minute = minute_of_day(text.text) if text else None
+        if text and minute is None:
+            self.report.add("send.when", f"{text.text[:80]!r} is not a time of day", text, 'Write "09:00".')
+        return ms, minute
 
     def start(self, node: YamlNode, types: Types) -> Action | None:
         name = self.journey(node, "start")

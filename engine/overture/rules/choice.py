@@ -30,9 +30,11 @@ def _choose(ruleset: Ruleset, action: SendAction, sending: Sending, report: Repo
     where = f"{ruleset.name}#{pointer}"
     if not able:
         needs = f" that carries {', '.join(sorted(action.needs))}" if action.needs else ""
-        message = f"The message {action.template!r} has no channel, and there is none to choose{needs}"
+        message = f"The message {action.choice or action.template!r} has no channel, and there is none to choose{needs}"
         hint = "Give it a channel, or declare sending.channels in one of the rulesets."
         report.at("send.no_channels", message, place, where, hint)
-    elif "email" in able and not ruleset.templates[action.template].subject:
-        message = f"The template {action.template!r} has no subject, and may become an e-mail"
-        report.at("template.empty", message, place, where)
+    elif "email" in able:
+        for template in action.templates:
+            if not ruleset.templates[template].subject:
+                message = f"The template {template!r} has no subject, and may become an e-mail"
+                report.at("template.empty", message, place, where)

@@ -17,6 +17,7 @@ from overture.rules.rewrite import rewrite
 from overture.rules.ruleset import (
     Action,
     AssertAction,
+    Choice,
     IssueAction,
     Join,
     Rule,
@@ -176,6 +177,10 @@ class Decay:
             on_enter=tuple(map(self.action, segment.on_enter)),
             on_leave=tuple(map(self.action, segment.on_leave)),
         )
+
+    def choice(self, choice: Choice) -> Choice:
+        variants = tuple(replace(each, when=self.maybe(each.when)) for each in choice.variants)
+        return replace(choice, goal=self.node(choice.goal), variants=variants)
 
     def journey(self, journey: Journey) -> Journey:
         if not self.half_lives:

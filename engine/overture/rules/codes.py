@@ -107,6 +107,13 @@ CODES: dict[str, Code] = {
     "script.syntax": Code("Not a script", "The code cannot be read as Python, or uses what scripts do not have."),
     "script.types": Code("The types do not fit", "The code was checked against the facts, traits and scores that the document declares."),
     "scorer.config": Code("A scorer cannot work like this", "What stands under `with` is checked by the plugin that offers the scorer."),
+    "choice.unknown": Code("An unknown choice", "Declare it under `choices`; a template by itself is written without `choice`."),
+    "choice.variants": Code("Not a set of variants", "A choice has two to 20 variants, each with a name of its own."),
+    "choice.bounds": Code(
+        "Bounds of a choice",
+        "`within` is at most a year, `keep` no shorter than `within`, and `explore` from 0.001 to 1: with less nobody could tell "
+        "from what was shown what would have come of another way to choose.",
+    ),
     # --- conditions -----------------------------------------------------------------------------------------
     "condition.syntax": Code("Not an expression", "Conditions have the syntax of Python expressions, on one logical line, without comments."),
     "condition.too_large": Code("The expression is too large", "At most 4 KB of text and 500 parts."),
@@ -183,6 +190,10 @@ CODES: dict[str, Code] = {
         "Entering or leaving a segment changes a score, trait, list or segment that its own condition reads, perhaps by way of derived facts. "
         "It may swing to and fro until the step is rolled back; in a `while` it is refused.",
         "warning",
+    ),
+    "send.when": Code(
+        "A best hour that does not go together",
+        "`within` (at most 7d) and `otherwise` (a time of day) go with `when: best`, which is about the contact's own address.",
     ),
     "send.echoes": Code(
         "A message that sends itself once more",

@@ -11,7 +11,16 @@ from overture.rules.durations import duration_text
 from overture.rules.rewrite import rewrite
 from overture.rules.ruleset import Join, Once, Rule, Ruleset, While
 from overture.rules.spelling import spell
-from overture.rules.told import Facets, actions_told, form_told, journey_told, said, script_told, sending_told
+from overture.rules.told import (
+    Facets,
+    actions_told,
+    choice_told,
+    form_told,
+    journey_told,
+    said,
+    script_told,
+    sending_told,
+)
 from overture.rules.tree import ORDINALS, Field, Node, Ordinal
 
 
@@ -51,7 +60,7 @@ def difference(before: Ruleset, after: Ruleset) -> list[Change]:
 
 _ORDER = (
     "requires", "facts", "traits", "scores", "lists", "sessions", "sending", "holdout", "rules", "segments", "journeys",
-    "forms", "scripts", "on_activate", "templates",
+    "forms", "choices", "scripts", "on_activate", "templates",
 )  # fmt: skip
 
 
@@ -79,6 +88,7 @@ def _meaning(ruleset: Ruleset) -> dict[tuple[str, str], Facets]:
     found["holdout", ""] = {"percent": ruleset.holdout}
     found |= {("journeys", name): journey_told(journey) for name, journey in ruleset.journeys.items()}
     found |= {("forms", name): form_told(form) for name, form in ruleset.forms.items()}
+    found |= {("choices", name): choice_told(choice) for name, choice in ruleset.choices.items()}
     found |= {("scripts", name): script_told(script) for name, script in ruleset.scripts.items()}
     found["on_activate", ""] = {"mode": "apply" if ruleset.applies else "silent"}
     found |= {("rules", rule.name): _rule(rule) for rule in (*ruleset.rules, *ruleset.whiles)}

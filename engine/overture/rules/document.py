@@ -9,6 +9,7 @@ from overture.model.errors import Diagnostic, Refused
 from overture.model.pure import NO_PLUGINS, Pure
 from overture.rules.actions import Actions, Declared
 from overture.rules.behaviour import Behaviour
+from overture.rules.choices import Choices
 from overture.rules.conflicts import check_derived, check_traits, segment_order
 from overture.rules.echoes import check_echoes
 from overture.rules.feedback import check_feedback
@@ -87,6 +88,7 @@ def _ruleset(root: YamlNode, text: str, report: Report, pure: Pure) -> Ruleset |
     scripts = Scripts(reading, scope, computed)
     scripts.read(root.items.get("scripts"))
     sections.read_templates(scripts)
+    choices = Choices(reading, scope, name, revision).read(root.items.get("choices"))
     declared = Declared(
         frozenset(sections.requires.get("channels", ())),
         sections.scores,
@@ -95,6 +97,7 @@ def _ruleset(root: YamlNode, text: str, report: Report, pure: Pure) -> Ruleset |
         computed,
         scripts,
         _names(root.items.get("journeys")),
+        {**dict.fromkeys(_names(root.items.get("choices"))), **choices},
     )
     behaviour = Behaviour(reading, scope, Actions(reading, scope, declared), name, revision)
     ways = Journeys(reading, scope, lambda inner: Actions(reading, inner, declared), sections.uses, (name, revision))
@@ -109,7 +112,9 @@ def _ruleset(root: YamlNode, text: str, report: Report, pure: Pure) -> Ruleset |
     check_traits(rules, whiles, report)
     check_shadowed(rules, report)
     check_echoes(rules, journeys, report)
-    if extra := beyond(expressions(rules, whiles, segments.values(), journeys.values()), RULESET_SERIES):
+    if extra := beyond(
+        expressions(rules, whiles, segments.values(), journeys.values(), choices.values()), RULESET_SERIES
+    ):
         message = f"The ruleset asks for more than {RULESET_SERIES} series"
         hint = "Ask for fewer fact types, fields and `where`; the window makes no difference. Or split the ruleset."
         report.at("history.too_many", message, extra.place, "", hint)
@@ -135,6 +140,7 @@ def _ruleset(root: YamlNode, text: str, report: Report, pure: Pure) -> Ruleset |
         sending.holdout(root.items.get("holdout")),
         Forms(report, scope, sections.places).read(root.items.get("forms")),
         scripts.declared,
+        choices,
     )
 
 

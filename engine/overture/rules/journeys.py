@@ -146,9 +146,10 @@ class Journeys(Asking):
                     yield part.path[1]
         for step in journey.steps.values():
             for action in step.then if isinstance(step, Do) else ():
-                for use in self.uses.get(action.template, ()) if isinstance(action, SendAction) else ():
-                    if use.root == "journey" and use.name.startswith("fact."):
-                        yield use.name.removeprefix("fact.")
+                for template in action.templates if isinstance(action, SendAction) else ():
+                    for use in self.uses.get(template, ()):
+                        if use.root == "journey" and use.name.startswith("fact."):
+                            yield use.name.removeprefix("fact.")
 
 
 def _edition(journey: Journey) -> str:

@@ -29,6 +29,9 @@ IF_HELD = ("defer", "expire")
 ON_REDEPLOY = ("finish_on_old", "migrate", "exit")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 ON_ACTIVATE = ("silent", "apply")
+EXPLORE = 0.001, 1.0  # the least and the most of a choice that goes to all variants alike
+VARIANTS = 2, 20  # of a choice
+WHEN = ("best",)
 WEIGHT_LIMIT = 10_000  # of a way of a split
 SURE = 0.5, 0.9999  # the least and the most that a winner can be asked to be
 CAP_LIMIT = 1000  # messages
@@ -131,9 +134,13 @@ ISSUE_ACTION = Shape({
     "kind": Key("What the code is for; templates read it as `issued.<kind>.code`.", matching(FIELD_NAME), required=True),
 }, rest=VALUE, beyond={"propertyNames": {"pattern": matching(FIELD_NAME)["pattern"], "not": {"const": "code"}}})  # fmt: skip
 
+CHOSEN = Shape({
+    "choice": Key("The choice whose variants are the templates.", NAMED, required=True),
+})  # fmt: skip
+
 SEND_ACTION = Shape({
     "channel": Key("Through which channel; without it the gate chooses among those of `sending.channels`.", TEXT),
-    "template": Key("What it says.", TEXT, required=True),
+    "template": Key("What it says: a template, or `{choice: …}`.", {"anyOf": [TEXT, CHOSEN.schema()]}, required=True),
     "purpose": Key("What the contact must have agreed to; `transactional` needs no consent.", NAMED),
     "to": Key("Another address than the contact's own.", TEXT),
     "needs": Key("What the channel must be able to carry, where the gate chooses it.", some(NAMED)),
@@ -141,7 +148,10 @@ SEND_ACTION = Shape({
     "late": Key("How late it may be handed over; after that it is not sent.", SPAN),
     "if_held": Key("What becomes of it where the gate has no slot for it now: `defer` (the default) or `expire`.", {"enum": list(IF_HELD)}),
     "approval": Key("`required`: somebody has to agree before it goes.", {"enum": ["required"]}),
-}, beyond={"required": ["template", "purpose"], "dependentRequired": {"to": ["channel"]}})  # fmt: skip
+    "when": Key("`best`: it waits for the hour of the week at which the contact opens, clicks and visits most.", {"enum": list(WHEN)}),
+    "within": Key("With `when`: how long it waits for that hour at most (24h).", SPAN),
+    "otherwise": Key("With `when`: the time of day for contacts of whom nothing is known; without it, at once.", CLOCK),
+}, beyond={"required": ["template", "purpose"], "dependentRequired": {"to": ["channel"], "within": ["when"], "otherwise": ["when"]}})  # fmt: skip
 
 ACTION = Shape({
     "score": Key("Add points to a score, or set it.", SCORE_ACTION.schema()),
@@ -284,6 +294,30 @@ SENDING = Shape({
     "caps": Key("How much one contact gets at most.", {"type": "array", "items": CAP.schema()}),
 })  # fmt: skip
 
+# --- choices -----------------------------------------------------------------------------------------------------
+
+VARIANT = Shape({
+    "if": Key("Whom it may be shown: a condition over the contact.", CONDITION),
+})  # fmt: skip
+
+CHOICE = Shape({
+    "description": _ABOUT,
+    "variants": Key(
+        "What there is to choose from; names of templates where messages are sent by it.",
+        {
+            "anyOf": [
+                {"type": "array", "minItems": VARIANTS[0], "maxItems": VARIANTS[1], "items": NAMED},
+                {**named(NAME, VARIANT.schema(empty=True), empty=False), "minProperties": VARIANTS[0], "maxProperties": VARIANTS[1]},
+            ]
+        },
+        required=True,
+    ),
+    "goal": Key("Which fact of a contact is the success of what it was shown.", CONDITION, required=True),
+    "within": Key("In this time after it was shown.", SPAN, required=True),
+    "explore": Key("Which part of the impressions goes to all variants alike, whatever is known of them (0.05).", {"type": "number", "minimum": EXPLORE[0], "maximum": EXPLORE[1]}),
+    "keep": Key("How long a contact keeps its variant; without it, for good.", SPAN),
+})  # fmt: skip
+
 # --- forms -------------------------------------------------------------------------------------------------------
 
 ASK_LIMIT = 20
@@ -325,6 +359,7 @@ RULESET = Shape({
     "segments": Key("Groups that a contact is in or not.", named(NAME, SEGMENT.schema(empty=True))),
     "journeys": Key("Ways of a contact over time: steps that act, wait and branch.", named(NAME, JOURNEY.schema())),
     "forms": Key("Forms that ask for traits bit by bit, and never for one that is known.", named(NAME, FORM.schema())),
+    "choices": Key("Variants of content, of which those are shown more often that do better.", named(NAME, CHOICE.schema())),
     "scripts": Key("What conditions and actions cannot say, in Python: the code itself, or a mapping with `code`.", named(NAME, {"anyOf": [TEXT, SCRIPT.schema()]})),
     "on_activate": Key("Where activation itself moves contacts into or out of segments: `apply` does what that sets off, `silent` (the default) does not.", {"enum": list(ON_ACTIVATE)}),
     "templates": Key("What messages say.", named(NAME, TEMPLATE.schema())),

@@ -19,6 +19,7 @@ from overture.rules.reach import named_types, reads
 from overture.rules.report import Report, RulesetInvalid
 from overture.rules.ruleset import (
     Action,
+    Choice,
     ListAction,
     ListDecl,
     Rule,
@@ -55,6 +56,8 @@ class Program:
     about. ``journeys`` are those of the active revisions, by id; ``older`` those of earlier revisions, by id and
     revision, on which contacts are still to finish, and ``older_rulesets`` what declared them, by name and revision.
 
+    ``choices`` and ``older_choices`` are like ``journeys`` and ``older``.
+
     ``learned``: artefacts by the name of what they were learned for (``ruleset/model``); one of another edition than
     that now has decides nothing. ``base``: the version since which all but that is the same.
 
@@ -82,6 +85,8 @@ class Program:
     winners: Winners
     learned: Learned
     base: int
+    choices: Mapping[str, Choice]
+    older_choices: Mapping[tuple[str, str], Choice]
 
     def journey(self, id: str, revision: str = "") -> Journey | None:
         """As a revision has it; as the active one does where none is named."""
@@ -90,7 +95,9 @@ class Program:
 
     def evaluated(self) -> Iterator[Node]:
         """Every expression that is evaluated while facts are decided, those over past facts too."""
-        yield from expressions(self.rules, self.whiles, self.segments, (*self.journeys.values(), *self.older.values()))
+        journeys = (*self.journeys.values(), *self.older.values())
+        choices = (*self.choices.values(), *self.older_choices.values())
+        yield from expressions(self.rules, self.whiles, self.segments, journeys, choices)
         yield from (decl.key.where for decl in self.series.values() if decl.key.where is not None)
 
     def winner(self, journey: Journey, split: Split) -> Way | None:
@@ -98,6 +105,12 @@ class Program:
         edition, name = self.winners.get(f"{journey.id}.{split.id}", ("", ""))
         ways = split.ways if split.contest is not None and edition == journey.edition else ()
         return next((way for way in ways if way.name == name), None)
+
+    def choice(self, ruleset: str, revision: str, name: str) -> Choice | None:
+        """A choice of a revision that decides; None where it no longer does or has no such choice."""
+        id = f"{ruleset}/{name}"
+        active = self.choices.get(id)
+        return active if active is not None and active.revision == revision else self.older_choices.get((id, revision))
 
     def template(self, ruleset: str, revision: str, name: str) -> TemplateDecl | None:
         """A template of a revision that decides; None where it no longer does or has no such template."""
@@ -177,8 +190,12 @@ def link(
         if _still_fits(j, scores, segments, lists)
     }
     travelled = (*journeys.values(), *finishing.values())
-    series = series_of(expressions(rules, whiles, in_order, travelled))
+    choices = {c.id: decay.choice(c) for ruleset in ordered for c in ruleset.choices.values()}
+    older_choices = {(c.id, c.revision): decay.choice(c) for ruleset in older for c in ruleset.choices.values()}
+    chosen = (*choices.values(), *older_choices.values())
+    series = series_of(expressions(rules, whiles, in_order, travelled, chosen))
     awaited = frozenset[str]().union(*(named_types(when) for j in travelled for when in conditions_of(j)))
+    awaited = awaited.union(*(choice.types for choice in chosen))
     by_type: dict[str, list[Rule]] = {}
     for rule in rules:
         for fact_type in rule.types:
@@ -205,6 +222,8 @@ def link(
         winners,
         learned,
         base or version,
+        MappingProxyType(choices),
+        MappingProxyType(older_choices),
     )
 
 
@@ -236,7 +255,11 @@ def _firing_order(rule: Rule | While) -> tuple[int, str, str]:
 
 
 def expressions(
-    rules: Iterable[Rule], whiles: Iterable[While], segments: Iterable[Segment], journeys: Iterable[Journey]
+    rules: Iterable[Rule],
+    whiles: Iterable[While],
+    segments: Iterable[Segment],
+    journeys: Iterable[Journey],
+    choices: Iterable[Choice],
 ) -> Iterator[Node]:
     """Every expression that is evaluated while facts are decided."""
     for rule in rules:
@@ -259,11 +282,16 @@ def expressions(
             yield from values_of(action)
     for journey in journeys:
         yield from expressions_of(journey)
+    for choice in choices:
+        yield from choice.conditions
 
 
 def _bounded_series(report: Report, rulesets: Sequence[Ruleset]) -> None:
     """What each of them may remember by itself, they may together not."""
-    each = ((s, expressions(s.rules, s.whiles, s.segments.values(), s.journeys.values())) for s in rulesets)
+    each = (
+        (s, expressions(s.rules, s.whiles, s.segments.values(), s.journeys.values(), s.choices.values()))
+        for s in rulesets
+    )
     known: set[str] = set()
     for ruleset, nodes in each:
         known |= series_of(nodes).keys()

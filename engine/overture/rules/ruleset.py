@@ -61,6 +61,44 @@ class TemplateDecl:
     builder: ScriptDecl | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What a choice may show, to whom ``when`` holds for (None: anybody)."""
+
+    name: str
+    when: Node | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of ``variants`` for each contact, the better ones more often the more is known of them.
+
+    An impression is a success where a fact of one of ``types`` meets ``goal`` in ``within_ms`` after it. ``explore``:
+    which part of the impressions goes to all alike, whatever is known. A contact keeps its variant for ``keep_ms``; 0:
+    for good. ``edition`` is the same as long as successes mean the same: what was learned is of an edition.
+    """
+
+    name: str
+    ruleset: str
+    revision: str
+    variants: tuple[Variant, ...]
+    goal: Node
+    types: frozenset[str]
+    within_ms: int
+    explore: float
+    keep_ms: int = 0
+    edition: str = ""
+    place: Place = NOWHERE
+
+    @property
+    def id(self) -> str:
+        return f"{self.ruleset}/{self.name}"
+
+    @property
+    def conditions(self) -> tuple[Node, ...]:
+        return (self.goal, *(each.when for each in self.variants if each.when is not None))
+
+
 # --- actions -------------------------------------------------------------------------------------------------
 
 
@@ -120,6 +158,10 @@ class SendAction:
     """``to`` empty: the contact's own address on that channel. ``channel`` empty: the gate chooses one that can carry
     what the message ``needs``. ``late_ms``: how late it may be handed over; None: at any time. Where the gate has no
     slot for it now, it is held for the next one, or with ``expires`` it is not sent at all.
+
+    With ``choice`` the template is the variant that this choice shows the contact; ``variants`` are all that there are.
+    With ``best_ms`` it waits, up to so long, for the hour at which the contact is most likely there; where nothing is
+    known of that, for the minute ``otherwise`` of its day, or not at all.
     """
 
     channel: str
@@ -131,6 +173,15 @@ class SendAction:
     late_ms: int | None = None
     expires: bool = False  # `if_held: expire`
     approval: bool = False
+    choice: str = ""
+    variants: tuple[str, ...] = ()
+    best_ms: int = 0
+    otherwise: int | None = None
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """Those that it may send."""
+        return self.variants or (self.template,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +345,7 @@ class Ruleset:
     holdout: int = 0  # percent of the contacts that get no message of this ruleset, to compare with
     forms: Mapping[str, Form] = field(default_factory=dict[str, Form])
     scripts: Mapping[str, ScriptDecl] = field(default_factory=dict[str, ScriptDecl])
+    choices: Mapping[str, Choice] = field(default_factory=dict[str, Choice])
 
     def place(self, path: str) -> Place:
         return self.places.get(path, NOWHERE)

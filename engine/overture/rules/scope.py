@@ -44,6 +44,7 @@ BUILT_IN: dict[str, dict[str, Type]] = {
     "message.unsubscribed": {**_REPORT, "purpose": _TEXT},
     "message.opened": {"channel": STRING, "message": _TEXT, "machine": _FLAG},
     "message.clicked": {"channel": STRING, "message": _TEXT, "url": _TEXT, "machine": _FLAG},
+    "choice.made": {"choice": STRING, "variant": STRING, "message": _TEXT},
     "session.ended": {
         "session": STRING, "started_at": DATETIME, "duration": NUMBER, "pages": INT, "dwell": Type("object"),
         "longest": _TEXT,

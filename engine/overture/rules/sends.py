@@ -59,11 +59,12 @@ class Sends:
                 if isinstance(action, IssueAction):
                     issued |= {action.kind}
                 if isinstance(action, SendAction):
-                    key = (action.template, sender.types, issued, sender.inside)
-                    if key not in done:
-                        done.add(key)
-                        for use in self.uses.get(action.template, ()):
-                            self.use(use, sender, issued)
+                    for template in action.templates:
+                        key = (template, sender.types, issued, sender.inside)
+                        if key not in done:
+                            done.add(key)
+                            for use in self.uses.get(template, ()):
+                                self.use(use, sender, issued)
 
     def use(self, use: Use, sender: Sender, issued: frozenset[str]) -> None:
         if use.root == "journey":

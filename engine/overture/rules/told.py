@@ -13,6 +13,7 @@ from overture.rules.keys import WEEKDAYS
 from overture.rules.ruleset import (
     Action,
     AssertAction,
+    Choice,
     IssueAction,
     ListAction,
     RunAction,
@@ -75,7 +76,7 @@ def action_told(action: Action) -> Facets:
 def _send(action: SendAction) -> Facets:
     return said(
         channel=action.channel,
-        template=action.template,
+        template={"choice": action.choice} if action.choice else action.template,
         purpose=action.purpose,
         to=action.to,
         needs=sorted(action.needs),
@@ -83,6 +84,19 @@ def _send(action: SendAction) -> Facets:
         late=duration_text(action.late_ms) if action.late_ms is not None else None,
         if_held="expire" if action.expires else None,
         approval="required" if action.approval else None,
+        when="best" if action.best_ms else None,
+        within=duration_text(action.best_ms) if action.best_ms else None,
+        otherwise=None if action.otherwise is None else minute_text(action.otherwise),
+    )
+
+
+def choice_told(choice: Choice) -> Facets:
+    return said(
+        variants=[{v.name: said(**{"if": spell(v.when) if v.when is not None else ""})} for v in choice.variants],
+        goal=spell(choice.goal),
+        within=duration_text(choice.within_ms),
+        explore=choice.explore,
+        keep=duration_text(choice.keep_ms) if choice.keep_ms else None,
     )
 
 

@@ -45,7 +45,7 @@ class Names:
         self.derived = {action.type for action in actions if isinstance(action, AssertAction)}
         self.issued = {action.kind for action in actions if isinstance(action, IssueAction)}
         self.sent = {
-            "template": {send.template for send in sends},
+            "template": {template for send in sends for template in send.templates},
             "channel": {*(send.channel for send in sends), *_chosen(program)} - {""},
             "purpose": {send.purpose for send in sends},
             "rule": {
