@@ -16,10 +16,12 @@ from overture.backtest.report import Report
 from overture.backtest.sides import Sides
 from overture.backtest.spill import Backlog, Shelf, Spill
 from overture.backtest.tally import BASELINE, CANDIDATE, SIDES, Tally, compare, given
-from overture.decide import Plan, step
+from overture.decide import Plan
+from overture.decide.asked import step_asking
 from overture.decide.deploys import PROGRAM
 from overture.decide.history import merged
 from overture.model import Contact, Fact, Step
+from overture.model.script import Ask, Call, Said, unavailable
 from overture.model.series import Series
 
 FAILURES = 5  # facts that could not be decided, told by name
@@ -52,10 +54,15 @@ class Moved(msgspec.Struct, array_like=True):
 class Comparison:
     """Feed it every partition's facts in order, call `end_partition` after each, then `finish`.
 
-    ``recorded``: the baseline is what was active at each fact's place, instead of what is active now.
+    ``recorded``: the baseline is what was active at each fact's place, instead of what is active now. ``ask``: has
+    scripts answer.
     """
 
-    def __init__(self, sides: Sides, period: Period, spill: Spill, report: Report, *, recorded: bool) -> None:
+    def __init__(
+        self, sides: Sides, period: Period, spill: Spill, report: Report, ask: Ask = unavailable, *, recorded: bool
+    ) -> None:
+        self._ask = ask
+        self._answers: dict[Call, Said] = {}  # of the fact at hand: what both sides ask is asked once
         self.report = report
         self.before = self.compared = self.after = 0  # facts
         self.failed = [0, 0]
@@ -134,6 +141,7 @@ class Comparison:
             self.after += 1
             return True
         self._version = version
+        self._answers.clear()
         facts = (fact, fact)
         if fact.type == PROGRAM:
             # Deploys on the way are those of the recorded baseline; for all others time passes.
@@ -185,7 +193,7 @@ class Comparison:
     def _step(self, side: int, contact: Contact, fact: Fact, plan: Plan) -> Step | None:
         """As a worker does: a fact that cannot be decided is set aside and changes nothing."""
         try:
-            done = step(contact, fact, plan, fact.accepted_at)
+            done = step_asking(contact, fact, plan, fact.accepted_at, self._ask, self._answers)
         except Exception as error:
             self.failed[side] += 1
             if len(self.failures) < FAILURES:

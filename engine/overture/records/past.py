@@ -11,6 +11,7 @@ import msgspec
 
 from overture.model import Fact, Overloaded
 from overture.model.ids import partition_of
+from overture.model.script import Ask, unavailable
 from overture.records.recorded import Recording
 from overture.records.replay import Moment, Wanted, leads_to, replay
 from overture.rules.program import Program
@@ -38,12 +39,18 @@ class Found:
 class Past:
     """Asks recorded facts. One question at a time is worked on: each reads a partition's archive.
 
-    Raises Overloaded ``explain.busy`` where too many wait.
+    ``ask``: has scripts answer, as it did then. Raises Overloaded ``explain.busy`` where too many wait.
     """
 
     def __init__(
-        self, wire: Wire, archive: Path, partitions: int, program_of: Callable[[int], Awaitable[Program]]
+        self,
+        wire: Wire,
+        archive: Path,
+        partitions: int,
+        program_of: Callable[[int], Awaitable[Program]],
+        ask: Ask = unavailable,
     ) -> None:
+        self._ask = ask
         self._wire = wire
         self._archive = archive
         self._partitions = partitions
@@ -81,7 +88,7 @@ class Past:
             async with self._turn:
                 recording = await Recording.open(self._wire, self._archive, partition_of(contact, self._partitions))
                 moments = await asyncio.to_thread(
-                    lambda: list(_candidates(replay(recording, contact, program_of, wanted), id))
+                    lambda: list(_candidates(replay(recording, contact, program_of, wanted, self._ask), id))
                 )
         finally:
             self._waiting -= 1

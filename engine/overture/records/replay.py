@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from overture.decide import Plan, step
+from overture.decide import Plan
+from overture.decide.asked import step_asking
 from overture.model import Contact, Fact, Step, Trace
+from overture.model.script import Ask, Call, Said
 from overture.records.recorded import Recorded, Recording
 from overture.rules.program import Program
 from overture.rules.ruleset import Rule
@@ -46,8 +48,9 @@ def leads_to(root: str, id: str) -> bool:
 class _Watched(Plan):
     """A plan that keeps what its matcher is asked about."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, ask: Ask) -> None:
         super().__init__(program, "reference")
+        self._ask = ask
         self._reference = self.matcher
         self.matcher = self
         self._wanted: Wanted = lambda _: False
@@ -60,6 +63,11 @@ class _Watched(Plan):
         self._wanted, self._shown = wanted, []
         return self._shown
 
+    def asked(self, calls: Sequence[Call]) -> Sequence[Said]:
+        """What scripts say; the fact is decided again with that, and what it is shown to until then was nothing."""
+        self._shown.clear()
+        return self._ask(calls)
+
     def match(self, fact: Fact, contact: Contact) -> list[Rule]:
         if self._wanted(fact):
             self._shown.append(Sight(fact, contact.copy()))
@@ -71,18 +79,19 @@ def replay(
     contact: str,
     program_of: Callable[[int], Program],
     wanted: Callable[[Program, Fact], Wanted],
+    ask: Ask,
 ) -> Iterator[Moment]:
     """Everything that was decided for the contact, oldest first, exactly as it was. Blocking.
 
     ``program_of`` answers the linked rulesets of a version of the active set. ``wanted(program, fact)`` says which of
-    the facts that the rules are shown while ``fact`` is decided are to be kept.
+    the facts that the rules are shown while ``fact`` is decided are to be kept. ``ask``: has scripts answer.
     """
     state = Contact(contact)
-    plan = _Watched(program_of(0))
+    plan = _Watched(program_of(0), ask)
     for recorded in recording.facts(contact):
         if plan.version != recorded.version:
-            plan = _Watched(program_of(recorded.version))
+            plan = _Watched(program_of(recorded.version), ask)
         shown = plan.watch(recorded.fact, wanted(plan.program, recorded.fact))
-        outcome = step(state, recorded.fact, plan, recorded.fact.accepted_at)
+        outcome = step_asking(state, recorded.fact, plan, recorded.fact.accepted_at, plan.asked)
         yield Moment(recorded, outcome, plan.program, shown)
         state = outcome.contact

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from functools import cache
 
 from overture.decide import Plan, step
+from overture.decide.asked import step_asking
 from overture.delivery.gate import verdict
 from overture.delivery.links import examples
 from overture.delivery.render import RenderRefused, render
 from overture.model import Contact, Draft, Fact, Message
 from overture.model.addresses import own_address
+from overture.model.script import Ask, unavailable
 from overture.rules import link
 from overture.trial.coverage import Covered
 from overture.trial.document import Advance, Expect, Given, Show, Trial
@@ -26,7 +28,10 @@ Addresses = Mapping[str, Callable[[Contact], str | None]]
 class Run:
     """One test on its way."""
 
-    def __init__(self, trial: Trial, plan: Plan, addresses: Addresses, covered: Covered) -> None:
+    def __init__(
+        self, trial: Trial, plan: Plan, addresses: Addresses, covered: Covered, ask: Ask = unavailable
+    ) -> None:
+        self.ask = ask  # scripts
         self.trial = trial
         self.plan = plan
         self.addresses = addresses
@@ -66,7 +71,7 @@ class Run:
         for n, draft in enumerate(given.drafts):
             self.contact = step(self.contact, self._fact(draft, f"given-{n}"), _nothing(), self.clock).contact
         deploy = Fact("given", "$given", self.contact.id, self.clock, self.clock)
-        self.contact = step(self.contact, deploy, self.plan, self.clock).contact
+        self.contact = step_asking(self.contact, deploy, self.plan, self.clock, self.ask).contact
 
     def _show(self, show: Show) -> None:
         draft = show.draft
@@ -86,7 +91,7 @@ class Run:
         return Fact(id, draft.type, self.contact.id, at, self.clock, properties, context, draft.ids, backfill)
 
     def _decide(self, fact: Fact) -> None:
-        outcome = step(self.contact, fact, self.plan, self.clock)
+        outcome = step_asking(self.contact, fact, self.plan, self.clock, self.ask)
         if not outcome.kept:
             return
         self.contact = outcome.contact

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from overture.decide import Plan
 from overture.model import Diagnostic
+from overture.model.script import Ask, unavailable
 from overture.rules import Ruleset, RulesetInvalid, link
 from overture.rules.report import Report, did_you_mean
 from overture.trial.coverage import Covered
@@ -24,10 +25,12 @@ def run(
     library: Mapping[str, Ruleset],
     addresses: Addresses,
     channels: Collection[str] | None = None,
+    ask: Ask = unavailable,
 ) -> Result:
     """Run the tests of a ruleset with what they need from the library (by name; the ruleset itself is in it).
 
-    ``channels``: those installed; None leaves it unchecked whether those that are required are there.
+    ``channels``: those installed; None leaves it unchecked whether those that are required are there. ``ask``: has
+    scripts answer.
     """
     report = Report()
     plans: dict[_Set, Plan] = {}
@@ -48,7 +51,7 @@ def run(
     if report.failed:
         return _refused(ruleset, report.ordered())
     covered = Covered()
-    outcomes = [Run(trial, plans[_named(trial)], addresses, covered).outcome() for trial in trials]
+    outcomes = [Run(trial, plans[_named(trial)], addresses, covered, ask).outcome() for trial in trials]
     passed = all(outcome.passed for outcome in outcomes)
     coverage = covered.of(ruleset, plans[frozenset()].program)
     return Result(ruleset.name, passed, outcomes, report.ordered(), coverage)

@@ -13,12 +13,14 @@ from typing import Any
 from overture.decide import Plan, step
 from overture.model import Contact, Fact, Step, clock
 from overture.model.errors import describe
+from overture.model.script import Awaiting
 from overture.state.checkpoint import Checkpoint
 from overture.state.contacts import TIMELINE, encode
 from overture.state.funnel import Cell, Counts
 from overture.state.ledger import Chain
 from overture.state.positions import Stand, moved
 from overture.state.samples import Near, Sample
+from overture.worker.asking import RunScripts, decide_ahead, run_none
 from overture.worker.decisions import decision
 from overture.worker.partition import RECOVERED, Partition
 from overture.worker.passages import passed
@@ -78,14 +80,18 @@ class Batch:
         yield from (fact for fact, _ in self.dead)
 
 
-async def decide_batch(part: Partition, facts: list[Fact], plans: Plans) -> Batch:
-    """Decide facts in their order, with the states that the partition has at hand; not all, if a lot follows."""
+async def decide_batch(part: Partition, facts: list[Fact], plans: Plans, run: RunScripts = run_none) -> Batch:
+    """Decide facts in their order, with the states that the partition has at hand; not all, if a lot follows.
+
+    ``run``: has scripts called. What does not ask any is decided without ever waiting for them.
+    """
     batch = Batch(part, part.at)
     version = part.at.version
     now = clock.now()
     loop = asyncio.get_running_loop()
     place, turn = part.place, loop.time()
     taken = held = 0
+    ahead: dict[int, Step | Exception] = {}  # of facts whose turn has not come
     for taken, fact in enumerate(facts, 1):
         if fact.type == "$activate":
             version = int(fact.properties["version"])
@@ -93,7 +99,15 @@ async def decide_batch(part: Partition, facts: list[Fact], plans: Plans) -> Batc
             continue
         contact = part.cache.get(fact.contact) or Contact(fact.contact)
         try:
-            outcome = step(contact, fact, part.plan, now)
+            if ahead:
+                outcome = _decided(ahead.pop(taken))
+            else:
+                try:
+                    outcome = step(contact, fact, part.plan, now)
+                except Awaiting:
+                    found = await decide_ahead(part.cache, facts[taken - 1 :], part.plan, now, run)
+                    ahead = dict(enumerate(found, taken))
+                    outcome = _decided(ahead.pop(taken))
             held += _bytes(outcome)
         except Exception as error:
             log.exception("Fact %s cannot be decided", fact.id)
@@ -118,6 +132,12 @@ async def decide_batch(part: Partition, facts: list[Fact], plans: Plans) -> Batc
     part.limit = taken if taken < len(facts) else min(2 * part.limit, RECOVERED)
     batch.after = part.advance(taken, version)
     return batch
+
+
+def _decided(outcome: Step | Exception) -> Step:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def _journeyed(before: Contact, fact: Fact, after: Contact) -> bool:

@@ -21,6 +21,7 @@ from overture.state.ledger import chain_of
 from overture.state.log import Log, unpack
 from overture.state.wire import Wire
 from overture.worker.archivist import Archivist
+from overture.worker.asking import RunScripts, run_none
 from overture.worker.batch import Batch, decide_batch
 from overture.worker.commit import Committer
 from overture.worker.partition import RECOVERED, Partition
@@ -37,7 +38,9 @@ BLOCK = 0.25  # seconds that a read waits for facts
 
 
 class Worker:
-    """Decides the facts of the partitions leased by this process. ``wire``: commits; ``reader``: blocking reads."""
+    """Decides the facts of the partitions leased by this process. ``wire``: commits; ``reader``: blocking reads;
+    ``run``: has scripts called.
+    """
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class Worker:
         facts: Log,
         replies: Replies,
         archive: Path,
+        run: RunScripts = run_none,
     ) -> None:
         self._wire = wire
         self._reader = reader
@@ -56,7 +60,8 @@ class Worker:
         self._committer = Committer(wire, leases, facts, replies)
         self._waking = Waking(wire, leases)
         self._ahead = Ahead(wire)
-        self._recovery = Recovery(wire, plans, self._committer)
+        self._run = run
+        self._recovery = Recovery(wire, plans, self._committer, run)
         self._parts: dict[int, Partition] = {}
         self._archivist = Archivist(wire, leases, archive)
         self._sweeper = Sweeper(wire, leases, plans, archive, facts.partitions)
@@ -213,7 +218,7 @@ class Worker:
             if load is not None:
                 part.cache.update(contacts.unpack_states(missing, await load))
             try:
-                batch = await decide_batch(part, facts, self._plans)
+                batch = await decide_batch(part, facts, self._plans, self._run)
             except Refused as error:
                 self._stand_still(part.lease.partition, error)
                 continue

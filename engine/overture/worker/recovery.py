@@ -13,6 +13,7 @@ from overture.model import Fact, OvertureError
 from overture.model.errors import describe
 from overture.state import contacts, keys
 from overture.state.wire import Wire
+from overture.worker.asking import RunScripts
 from overture.worker.batch import SLICE, Batch, decide_batch
 from overture.worker.commit import Committer
 from overture.worker.partition import Partition
@@ -27,7 +28,8 @@ NEEDED = ("$activate", "$erase", "$link", "$merge")  # facts of ours that must b
 class Recovery:
     """Decides facts one by one where that is safer."""
 
-    def __init__(self, wire: Wire, plans: Plans, committer: Committer) -> None:
+    def __init__(self, wire: Wire, plans: Plans, committer: Committer, run: RunScripts) -> None:
+        self._run = run
         self._wire = wire
         self._plans = plans
         self._committer = committer
@@ -58,7 +60,7 @@ class Recovery:
             batch = Batch(part, part.advance(1, part.at.version))
             batch.set_aside(fact, f"{KILLS} workers vanished while deciding it")
         else:
-            batch = await decide_batch(part, [fact], self._plans)
+            batch = await decide_batch(part, [fact], self._plans, self._run)
         try:
             batch, answer = await self._send(batch, fact)
             await self._committer.settle(batch, answer)
