@@ -51,3 +51,10 @@ async def test_what_was_learned_decides_without_anything_being_compiled_or_swept
         ada = await bed.contacts.get("ada")
         assert ada is not None
         assert ada.program == 1  # not 4: there was nothing to catch up with
+
+
+async def test_an_activation_is_not_like_the_beginning_when_nothing_was_active(store_url: str, tmp_path: Path) -> None:
+    async with Bed(store_url, tmp_path) as bed:
+        plans = Plans(bed.registry, "reference")
+        assert (await plans.plan(0)).program.rules == ()
+        assert (await plans.plan(1)).program.rules != ()

@@ -45,7 +45,7 @@ class Plans:
             artefacts = await self._registry.artefacts(by.learned.values())
             learned = {name: artefacts[digest] for name, digest in by.learned.items()}
             same = next((known for known in self._programs.values() if known.base == by.base), None)
-            if same is not None:
+            if same is not None and by.base:  # 0: nothing came before it that it could be like
                 return _keep(self._programs, version, replace(same, version=version, learned=learned))
             rulesets = [await self._ruleset(*pair) for pair in sorted(by.rulesets.items())]
             older = [await self._ruleset(*pair) for pair in by.older]
