@@ -78,6 +78,9 @@ class HostedEnricher:
 
     async def about(self, facts: Sequence[Presented]) -> list[dict[str, Any]]:
         """What it says about each; empty where it says nothing, or not in time."""
+        if not self._known and "open" in (self._enricher.breaker.state, self._keys.breaker.state):
+            self.dropped += len(facts)
+            return [{} for _ in facts]
         keys = [self._key(fact) for fact in facts]
         asked: dict[str, Presented] = {}
         found: dict[str, dict[str, Any]] = {}

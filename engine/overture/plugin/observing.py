@@ -93,8 +93,8 @@ class HostedObserver(Hosted):
         self._there = asyncio.Event()
 
     def offer(self, event: Event) -> None:
-        """Never waits."""
-        if len(self._events) >= self._most:
+        """Never waits. Where it is left alone, what comes meanwhile is dropped."""
+        if len(self._events) >= self._most or self.breaker.state == "open":
             self.dropped += 1
             return
         self._events.append(event)

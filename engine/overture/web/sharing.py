@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import TypeVar
 
 T = TypeVar("T")
 
 PIECE = 20  # facts
-ROOM = 3.0  # times as long as a piece took is left: deciding facts costs about as much more than accepting them
+SHARE = 0.4  # of one processor: what this process may have used since a piece began, before the next one does
+LONGEST = 1.0  # seconds that a piece takes at most, whatever else goes on
 RECENT = 1.0  # seconds for which others count as there
 
 
 class Sharing:
-    """Of one process. All that bring much take turns, so that together they leave as much room as one."""
+    """Of one process. All that bring much take turns, so that together they leave as much room as one.
 
-    def __init__(self) -> None:
+    ``used``: seconds of processor time of this process. What a fact costs is more than to accept it: it is decided,
+    observers are told, messages are made; all that is in there.
+    """
+
+    def __init__(self, used: Callable[[], float] = time.process_time) -> None:
+        self._used = used
         self._others = 0.0  # when somebody came last who brings what an app does
         self._turn = asyncio.Lock()
 
@@ -34,12 +41,17 @@ class Sharing:
         loop, done = asyncio.get_running_loop(), 0
         while True:
             async with self._turn:
-                began = loop.time()
+                began, used = loop.time(), self._used()
                 alone = began - self._others > RECENT
                 piece = things[done:] if alone else things[done : done + PIECE]
                 yield piece
                 done += len(piece)
                 if not alone:
-                    await asyncio.sleep((loop.time() - began) * ROOM)
+                    await self._leave_room(began, used)
             if done >= len(things):
                 return
+
+    async def _leave_room(self, began: float, used: float) -> None:
+        loop = asyncio.get_running_loop()
+        while (rest := min((self._used() - used) / SHARE, LONGEST) - (loop.time() - began)) > 0:
+            await asyncio.sleep(rest)
