@@ -19,6 +19,7 @@ from overture_sources.normal import beside
 from overture_sources.reports import DEAD, OURS, Report, at_second, json_object, loaded, posted, rows, table, text
 from overture_sources.signing import fresh, same, unsigned
 
+LARGEST = 2**20  # bytes of a notification: it must be read to find its signature
 _KINDS = {
     "accepted": "queued",
     "rejected": "rejected",
@@ -213,5 +214,8 @@ def _headers(told: str) -> dict[str, str]:
 
 @hookimpl
 def overture_sources() -> Iterable[PushSourcePlugin[MailgunConfig]]:
-    endpoints = [Endpoint(method="POST", path=path, proof="source") for path in ("~", PATH)]
+    endpoints = [
+        Endpoint(method="POST", path="~", proof="source", most=LARGEST),
+        Endpoint(method="POST", path=PATH, proof="source"),
+    ]
     yield PushSourcePlugin(name="mailgun", config=MailgunConfig, open=Mailgun, endpoints=endpoints)

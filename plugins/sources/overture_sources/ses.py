@@ -15,6 +15,7 @@ from overture_sources.inbound import PATH, Mail, headed, posted_mail, written
 from overture_sources.reports import HEADER, OURS, Report, at_text, json_object, loaded, ours, posted, rows, table, text
 from overture_sources.sns import Amazon, verify
 
+LARGEST = 2**20  # bytes of a notification: it must be read to find its signature
 _KINDS = {
     "Send": "sent",
     "Delivery": "delivered",
@@ -167,5 +168,5 @@ def _description(kind: str, about: Mapping[str, Any]) -> str:
 
 @hookimpl
 def overture_sources() -> Iterable[PushSourcePlugin[SesConfig]]:
-    endpoints = [Endpoint(method="POST", path=path, proof="source") for path in ("~", PATH)]
+    endpoints = [Endpoint(method="POST", path=path, proof="source", most=LARGEST) for path in ("~", PATH)]
     yield PushSourcePlugin(name="ses", config=SesConfig, open=Ses, endpoints=endpoints)
