@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from overture.attribution.paths import Credits, Path, Sum, shared_out
 from overture.model import Refused
 
-WORK = 40_000_000  # steps of the elimination, some 20 seconds of them
+WORK = 25_000_000  # steps of the elimination, some five seconds of them
 STATES = 200_000  # before that: what the transitions of so many need in memory
 
 State = tuple[str, ...]
