@@ -11,6 +11,7 @@ from typing import Any
 
 from overture.decide.carried import names
 from overture.decide.consent import move_on_list
+from overture.decide.examples import compile_prediction
 from overture.decide.limits import MESSAGES, size, too_much
 from overture.decide.positions import stop
 from overture.decide.scripts import Asked, asking, built, compile_run, scored
@@ -23,6 +24,7 @@ from overture.model.ids import message_id
 from overture.model.pure import Scoring
 from overture.model.scoring import score_input
 from overture.rules import ruleset as r
+from overture.rules.learning import Model
 from overture.rules.program import Program
 from overture.rules.script import ScriptDecl
 
@@ -84,6 +86,7 @@ def _computed(
 def _score(action: r.ScoreAction, decl: r.ScoreDecl, program: Program) -> Act:
     node, by, adds = action.add if action.add is not None else action.set, action.by, action.add is not None
     ask: Asked | None = asking(by, program) if isinstance(by, ScriptDecl) else None
+    predicted = compile_prediction(by) if isinstance(by, Model) else None
     amount: Getter | None = None if node is None else compile_value(node)
     key_of: Getter | None = compile_value(action.per) if action.per is not None else None
     if key_of is None and decl.per:
@@ -104,7 +107,11 @@ def _score(action: r.ScoreAction, decl: r.ScoreDecl, program: Program) -> Act:
             value, told = scored(by, ask(work, fact), f"{decl.name}.{key}" if key else decl.name)
             effect = None if value is None else work.set_score(decl.name, key, value)
             return [told, *([effect] if effect else [])]
-        if by is not None:
+        if predicted is not None:
+            value, told = predicted(work, fact, f"{decl.name}.{key}" if key else decl.name)
+            effect = None if value is None else work.set_score(decl.name, key, value)
+            return [told, *([effect] if effect else [])]
+        if isinstance(by, Scoring):
             return _scored(work, fact, by, decl.name, key)
         n: Any = amount(fact, work.contact) if amount is not None else None
         if not is_finite(n):

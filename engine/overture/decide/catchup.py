@@ -29,6 +29,8 @@ def catch_up(work: Work, plan: Plan, fact: Fact) -> list[Effect]:
     contact.joins = {id: parts for id, parts in contact.joins.items() if id in joins}
     if plan.sessions is None:
         contact.sessions = []
+    if contact.examples:
+        contact.examples = {} if plan.learning is None else plan.learning.still_asked(contact)
     effects = [*redeployed.redeploy(work, plan.journeys), *holds.catch_up(work, plan.holdings)]
     gone = [Effect("segment", name, "deploy", True, False) for name in contact.segments if name not in plan.segments]
     for effect in gone:

@@ -33,6 +33,8 @@ def chain(work: Work, plan: Plan, firings: list[Firing]) -> None:
             if plan.recorders:
                 for recorder in plan.recorders.get(fact.type, ()):
                     recorder.record(work, fact)
+            if work.contact.examples and plan.learning is not None:
+                plan.learning.observe(work, fact)
             _fire(work, plan, fact, firings, fired if i else None)
         if work.changed:
             follow(work, plan, fact, firings)
@@ -49,6 +51,8 @@ def witness(work: Work, plan: Plan, fact: Fact) -> None:
     """Remember a fact as the rules on it would have done, though none of them is to act."""
     for recorder in plan.recorders.get(fact.type, ()):
         recorder.record(work, fact)
+    if work.contact.examples and plan.learning is not None:
+        plan.learning.observe(work, fact)
     if plan.joins and fact.type in plan.types:
         for rule in plan.matcher.match(fact, work.contact):
             if rule.join is not None:

@@ -31,6 +31,7 @@ CHANNELS = 50  # on which messages were opened or clicked
 POSITIONS = 50  # journeys under way
 EXPOSED = 50  # splits with a winner that a contact is counted by; the newest
 SHOWN_VARIANTS = 50  # impressions of choices remembered; the newest
+EXAMPLES = 64  # for models to learn from, of which it is not known yet what came
 CARRIED = 8  # messages remembered that carried the same variant; the newest
 JOURNEY_STEPS = 100  # of one journey at one fact
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from overture.decide import choosing, exposures, gatekeeping, joins, positions, room
+from overture.decide import choosing, examples, exposures, gatekeeping, joins, positions, room
 from overture.decide.clockwork import begin
 from overture.decide.consent import joined
 from overture.decide.history import merged
@@ -100,6 +100,7 @@ def merge(work: Work, fact: Fact) -> list[Effect]:
     gated += positions.take_over(work, theirs)
     exposures.take_over(work, theirs)
     gated += choosing.take_over(work, theirs)
+    examples.take_over(work, theirs)
     mine.seq += theirs.seq  # their timeline is read as part of this one: numbers for it, right before this moment's
     work.changed.add("*")  # also what they stood in and, with what the stronger knows, do not belong into
     if theirs.program != mine.program:

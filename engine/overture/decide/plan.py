@@ -12,6 +12,8 @@ from overture.decide.approvals import WAITING
 from overture.decide.choosing import CHOICES, Choosing
 from overture.decide.choosing import next_count as next_result
 from overture.decide.course import NOTHING
+from overture.decide.examples import EXAMPLES, Learning
+from overture.decide.examples import next_count as next_example
 from overture.decide.exposures import EXPOSURES, next_count
 from overture.decide.gatekeeping import Gate, next_release
 from overture.decide.history import recorders
@@ -68,6 +70,7 @@ class Plan:
         self.gate = Gate.of(program)
         self.journeys = Journeys.of(program)
         self.choosing = Choosing.of(program)
+        self.learning = Learning.of(program)
         self.changes: list[tuple[frozenset[str], Callable[[Contact], int | None]]] = []
         self.timed: frozenset[str] = frozenset()
         self._follow_the_clock()
@@ -83,6 +86,7 @@ class Plan:
         other = copy(self)
         other.program, other.version = program, program.version
         other.choosing = None if self.choosing is None else self.choosing.learned(program)
+        other.learning = None if self.learning is None else self.learning.learned(program)
         return other
 
     def _follow_the_clock(self) -> None:
@@ -97,6 +101,8 @@ class Plan:
         self._follow(frozenset({WAITING}), next_release)
         if self.choosing is not None:
             self._follow(frozenset({CHOICES}), next_result)
+        if self.learning is not None:
+            self._follow(frozenset({EXAMPLES}), next_example)
         if self.journeys is not None:
             self._follow(frozenset({JOURNEYS, ZONE}), next_due)
             if self.journeys.contested:

@@ -8,7 +8,8 @@ Order within a step: first what became due until the fact's instant, in order, e
 not matter how late anybody looks. For each of these instants, and then for the fact:
 
 1. what an activation has changed since the contact's last fact, in silence;
-2. who came to a split that looks for a winner, or was shown a variant of a choice, and is to be counted now;
+2. who came to a split that looks for a winner, was shown a variant of a choice or scored by a model, and is
+   to be counted now;
 3. what the fact itself says (identify, consent, outcome of a message), and its place in visits;
 4. the rules on it, all against the state as it stood before the first of them acted; then segments and ``while`` whose
    inputs changed; then journeys: who is on one goes on, then who may begins one; then what an app asks to be chosen;
@@ -19,7 +20,7 @@ not matter how late anybody looks. For each of these instants, and then for the 
 
 from __future__ import annotations
 
-from overture.decide import choosing, exposures, room
+from overture.decide import choosing, examples, exposures, room
 from overture.decide.approvals import APPROVAL
 from overture.decide.carried import named
 from overture.decide.catchup import catch_up, go_on, settle
@@ -96,6 +97,7 @@ def _joined(passed: list[Step], outcome: Step) -> Step:
     outcome.messages = [message for step in (*passed, outcome) for message in step.messages]
     outcome.records = [record for step in (*passed, outcome) for record in step.records]
     outcome.scores = {name: place for step in (*passed, outcome) for name, place in step.scores.items()}
+    outcome.outcomes = [found for step in (*passed, outcome) for found in step.outcomes]
     outcome.segments = outcome.segments.union(*(step.segments for step in passed))
     return outcome
 
@@ -136,7 +138,7 @@ def _decided(before: Contact, fact: Fact, plan: Plan, now: int, scripts: Scripts
     elif fact.type == "identify":
         fact, left_out = admitted(contact, fact)
     work = Work(contact, fact, plan.program, plan.half_lives, scripts)
-    work.choosing = plan.choosing
+    work.choosing, work.learning = plan.choosing, plan.learning
     trace = Trace(contact.seq, told(fact) if fact.type == "$merge" else fact, plan.version, now)
     if not contact.created_at:
         contact.created_at = contact.clock
@@ -156,6 +158,8 @@ def _decided(before: Contact, fact: Fact, plan: Plan, now: int, scripts: Scripts
         trace.effects += exposures.count(work)
     if contact.choices:
         trace.effects += choosing.count(work, plan.choosing)
+    if contact.examples:
+        examples.count(work)
     trace.effects += left_out + apply_fact(work, fact)
     trace.seq = contact.seq
     if plan.sessions is not None:
@@ -186,7 +190,9 @@ def _decided(before: Contact, fact: Fact, plan: Plan, now: int, scripts: Scripts
     if fact.type == PROGRAM and not trace.tells:
         contact.seq, contact.updated_at = before.seq, before.updated_at
     records, made = work.records, not before.seq
-    return Step(contact, trace, [], work.messages, records, [], work.scores, work.segments, made=made)
+    return Step(
+        contact, trace, [], work.messages, records, [], work.scores, work.segments, made=made, outcomes=work.outcomes
+    )
 
 
 def _catch_up(before: Contact, work: Work, plan: Plan, fact: Fact) -> list[Effect]:

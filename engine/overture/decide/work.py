@@ -13,6 +13,7 @@ from overture.decide.joins import Links
 from overture.decide.limits import shown
 from overture.model import Contact, Delivery, Effect, Fact, Held, Issued, Message, Position
 from overture.model.decay import place, ranking, raw, remaining, tidy
+from overture.model.example import Outcome
 from overture.model.ids import digest, issued_code
 from overture.model.numbers import NUMBER_LIMIT
 from overture.model.script import Answers
@@ -21,6 +22,7 @@ from overture.rules.reach import ZONE
 
 if TYPE_CHECKING:  # it is made of what actions are compiled by, and they work here
     from overture.decide.choosing import Choosing
+    from overture.decide.examples import Learning
 
 
 class Visit(NamedTuple):
@@ -81,11 +83,13 @@ class Work:
         "effects",
         "half_lives",
         "held_out",
+        "learning",
         "left",
         "links",
         "messages",
         "moved",
         "notes",
+        "outcomes",
         "position",
         "program",
         "queue",
@@ -113,6 +117,8 @@ class Work:
         self.program = program
         self.half_lives = half_lives  # of the scores that decay, in ms
         self.choosing: Choosing | None = None  # the choices of the program
+        self.learning: Learning | None = None  # its models
+        self.outcomes: list[tuple[str, Outcome]] = []  # examples of which it is known now what came, by model
         self.current = root  # the fact being shown to the rules: the cause of what is derived
         self.edges: list[tuple[str, bool]] = []  # segments entered or left by actions, not yet followed up
         self.changed: set[str] = set()

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from overture.model.chosen import Impression, Presence
+from overture.model.example import Example
 from overture.model.journey import Exposure, Position, Sent, Waiting
 from overture.model.series import Candidate, Held, Series
 from overture.model.session import Session
@@ -68,6 +69,7 @@ class Contact(msgspec.Struct, array_like=True):
     exposures: dict[str, Exposure] = {}  # "ruleset/journey.split#edition" -> its way, where a winner is looked for
     choices: list[Impression] = []  # what it was shown, oldest first
     presence: Presence = Presence()  # when it is there
+    examples: dict[str, list[Example]] = {}  # "ruleset/model#edition" -> when it was scored, and what was known then
 
     @property
     def wake(self) -> int:
@@ -99,4 +101,5 @@ class Contact(msgspec.Struct, array_like=True):
         other.habits = self.habits.copy()
         other.exposures = self.exposures.copy()
         other.choices = self.choices.copy()
+        other.examples = self.examples.copy()
         return other

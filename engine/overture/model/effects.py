@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from overture.model.contact import Contact
+from overture.model.example import Outcome
 from overture.model.fact import Fact
 from overture.model.message import Delivery, Message
 
@@ -22,7 +23,8 @@ class Effect(msgspec.Struct, frozen=True, array_like=True):
     ``deploy`` or ``rolled_back``.
 
     Of a ``scorer`` (``key``: the score that it sets) ``before`` is its version, ``after`` has ``value`` and
-    ``contributions``. A ``function`` of a plugin is told of only where it failed: ``key`` is the place that asked, as
+    ``contributions``. What a model says is told as a scorer's: ``before`` is then the version of what was learned, or
+    ``prior``. A ``function`` of a plugin is told of only where it failed: ``key`` is the place that asked, as
     ``growth#/rules/hot/when``. Of both that fail, ``reason`` is the error's code and ``after`` its sentence.
 
     ``reason`` says why the effect was suppressed: then nothing has changed, and there is no ``before`` and ``after``.
@@ -101,6 +103,7 @@ class Step(msgspec.Struct):
     wakes: bool = False  # whether `Contact.wake` is another now
     kept: bool = True
     made: bool = False  # whether this is the contact's first fact
+    outcomes: list[tuple[str, Outcome]] = []  # examples of which it is known now what came, by "ruleset/model#edition"
     erases: bool = False  # nothing of the contact is left: what is committed instead, `overture.state.purge` knows
 
     @property

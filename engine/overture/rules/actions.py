@@ -20,6 +20,8 @@ from overture.rules.keys import (
     SEND_ACTION,
     WHEN,
 )
+from overture.rules.learning import Model
+from overture.rules.models import Models
 from overture.rules.plugged import scoring
 from overture.rules.presence import Present, certain
 from overture.rules.reading import FIELD_NAME, NAME, Reading, literal
@@ -62,6 +64,7 @@ class Declared:
     scripts: Scripts
     journeys: frozenset[str]
     choices: dict[str, Choice | None]  # None: something is wrong with it
+    models: Models
 
 
 class Actions(Reading):
@@ -149,13 +152,16 @@ class Actions(Reading):
         adds = choice == "add"
         return ScoreAction(name.text, amount if adds else None, None if adds else amount, per, by)
 
-    def by(self, body: Mapping, types: Types) -> Scoring | ScriptDecl | None:
-        """What says what a score is: a script of the document, or a plugin's scorer."""
+    def by(self, body: Mapping, types: Types) -> Scoring | ScriptDecl | Model | None:
+        """What says what a score is: a script or a model of the document, or a plugin's scorer."""
         name = body.items["by"]
-        if not (isinstance(name, Scalar) and name.text in self.declared.scripts.named):
-            return scoring(self, body, self.scope.pure.scorers)
+        own = self.declared.scripts.named | self.declared.models.named
+        if not (isinstance(name, Scalar) and name.text in own):
+            return scoring(self, body, self.scope.pure.scorers, own)
         if "with" in body.items:
             self.report.add("action.choice", "'with' is for scorers of plugins", body.keys["with"])
+        if name.text in self.declared.models.named:
+            return self.declared.models.declared.get(name.text)
         return self.declared.scripts.use(name, "score", types)
 
     def run(self, node: YamlNode, types: Types) -> Action | None:

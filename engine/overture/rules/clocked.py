@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from overture.rules.journey import Branch, Do, Journey, JourneyStep, Split, Wait
+from overture.rules.learning import Model
 from overture.rules.reach import children, fact_types, walk
 from overture.rules.report import Report
 from overture.rules.rewrite import rewrite
@@ -140,8 +141,9 @@ class Decay:
 
     def action(self, action: Action) -> Action:
         match action:
-            case ScoreAction(_, add, set_, per):
-                return replace(action, add=self.maybe(add), set=self.maybe(set_), per=self.maybe(per))
+            case ScoreAction(_, add, set_, per, by):
+                by = self.model(by) if isinstance(by, Model) else by
+                return replace(action, add=self.maybe(add), set=self.maybe(set_), per=self.maybe(per), by=by)
             case SetAction(traits):
                 return replace(action, traits=self._values(traits))
             case AssertAction(_, values) | IssueAction(_, values):
@@ -177,6 +179,9 @@ class Decay:
             on_enter=tuple(map(self.action, segment.on_enter)),
             on_leave=tuple(map(self.action, segment.on_leave)),
         )
+
+    def model(self, model: Model) -> Model:
+        return replace(model, predict=self.node(model.predict), features=self._values(model.features))
 
     def choice(self, choice: Choice) -> Choice:
         variants = tuple(replace(each, when=self.maybe(each.when)) for each in choice.variants)

@@ -106,6 +106,12 @@ CODES: dict[str, Code] = {
     "script.changes": Code("It does not say what it changes", "The action `run` does of an answer what the script's `changes` name, and nothing else."),
     "script.syntax": Code("Not a script", "The code cannot be read as Python, or uses what scripts do not have."),
     "script.types": Code("The types do not fit", "The code was checked against the facts, traits and scores that the document declares."),
+    "model.feature": Code("Not a feature", "Features are numbers, texts and booleans: of an instant take its age, of a list its length."),
+    "model.limits": Code(
+        "Too much for a model",
+        "At most 10 models with 64 features each; `within` is at most 366d and 20 times `every`; a probability is from 0 to 1.",
+    ),
+    "model.taken": Code("A name that is taken", "`by` would not know which is meant: the model, or the script or scorer."),
     "scorer.config": Code("A scorer cannot work like this", "What stands under `with` is checked by the plugin that offers the scorer."),
     "choice.unknown": Code("An unknown choice", "Declare it under `choices`; a template by itself is written without `choice`."),
     "choice.variants": Code("Not a set of variants", "A choice has two to 20 variants, each with a name of its own."),

@@ -17,6 +17,7 @@ from overture.rules.told import (
     choice_told,
     form_told,
     journey_told,
+    model_told,
     said,
     script_told,
     sending_told,
@@ -60,7 +61,7 @@ def difference(before: Ruleset, after: Ruleset) -> list[Change]:
 
 _ORDER = (
     "requires", "facts", "traits", "scores", "lists", "sessions", "sending", "holdout", "rules", "segments", "journeys",
-    "forms", "choices", "scripts", "on_activate", "templates",
+    "forms", "choices", "models", "scripts", "on_activate", "templates",
 )  # fmt: skip
 
 
@@ -89,6 +90,7 @@ def _meaning(ruleset: Ruleset) -> dict[tuple[str, str], Facets]:
     found |= {("journeys", name): journey_told(journey) for name, journey in ruleset.journeys.items()}
     found |= {("forms", name): form_told(form) for name, form in ruleset.forms.items()}
     found |= {("choices", name): choice_told(choice) for name, choice in ruleset.choices.items()}
+    found |= {("models", name): model_told(model) for name, model in ruleset.models.items()}
     found |= {("scripts", name): script_told(script) for name, script in ruleset.scripts.items()}
     found["on_activate", ""] = {"mode": "apply" if ruleset.applies else "silent"}
     found |= {("rules", rule.name): _rule(rule) for rule in (*ruleset.rules, *ruleset.whiles)}

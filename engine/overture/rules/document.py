@@ -16,6 +16,7 @@ from overture.rules.feedback import check_feedback
 from overture.rules.forms import Forms
 from overture.rules.journeys import Journeys
 from overture.rules.keys import ON_ACTIVATE, RULESET
+from overture.rules.models import Models
 from overture.rules.program import expressions
 from overture.rules.reading import NAME, RULESET_NAME, Reading
 from overture.rules.report import Report, RulesetInvalid
@@ -89,6 +90,8 @@ def _ruleset(root: YamlNode, text: str, report: Report, pure: Pure) -> Ruleset |
     scripts.read(root.items.get("scripts"))
     sections.read_templates(scripts)
     choices = Choices(reading, scope, name, revision).read(root.items.get("choices"))
+    models = Models(reading, scope)
+    models.read(root.items.get("models"), scripts.named)
     declared = Declared(
         frozenset(sections.requires.get("channels", ())),
         sections.scores,
@@ -98,6 +101,7 @@ def _ruleset(root: YamlNode, text: str, report: Report, pure: Pure) -> Ruleset |
         scripts,
         _names(root.items.get("journeys")),
         {**dict.fromkeys(_names(root.items.get("choices"))), **choices},
+        models,
     )
     behaviour = Behaviour(reading, scope, Actions(reading, scope, declared), name, revision)
     ways = Journeys(reading, scope, lambda inner: Actions(reading, inner, declared), sections.uses, (name, revision))
@@ -113,7 +117,8 @@ def _ruleset(root: YamlNode, text: str, report: Report, pure: Pure) -> Ruleset |
     check_shadowed(rules, report)
     check_echoes(rules, journeys, report)
     if extra := beyond(
-        expressions(rules, whiles, segments.values(), journeys.values(), choices.values()), RULESET_SERIES
+        expressions(rules, whiles, segments.values(), journeys.values(), choices.values(), models.declared.values()),
+        RULESET_SERIES,
     ):
         message = f"The ruleset asks for more than {RULESET_SERIES} series"
         hint = "Ask for fewer fact types, fields and `where`; the window makes no difference. Or split the ruleset."
@@ -141,6 +146,7 @@ def _ruleset(root: YamlNode, text: str, report: Report, pure: Pure) -> Ruleset |
         Forms(report, scope, sections.places).read(root.items.get("forms")),
         scripts.declared,
         choices,
+        models.declared,
     )
 
 

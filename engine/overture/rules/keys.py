@@ -29,6 +29,7 @@ IF_HELD = ("defer", "expire")
 ON_REDEPLOY = ("finish_on_old", "migrate", "exit")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 ON_ACTIVATE = ("silent", "apply")
+MODEL_KINDS = ("online", "batch")
 EXPLORE = 0.001, 1.0  # the least and the most of a choice that goes to all variants alike
 VARIANTS = 2, 20  # of a choice
 WHEN = ("best",)
@@ -108,7 +109,7 @@ SCORE_ACTION = Shape({
     "name": Key("The score.", TEXT, required=True),
     "add": Key("How many points more: a number, or an expression after `=`.", VALUE),
     "set": Key("What it is from now on.", VALUE),
-    "by": Key("The scorer of a plugin, or the script, that says what it is from now on.", TEXT),
+    "by": Key("The scorer of a plugin, the script or the model that says what it is from now on.", TEXT),
     "with": Key("What that scorer goes by; its plugin says what there is.", {"type": ["object", "null"]}),
     "per": Key("The key, in place of the field that the declaration names.", VALUE),
 }, beyond={**_one_of("add", "set", "by"), "dependentRequired": {"with": ["by"]}})  # fmt: skip
@@ -318,6 +319,18 @@ CHOICE = Shape({
     "keep": Key("How long a contact keeps its variant; without it, for good.", SPAN),
 })  # fmt: skip
 
+# --- models ------------------------------------------------------------------------------------------------------
+
+MODEL = Shape({
+    "description": _ABOUT,
+    "predict": Key("The fact that tells that it has come: a condition on it.", CONDITION, required=True),
+    "within": Key("In this time after the contact is scored.", SPAN, required=True),
+    "every": Key("At most one example of a contact in this time; by default as long as `within`.", SPAN),
+    "features": Key("What is known of the contact then: expressions over it, numbers, texts or booleans.", named(FIELD_NAME, CONDITION, empty=False), required=True),
+    "kind": Key("`online` (the default): it learns from what comes. `batch`: it is trained by `overture train`.", {"enum": list(MODEL_KINDS)}),
+    "otherwise": Key("What the score is before anything was learned; without it, it stays as it is.", {"type": "number", "minimum": 0, "maximum": 1}),
+})  # fmt: skip
+
 # --- forms -------------------------------------------------------------------------------------------------------
 
 ASK_LIMIT = 20
@@ -361,6 +374,7 @@ RULESET = Shape({
     "forms": Key("Forms that ask for traits bit by bit, and never for one that is known.", named(NAME, FORM.schema())),
     "choices": Key("Variants of content, of which those are shown more often that do better.", named(NAME, CHOICE.schema())),
     "scripts": Key("What conditions and actions cannot say, in Python: the code itself, or a mapping with `code`.", named(NAME, {"anyOf": [TEXT, SCRIPT.schema()]})),
+    "models": Key("How likely a contact is to do something, learned from what contacts do.", named(NAME, MODEL.schema())),
     "on_activate": Key("Where activation itself moves contacts into or out of segments: `apply` does what that sets off, `silent` (the default) does not.", {"enum": list(ON_ACTIVATE)}),
     "templates": Key("What messages say.", named(NAME, TEMPLATE.schema())),
     "tests": Key("What must come of which facts; it decides nothing.", {"type": "array"}),

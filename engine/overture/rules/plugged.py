@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from collections.abc import Mapping as Table
 from dataclasses import replace
 
@@ -41,8 +41,10 @@ def check_call(
     return replace(parse_type(function.returns) or ANY, optional=optional)
 
 
-def scoring(reading: Reading, body: Mapping, scorers: Table[str, Scorer]) -> Scoring | None:
-    """The scorer that an action names under ``by``, opened with what stands under ``with``; None: reported."""
+def scoring(reading: Reading, body: Mapping, scorers: Table[str, Scorer], own: Collection[str] = ()) -> Scoring | None:
+    """The scorer that an action names under ``by``, opened with what stands under ``with``; None: reported. ``own``:
+    what else the document has that ``by`` can name.
+    """
     name = reading.text(body.items.get("by"), "by")
     settings = reading.mapping(body.items.get("with"), "with")
     if name is None or (settings is None and not is_null(body.items.get("with"))):
@@ -50,7 +52,10 @@ def scoring(reading: Reading, body: Mapping, scorers: Table[str, Scorer]) -> Sco
     scorer = scorers.get(name.text)
     if scorer is None:
         reading.report.add(
-            "scorer.unknown", f"There is no scorer {name.text!r}", name, did_you_mean(name.text, scorers, INSTALL)
+            "scorer.unknown",
+            f"There is no scorer {name.text!r}",
+            name,
+            did_you_mean(name.text, {*scorers, *own}, INSTALL),
         )
         return None
     try:

@@ -15,6 +15,7 @@ from overture.rules.conflicts import check_derived, check_traits, segment_order
 from overture.rules.feedback import check_feedback
 from overture.rules.form import Form
 from overture.rules.journey import Do, Journey, Split, Way, acting, awaits, conditions_of, expressions_of
+from overture.rules.learning import Model
 from overture.rules.reach import named_types, reads
 from overture.rules.report import Report, RulesetInvalid
 from overture.rules.ruleset import (
@@ -87,6 +88,7 @@ class Program:
     base: int
     choices: Mapping[str, Choice]
     older_choices: Mapping[tuple[str, str], Choice]
+    models: Mapping[str, Model]
 
     def journey(self, id: str, revision: str = "") -> Journey | None:
         """As a revision has it; as the active one does where none is named."""
@@ -97,7 +99,7 @@ class Program:
         """Every expression that is evaluated while facts are decided, those over past facts too."""
         journeys = (*self.journeys.values(), *self.older.values())
         choices = (*self.choices.values(), *self.older_choices.values())
-        yield from expressions(self.rules, self.whiles, self.segments, journeys, choices)
+        yield from expressions(self.rules, self.whiles, self.segments, journeys, choices, self.models.values())
         yield from (decl.key.where for decl in self.series.values() if decl.key.where is not None)
 
     def winner(self, journey: Journey, split: Split) -> Way | None:
@@ -191,11 +193,13 @@ def link(
     }
     travelled = (*journeys.values(), *finishing.values())
     choices = {c.id: decay.choice(c) for ruleset in ordered for c in ruleset.choices.values()}
+    models = {m.id: decay.model(m) for ruleset in ordered for m in ruleset.models.values()}
     older_choices = {(c.id, c.revision): decay.choice(c) for ruleset in older for c in ruleset.choices.values()}
     chosen = (*choices.values(), *older_choices.values())
-    series = series_of(expressions(rules, whiles, in_order, travelled, chosen))
+    series = series_of(expressions(rules, whiles, in_order, travelled, chosen, models.values()))
     awaited = frozenset[str]().union(*(named_types(when) for j in travelled for when in conditions_of(j)))
     awaited = awaited.union(*(choice.types for choice in chosen))
+    predicted = frozenset[str]().union(*(model.types for model in models.values()))
     by_type: dict[str, list[Rule]] = {}
     for rule in rules:
         for fact_type in rule.types:
@@ -209,7 +213,7 @@ def link(
         MappingProxyType({s.name: reads(s.when) for s in in_order if s.when is not None}),
         MappingProxyType(scores),
         MappingProxyType(lists),
-        frozenset(by_type) | {decl.key.type for decl in series.values()} | awaited,
+        frozenset(by_type) | {decl.key.type for decl in series.values()} | awaited | predicted,
         tuple(whiles),
         MappingProxyType({w.id: reads(w.when) for w in whiles}),
         MappingProxyType(series),
@@ -224,6 +228,7 @@ def link(
         base or version,
         MappingProxyType(choices),
         MappingProxyType(older_choices),
+        MappingProxyType(models),
     )
 
 
@@ -260,6 +265,7 @@ def expressions(
     segments: Iterable[Segment],
     journeys: Iterable[Journey],
     choices: Iterable[Choice],
+    models: Iterable[Model],
 ) -> Iterator[Node]:
     """Every expression that is evaluated while facts are decided."""
     for rule in rules:
@@ -284,12 +290,20 @@ def expressions(
         yield from expressions_of(journey)
     for choice in choices:
         yield from choice.conditions
+    for model in models:
+        yield model.predict
+        yield from model.features.values()
 
 
 def _bounded_series(report: Report, rulesets: Sequence[Ruleset]) -> None:
     """What each of them may remember by itself, they may together not."""
     each = (
-        (s, expressions(s.rules, s.whiles, s.segments.values(), s.journeys.values(), s.choices.values()))
+        (
+            s,
+            expressions(
+                s.rules, s.whiles, s.segments.values(), s.journeys.values(), s.choices.values(), s.models.values()
+            ),
+        )
         for s in rulesets
     )
     known: set[str] = set()

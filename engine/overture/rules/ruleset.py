@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from overture.model.pure import Scoring
 from overture.rules.form import Form
+from overture.rules.learning import Model
 from overture.rules.script import Changes, ScriptDecl
 from overture.rules.sending import Sending
 from overture.rules.tree import NOWHERE, Node, Place
@@ -110,7 +111,7 @@ class ScoreAction:
     add: Value | None = None
     set: Value | None = None
     per: Value | None = None
-    by: Scoring | ScriptDecl | None = None
+    by: Scoring | ScriptDecl | Model | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +347,7 @@ class Ruleset:
     forms: Mapping[str, Form] = field(default_factory=dict[str, Form])
     scripts: Mapping[str, ScriptDecl] = field(default_factory=dict[str, ScriptDecl])
     choices: Mapping[str, Choice] = field(default_factory=dict[str, Choice])
+    models: Mapping[str, Model] = field(default_factory=dict[str, Model])
 
     def place(self, path: str) -> Place:
         return self.places.get(path, NOWHERE)
@@ -354,8 +356,10 @@ class Ruleset:
 def values_of(action: Action) -> Iterator[Node]:
     """The values that an action computes."""
     match action:
-        case ScoreAction(_, add, set_, per):
+        case ScoreAction(_, add, set_, per, by):
             yield from (value for value in (add, set_, per) if value is not None)
+            if isinstance(by, Model):
+                yield from by.features.values()
         case SetAction(values) | AssertAction(_, values) | IssueAction(_, values):
             yield from values.values()
         case _:

@@ -10,6 +10,7 @@ from overture.rules.durations import UNITS, duration_text, minute_text, window_t
 from overture.rules.form import Form
 from overture.rules.journey import END, Branch, Contest, Do, Journey, JourneyStep, Split, Wait
 from overture.rules.keys import WEEKDAYS
+from overture.rules.learning import Model
 from overture.rules.ruleset import (
     Action,
     AssertAction,
@@ -114,6 +115,17 @@ def _value(value: Value) -> Any:
             return [_value(item) for item in items]
         case _:
             return f"= {spell(value)}"
+
+
+def model_told(model: Model) -> Facets:
+    return said(
+        predict=spell(model.predict),
+        within=duration_text(model.within_ms),
+        every=duration_text(model.every_ms),
+        features={name: spell(node) for name, node in model.features.items()},
+        kind=model.kind,
+        otherwise=model.otherwise,
+    )
 
 
 def script_told(script: ScriptDecl) -> Facets:

@@ -106,6 +106,11 @@ def funnel(p: int, journey: str) -> str:
     return f"ov:{{{p}}}:fn:{journey}"
 
 
+def examples(p: int, model: str) -> str:
+    """stream, capped: field ``e`` of an entry = msgpack Outcome, for who learns; ``model``: ``ruleset/model#edition``."""
+    return f"ov:{{{p}}}:ex:{model}"
+
+
 def forwards(p: int) -> str:
     """list: msgpack facts on their way to another contact's partition."""
     return f"ov:{{{p}}}:fwd"
