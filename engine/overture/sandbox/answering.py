@@ -81,19 +81,20 @@ def failure(script: Script, error: monty.MontyError, moved: int, timeout_ms: int
         if error.timed_out:
             return too_long(script, timeout_ms)
         return Said(code="script.crashed", message=f"{script.path} ended the process that ran it.")
-    told = _told(error)
-    if told.startswith("TimeoutError: feed time limit"):
+    sentence = told(error)
+    if sentence.startswith("TimeoutError: feed time limit"):
         return too_long(script, timeout_ms)
-    if told.startswith("MemoryError"):
+    if sentence.startswith("MemoryError"):
         return Said(code="script.memory", message=f"{script.path} needs more than {MEMORY >> 20} MB.")
-    if told.startswith("ValueError: it answers more"):
+    if sentence.startswith("ValueError: it answers more"):
         return _refused(script, "more than 64 KB")
-    line = _line(error, told, moved)
-    told = re.sub(r" ?\(<string>, line \d+\)", "", told)
-    return Said(code="script.failed", message=f"{script.path}{f', line {line}' if line else ''}: {told}")
+    line = _line(error, sentence, moved)
+    sentence = re.sub(r" ?\(<string>, line \d+\)", "", sentence)
+    return Said(code="script.failed", message=f"{script.path}{f', line {line}' if line else ''}: {sentence}")
 
 
-def _told(error: monty.MontyError) -> str:
+def told(error: monty.MontyError) -> str:
+    """Type and text of an exception, briefly, in one line."""
     text = (
         error.display("type-msg") if isinstance(error, monty.MontyRuntimeError | monty.MontySyntaxError) else str(error)
     )
@@ -101,11 +102,11 @@ def _told(error: monty.MontyError) -> str:
     return text if len(text) <= _TOLD else f"{text[: _TOLD - 1]}…"
 
 
-def _line(error: monty.MontyError, told: str, moved: int) -> int:
+def _line(error: monty.MontyError, sentence: str, moved: int) -> int:
     """Where in the author's source; 0 where it is not known. Text of a script's own is read as ``<string>``."""
     if isinstance(error, monty.MontyRuntimeError | monty.MontySyntaxError):
         for frame in reversed(error.traceback()):
             if frame.filename == "<string>":
                 return max(frame.line - moved, 0)
-    found = re.search(r"\(<string>, line (\d{1,6})\)", told)
+    found = re.search(r"\(<string>, line (\d{1,6})\)", sentence)
     return max(int(found[1]) - moved, 0) if found else 0
