@@ -134,17 +134,11 @@ class Gathered:
         touches: deque[tuple[int, str]] = deque(maxlen=LONGEST)
         for _, at, kind, label, value in rows:
             if kind == TOUCH:
-                name = known.get(label, OTHER)
-                if touches and touches[-1][1] == name and not each:
-                    touches.pop()
-                elif len(touches) == LONGEST:
-                    found.left_out += 1
-                touches.append((at, name))
+                found.left_out += len(touches) == LONGEST
+                touches.append((at, known.get(label, OTHER)))
                 continue
-            path = list[tuple[int, str]]()
-            while touches and touches[-1][0] >= at - self._asked.window:
-                path.append(touches.pop())
-            yield from self._without_end(touches, since, found)
+            path = self._taken(touches, at, each)
+            yield from self._without_end(touches, since, found, each)
             if at < since:
                 continue
             worthless, value = value < 0, max(0.0, value)
@@ -152,19 +146,26 @@ class Gathered:
             found.conversions[not path] += 1
             found.value[not path] += value
             if path:
-                yield _path(path[::-1], at, found, conversions=1, value=value, nulls=0)
-        yield from self._without_end(touches, since, found)
+                yield _path(path, at, found, conversions=1, value=value, nulls=0)
+        yield from self._without_end(touches, since, found, each)
 
-    def _without_end(self, touches: deque[tuple[int, str]], since: int, found: Found) -> Iterator[Path]:
+    def _taken(self, touches: deque[tuple[int, str]], end: int, each: bool) -> list[tuple[int, str]]:
+        """Take the touches of a window before an instant; of those alike right after each other the last."""
+        path = list[tuple[int, str]]()
+        while touches and touches[-1][0] >= end - self._asked.window:
+            touch = touches.pop()
+            if each or not path or path[-1][1] != touch[1]:
+                path.append(touch)
+        return path[::-1]
+
+    def _without_end(self, touches: deque[tuple[int, str]], since: int, found: Found, each: bool) -> Iterator[Path]:
         """Paths of touches that no conversion followed in time: each within a window before its last touch."""
         while touches:
             end = touches[-1][0]
-            path = list[tuple[int, str]]()
-            while touches and touches[-1][0] >= end - self._asked.window:
-                path.append(touches.pop())
+            path = self._taken(touches, end, each)
             if end >= since:
                 found.nulls += 1
-                yield _path(path[::-1], end, found, conversions=0, value=0, nulls=1)
+                yield _path(path, end, found, conversions=0, value=0, nulls=1)
 
 
 def _path(
