@@ -11,6 +11,7 @@ import msgspec
 
 from overture.attribution.models import MODELS, ModelName, Tuning
 from overture.attribution.touches import LABELS, Label, is_touch
+from overture.backtest.period import Bound, bound
 from overture.match.closures import compile_condition, compile_value
 from overture.model import Contact, Fact, Refused
 from overture.model.fact import TYPE_NAME
@@ -56,6 +57,8 @@ class Asked:
     touches: Callable[[Fact], bool]
     label: Label
     types: frozenset[str]
+    since: Bound | None
+    until: Bound | None
     window: int
     tuning: Tuning
     models: tuple[str, ...]
@@ -66,7 +69,7 @@ class Asked:
 
 
 def asked(question: Question) -> Asked:
-    """Raises Refused ``attribution.condition``, ``attribution.setting``."""
+    """Raises Refused ``attribution.condition``, ``attribution.period``, ``attribution.setting``."""
     text = question.conversion.strip()
     if TYPE_NAME.fullmatch(text):
         text = f'fact.type == "{text}"'
@@ -84,6 +87,8 @@ def asked(question: Question) -> Asked:
         touches=touches,
         label=LABELS.get(question.by) or _text(_expression(question.by, "by")),
         types=types,
+        since=_bound(question.since, "since"),
+        until=_bound(question.until, "until"),
         window=_duration(question.window, "window"),
         tuning=Tuning(_duration(question.half_life, "half_life"), _position(question.position), question.order),
         models=tuple(MODELS) if question.model == "all" else (question.model,),
@@ -154,6 +159,17 @@ def _text(node: Node) -> Label:
         return x if type(x) is str else f"{x}" if type(x) is int or type(x) is float else None
 
     return read
+
+
+def _bound(text: str, what: str) -> Bound | None:
+    try:
+        return bound(text, what) if text else None
+    except Refused as error:
+        raise not_a_period(error) from None
+
+
+def not_a_period(error: Refused) -> Refused:
+    return Refused("attribution.period", error.message, error.hint)
 
 
 def _duration(text: str, what: str) -> int:

@@ -12,8 +12,8 @@ import msgspec
 from overture.attribution.answer import Amount, Attribution, Given, Refusal, Row, Span
 from overture.attribution.gather import Found, Gathered
 from overture.attribution.models import attribute
-from overture.attribution.question import Question, asked
-from overture.backtest.period import Period, bound, period
+from overture.attribution.question import Asked, Question, asked, not_a_period
+from overture.backtest.period import Period, period
 from overture.model import Refused
 from overture.model.clock import to_text
 from overture.records import Recorded, Recording
@@ -40,7 +40,7 @@ def answer(spec: Spec, tell: Callable[[int], None]) -> Attribution:
     try:
         for recording in recordings:
             gathered.read(_telling(recording.facts(), gathered, tell))
-        within = _period(spec.question, gathered.last)
+        within = _period(asks, gathered.last)
         found = Found()
         paths = gathered.paths(within, found, each=spec.question.repeats == "each")
         given = attribute(paths, asks.models, asks.tuning)
@@ -93,12 +93,9 @@ def _telling(facts: Iterator[Recorded], gathered: Gathered, tell: Callable[[int]
             tell(gathered.facts)
 
 
-def _period(question: Question, last: int) -> Period:
+def _period(asks: Asked, last: int) -> Period:
     """Raises Refused ``attribution.period``."""
     try:
-        since, until = (
-            bound(text, name) if text else None for text, name in ((question.since, "since"), (question.until, "until"))
-        )
-        return period(since, until, last)
+        return period(asks.since, asks.until, last)
     except Refused as error:
-        raise Refused("attribution.period", error.message, error.hint) from None
+        raise not_a_period(error) from None
