@@ -42,11 +42,13 @@ class Jobs:
         channels: Collection[str],
         allowed: Collection[str] | None = None,
         pure: Pure = NO_PLUGINS,
+        script_timeout_ms: int = 50,
     ) -> None:
         """``store``: the URL that a job's process connects to; ``channels``: the installed ones; ``allowed``: the
         distributions whose plugins a job may import, None: all; ``pure``: what these add to the language of rulesets.
         """
         self._allowed = None if allowed is None else sorted(allowed)
+        self._script_timeout_ms = script_timeout_ms
         self._pure = pure
         self.directory = data_dir / "backtests"
         self._archive = data_dir / "archive"
@@ -109,6 +111,7 @@ class Jobs:
             until=until,
             baseline=baseline,
             allowed=self._allowed,
+            script_timeout_ms=self._script_timeout_ms,
         )
         task = self._tasks[id] = asyncio.create_task(self._work(job, spec, held))
         task.add_done_callback(lambda _: self._tasks.pop(id))

@@ -28,6 +28,7 @@ from overture.plugin.manager import PluginManager
 from overture.records import Recorded, Recording
 from overture.rules import Program
 from overture.rules.ruleset import half_lives_of
+from overture.sandbox.lanes import Lanes
 from overture.state.registry import Activation, NamedRevision, Registry
 from overture.state.wire import Wire
 
@@ -50,6 +51,7 @@ class Spec(msgspec.Struct, frozen=True):
     until: str = ""
     baseline: Literal["active", "recorded"] = "active"
     allowed: list[str] | None = None
+    script_timeout_ms: int = 50
 
 
 class Cancelled(Exception):
@@ -84,9 +86,9 @@ def backtest(spec: Spec) -> None:
     last = within.until - 1
     programs = (sides.baseline(sides.version).program, sides.candidate.program)
     report = Report(*(scores_at(program, last) for program in programs))
-    spill = Spill(job.spill)
+    spill, lanes = Spill(job.spill), Lanes(1, spec.script_timeout_ms)
     try:
-        comparison = Comparison(sides, within, spill, report, recorded=recorded)
+        comparison = Comparison(sides, within, spill, report, lanes.run_now, recorded=recorded)
         pace.of = record.facts
         for recording in record.recordings:
             for recorded in pace.through(recording.facts()):
@@ -95,6 +97,7 @@ def backtest(spec: Spec) -> None:
         comparison.finish()
         pace.finish()
     finally:
+        lanes.close()
         spill.close()
         job.spill.unlink()
     with job.contacts.open("wb") as file:

@@ -124,7 +124,10 @@ def _loop() -> tuple[Any, Any]:
 @app.command
 def check(*files: Path, as_json: Json = False) -> int:
     """Check ruleset documents without a server: every error at once, with its place and a hint."""
-    documents = check_files(files, loaded_plugins().pure())
+    from overture.cli.scripted import checking
+
+    with checking(loaded_plugins().pure()) as pure:
+        documents = check_files(files, pure)
     report(documents, console, as_json=as_json)
     return REFUSED_INPUT if any(document.refused for document in documents) else 0
 

@@ -13,9 +13,11 @@ import msgspec
 from rich.console import Console
 
 from overture.cli.documents import show_findings
+from overture.cli.scripted import asking, checking
 from overture.cli.suites import Folders, Suite
 from overture.cli.terminal import load_settings, loaded_plugins
 from overture.model import Diagnostic, Refused
+from overture.model.script import Ask
 from overture.plugin.manager import PluginManager
 from overture.trial.junit import junit
 from overture.trial.results import Outcome, Result
@@ -50,9 +52,10 @@ def run_tests(
     if not paths:
         raise Refused("test.no_files", "There is nothing to test.", "Name a folder, a ruleset or a test document.")
     plugins = loaded_plugins()
-    folders = Folders(plugins.pure())
-    suites, untested = folders.suites(paths)
-    ran = _run(folders, suites, plugins)
+    with checking(plugins.pure()) as pure, asking() as ask:
+        folders = Folders(pure)
+        suites, untested = folders.suites(paths)
+        ran = _run(folders, suites, plugins, ask)
     outcomes = [outcome for each in ran if each.result for outcome in each.result.tests]
     points, never = _coverage(ran)
     percent = 100 * (points - never) / points if points else 100.0
@@ -68,14 +71,14 @@ def run_tests(
     return FAILED if failed or (demand and not outcomes) or percent < least else PASSED
 
 
-def _run(folders: Folders, suites: Sequence[Suite], plugins: PluginManager) -> list[Ran]:
+def _run(folders: Folders, suites: Sequence[Suite], plugins: PluginManager, ask: Ask) -> list[Ran]:
     named = plugins.channel_names(load_settings().channels)
     done: list[Ran] = []
     for suite in suites:
         if suite.ruleset is None:
             done.append(Ran(suite.file, suite.file.name.partition(".")[0], None, suite.findings))
             continue
-        result = run(suite.ruleset, suite.trials, folders.library(suite), plugins.addresses(named), named)
+        result = run(suite.ruleset, suite.trials, folders.library(suite), plugins.addresses(named), named, ask)
         done.append(Ran(suite.file, suite.ruleset.name, result, [*suite.findings, (suite.file, result.findings)]))
     return done
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from overture.deploy.finishing import older_revisions, stranded
 from overture.deploy.scratch import Scratch
 from overture.model import Diagnostic, Refused, clock
 from overture.model.pure import NO_PLUGINS, Pure
+from overture.model.script import Check
 from overture.rules import Ruleset, RulesetInvalid, load, require_name
 from overture.rules.difference import Change, difference
 from overture.rules.series import since
@@ -41,15 +43,20 @@ class Rulesets:
         channels: Mapping[str, str] | None = None,
         allowed: Collection[str] | None = None,
         pure: Pure = NO_PLUGINS,
+        scripts: Check | None = None,
+        script_timeout_ms: int = 50,
     ) -> None:
         """``channels``: those that may be named, with what sends on each (`PluginManager.channel_names`); None leaves
         it unchecked whether a ruleset's channels are there. ``allowed``: the distributions whose plugins tests may
         import; None: all. ``pure``: what plugins add to the language of rulesets.
+        ``scripts``: who is asked about scripts; ``script_timeout_ms``: how long a call of one may take in tests.
         """
         self.registry = registry
         self._channels = channels
         self._allowed = None if allowed is None else sorted(allowed)
         self._pure = pure
+        self._checking = dataclasses.replace(pure, check=scripts)
+        self._script_timeout_ms = script_timeout_ms
         self._scratch = Scratch()
 
     async def check(self, text: str) -> tuple[Ruleset | None, list[Diagnostic]]:
@@ -57,7 +64,7 @@ class Rulesets:
 
         A large document takes a second: in a thread, so that others are answered meanwhile.
         """
-        ruleset, _, findings = await asyncio.to_thread(inspect, text, self._pure)
+        ruleset, _, findings = await asyncio.to_thread(inspect, text, self._checking)
         return ruleset, findings
 
     async def put(self, name: str, text: str) -> Revision:
@@ -79,7 +86,8 @@ class Rulesets:
         _, active = await self.active()
         wanted = revision or active.get(name)
         stored = await self.registry.text(name, wanted) if wanted else None
-        job = Try(await self._texts(active), name, document, stored or "", self._installed(), self._allowed)
+        texts, timeout = await self._texts(active), self._script_timeout_ms
+        job = Try(texts, name, document, stored or "", self._installed(), self._allowed, timeout)
         (result,) = (await self._scratch.run(job)).results
         return result
 
@@ -110,7 +118,8 @@ class Rulesets:
         if new == active:
             return version
         texts, older = await self._texts(new), await older_revisions(self.registry, version, new)
-        proof = await self._scratch.run(Prove(texts, sorted(wanted), self._installed(), older, self._allowed))
+        timeout = self._script_timeout_ms
+        proof = await self._scratch.run(Prove(texts, sorted(wanted), self._installed(), older, self._allowed, timeout))
         if not all(result.passed for result in proof.results):
             raise TrialsFailed(proof.results)
         while True:

@@ -35,6 +35,7 @@ from overture.node.plugged import PluginService
 from overture.node.privacy import PrivacyService
 from overture.node.pulling import Pulling
 from overture.node.reading import ContactService, MessageService, RankingService, RulesetService
+from overture.node.scripts import ScriptService
 from overture.node.subscribing import SubscriptionService
 from overture.node.telling import Telling
 from overture.node.trails import TrailService
@@ -95,6 +96,7 @@ class Parts:
     hooked: Hooked
     telling: Telling
     eraser: Eraser
+    scripts: ScriptService
     worker: Worker | None = None
     deliverer: Deliverer | None = None
 
@@ -109,6 +111,7 @@ class Parts:
         await asyncio.gather(*closing)  # each bounded: one after the other they would not be
         await asyncio.gather(self.backtests.close(), self.questions.close())
         await self.clock.close()
+        await self.scripts.close()
         await self.wire.close()
         await self.reader.close()
 
@@ -138,7 +141,13 @@ async def assemble(
     fenced = environ.get(UNFENCED) != "1"
     pure = plugins.pure()
     named = plugins.channel_names(settings.channels)
-    rulesets = RulesetService(registry, named, settings.plugins_allowed, pure)
+    # Whatever the API asks: what is active, and versions of the past.
+    asked = Plans(registry, "reference", plugins.pure(apart=True))
+    timeout = settings.script_timeout_ms
+    scripts = ScriptService(settings.script_workers, timeout, asked)
+    rulesets = RulesetService(
+        registry, named, settings.plugins_allowed, pure, scripts=scripts.check, script_timeout_ms=timeout
+    )
     hooked = Hooked.open(plugins, settings)
     telling = Telling(hooked.observers)
     worker: Worker | None = None
@@ -148,7 +157,7 @@ async def assemble(
         leases = Leases(wire, "worker", name, n, settings.lease_seconds, fenced=fenced)
         plans = Plans(registry, settings.matcher, pure)
         archive = settings.data_dir / "archive"
-        worker = Worker(wire, reader, leases, plans, log, replies, archive)
+        worker = Worker(wire, reader, leases, plans, log, replies, archive, scripts.run)
         if hooked.observers:
             worker.tell_of_decisions(telling.decided)
     if "delivery" in settings.roles:
@@ -164,10 +173,8 @@ async def assemble(
     fetching = {name: source for name, source in opened.items() if isinstance(source, OpenPull)}
     fetched = dict.fromkeys(fetching, "waiting")
     tell_failures(plugins)
-    # Whatever the API asks: what is active, and versions of the past.
-    asked = Plans(registry, "reference", plugins.pure(apart=True))
-    past = Past(wire, settings.data_dir / "archive", n, asked.program)
-    backtests = Jobs(settings.data_dir, registry, url, n, named, settings.plugins_allowed, pure)
+    past = Past(wire, settings.data_dir / "archive", n, asked.program, scripts.ask)
+    backtests = Jobs(settings.data_dir, registry, url, n, named, settings.plugins_allowed, pure, timeout)
     questions = Questions(wire, url, settings.data_dir, n)
     funnels = Funnels(wire, n)
     contests = Contests(registry, funnels, asked)
@@ -196,6 +203,7 @@ async def assemble(
         subscriptions=subscriptions,
         journeys=FunnelService(funnels, registry, asked),
         clock=clock,
+        scripts=scripts,
         plugins=PluginService(plugins, channels, sources, fetched, Refusals(wire), outbox, hooked.seen()),
         privacy=PrivacyService(wire, settings.data_dir / "archive", n, people, identity, subscriptions, eraser.wake),
         health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels, sources, hooked.checks),
@@ -220,6 +228,7 @@ async def assemble(
         hooked,
         telling,
         eraser,
+        scripts,
         worker,
         deliverer,
     )

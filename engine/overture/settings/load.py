@@ -34,6 +34,8 @@ from overture.settings.sentences import TABLES, of_finding, place_of, shown
 FILE = Path("overture.toml")
 _HINT = "`overture config` shows every setting and where its value comes from."
 
+_NUMBERS = ("port", "workers", "partitions", "lease_seconds", "max_lag", "script_timeout_ms", "script_workers")
+
 Role = Literal["web", "worker", "delivery"]
 
 
@@ -80,6 +82,10 @@ class Settings(BaseModel):
     lease_seconds: float = Field(3.0, ge=0.2, le=300, allow_inf_nan=False)
     max_lag: int = Field(100_000, ge=1)
     """Facts accepted and not yet decided, in all, before accept answers 429."""
+    script_timeout_ms: int = Field(50, ge=1, le=1000)
+    """How long a call of a script may take that says nothing else."""
+    script_workers: int = Field(2, ge=1, le=64)
+    """Processes of this one that run scripts; they begin with the first call."""
     movable_clock: bool = False
     """Whether the clock can be put ahead, to try things out. A store where it was is refused without."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(checks.lower)] = "info"
@@ -104,7 +110,7 @@ class Settings(BaseModel):
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict[str, str])
 
-    @field_validator("port", "workers", "partitions", "lease_seconds", "max_lag", mode="before")
+    @field_validator(*_NUMBERS, mode="before")
     @classmethod
     def _no_boolean(cls, value: object) -> object:
         if isinstance(value, bool):  # which Python takes for 0 or 1

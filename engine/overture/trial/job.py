@@ -5,17 +5,22 @@ It loads and compiles a set of rulesets as it would become active, and runs thei
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from overture.decide import Plan
 from overture.model import Diagnostic, Refused
 from overture.model.pure import Pure
+from overture.model.script import Ask
 from overture.plugin.manager import PluginManager
 from overture.rules import Ruleset, RulesetInvalid, link, load, require_name
 from overture.rules.redeploy import finishing
 from overture.rules.report import Report
 from overture.rules.series import keeps
 from overture.rules.yamltext import Mapping, read
+from overture.sandbox.check import Checker
+from overture.sandbox.lanes import Lanes
 from overture.trial.document import Trial
 from overture.trial.reading import inspect, inspect_tests
 from overture.trial.results import Result
@@ -35,6 +40,7 @@ class Prove(msgspec.Struct, frozen=True, tag=True):
     channels: dict[str, str] | None = None
     older: list[str] = []
     allowed: list[str] | None = None
+    script_timeout_ms: int = 50
 
 
 class Try(msgspec.Struct, frozen=True, tag=True):
@@ -49,6 +55,7 @@ class Try(msgspec.Struct, frozen=True, tag=True):
     stored: str = ""
     channels: dict[str, str] | None = None
     allowed: list[str] | None = None
+    script_timeout_ms: int = 50
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -88,30 +95,34 @@ def work(job: Prove | Try) -> Proof:
     plugins = PluginManager(job.allowed)
     plugins.load()
     try:
-        return _prove(job, plugins) if isinstance(job, Prove) else Proof([_try(job, plugins)])
+        with Checker() as checker, Lanes(1, job.script_timeout_ms) as lanes:
+            pure, ask = replace(plugins.pure(), check=checker), lanes.run_now
+            if isinstance(job, Prove):
+                return _prove(job, plugins, pure, ask)
+            return Proof([_try(job, plugins, pure, ask)])
     except Refused as error:
         return Proof(refusal=Refusal.of(error))
 
 
-def _prove(job: Prove, plugins: PluginManager) -> Proof:
-    pure = plugins.pure()
+def _prove(job: Prove, plugins: PluginManager, pure: Pure, ask: Ask) -> Proof:
+    known_right = replace(pure, check=None)  # what is active, or was, has been checked
     library: dict[str, Ruleset] = {}
     trials: dict[str, tuple[Trial, ...]] = {}
     for name, text in job.rulesets.items():
         if name in job.tested:
             library[name], trials[name] = _with_tests(text, pure)
         else:
-            library[name] = load(text, pure)
-    known = [ruleset for text in job.older if (ruleset := inspect(text, pure)[0]) is not None]  # else: taken no longer
+            library[name] = load(text, known_right)
+    read = (inspect(text, known_right)[0] for text in job.older)
+    known = [ruleset for ruleset in read if ruleset is not None]  # else: taken no longer
     older = finishing(known, library)
     program = link(list(library.values()), 1, job.channels, older=older)
     Plan(program)
-    results = [_run(library[name], trials[name], library, job, plugins) for name in job.tested if trials[name]]
+    results = [_run(library[name], trials[name], library, job, plugins, ask) for name in job.tested if trials[name]]
     return Proof(results, keeps(program.series), [(ruleset.name, ruleset.revision) for ruleset in older])
 
 
-def _try(job: Try, plugins: PluginManager) -> Result:
-    pure = plugins.pure()
+def _try(job: Try, plugins: PluginManager, pure: Pure, ask: Ask) -> Result:
     if _is_ruleset(job.document):
         ruleset, trials = _with_tests(job.document, pure)
         require_name(ruleset, job.name)
@@ -122,8 +133,9 @@ def _try(job: Try, plugins: PluginManager) -> Result:
         if not job.stored:
             raise Refused("ruleset.unknown", f"There is no such revision of {job.name}.", "Put it first.", status=404)
         ruleset = load(job.stored, pure)
-    library = {name: load(text, pure) for name, text in job.rulesets.items() if name != ruleset.name}
-    return _run(ruleset, trials, {**library, ruleset.name: ruleset}, job, plugins)
+    active = replace(pure, check=None)
+    library = {name: load(text, active) for name, text in job.rulesets.items() if name != ruleset.name}
+    return _run(ruleset, trials, {**library, ruleset.name: ruleset}, job, plugins, ask)
 
 
 def _run(
@@ -132,9 +144,10 @@ def _run(
     library: dict[str, Ruleset],
     job: Prove | Try,
     plugins: PluginManager,
+    ask: Ask,
 ) -> Result:
     names = plugins.channel_names({}) if job.channels is None else job.channels
-    result = run(ruleset, trials, library, plugins.addresses(names), job.channels)
+    result = run(ruleset, trials, library, plugins.addresses(names), job.channels, ask)
     if result.invalid:
         raise RulesetInvalid(result.findings)
     return result

@@ -12,6 +12,7 @@ LATENCY = Histogram(
     ["method", "route"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
+SCRIPTS = Counter("overture_scripts", "Calls of scripts of rulesets, by what came of them.", ["script", "outcome"])
 
 accepted = FACTS.labels("accepted", "").inc
 duplicates = FACTS.labels("duplicate", "").inc
