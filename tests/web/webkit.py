@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from overture.rules.difference import Change
 from overture.trial.results import Coverage, Result
 from overture.web import Page, Receipt, RulesetState, Services, StoredRevision
 from overture.web.backtested import Backtest, BacktestProgress, BacktestQuery
+from overture.web.chosen import ArmState, ChoiceState
 from overture.web.clocked import ClockView
 from overture.web.erased import ErasureList, ErasureView, Export
 from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery, SampleView
@@ -25,7 +26,6 @@ from overture.web.funnels import Comparison, Funnel, Group, JourneyState
 from overture.web.inboxed import InboxItem, InboxPage, InboxToken
 from overture.web.keyed import KeyView, NewKey, TrackingGrant
 from overture.web.plugged import PluginView, RefusalView, Unwanted
-from overture.web.scripted import ScriptView
 from overture.web.shapes import ContactView
 from overture.web.subscribed import ConsentEntry, LedgerCheck, Subscription
 
@@ -81,6 +81,7 @@ class Memory:
             self,
             forms=MemoryForms(self),
             journeys=MemoryJourneys(self),
+            choices=MemoryChoices(),
             clock=MemoryClock(self),
             plugins=MemoryPlugins(),
             privacy=MemoryPrivacy(),
@@ -88,7 +89,6 @@ class Memory:
             inbox=MemoryInbox(),
             key_ring=MemoryKeys(),
             browsers=MemoryBrowsers(),
-            scripts=MemoryScripts(),
         )
 
     def _may_fail(self) -> None:
@@ -271,14 +271,15 @@ class MemoryBrowsers:
         return list(drafts)
 
 
-class MemoryScripts:
-    """None are there."""
+class MemoryChoices:
+    """One that nobody was shown yet."""
 
-    async def states(self) -> list[ScriptView]:
-        return []
+    async def list(self) -> list[ChoiceState]:
+        arms = [ArmState(name, 0, 0, 0, None, 0.5, None) for name in ("a", "b")]
+        return [ChoiceState("shop/hero", "r1", "3d", 0.05, None, 0, None, None, None, arms)]
 
-    async def transform(self, path: str, request: Mapping[str, Any], seed: str, now: int) -> list[dict[str, Any]]:
-        raise Refused("transform.unknown", f"There is no script {path}.", status=503)
+    async def kept(self, contact: Contact | None, names: Sequence[str]) -> dict[str, Any]:
+        return {name: {"variant": None, "reason": "choice.not_shown"} for name in names}
 
 
 class MemoryKeys:

@@ -21,6 +21,7 @@ import msgspec
 from overture.decide import limits, room
 from overture.decide.approvals import PENDING, WAITING, note
 from overture.decide.consent import NEEDS_NO_CONSENT, consent_verdict
+from overture.decide.presence import Best, best_time, joined
 from overture.decide.sendtimes import covers, free_at, in_quiet, kept_until, on_the_wall, quiet_end, remembered, told
 from overture.decide.work import Work
 from overture.match.zone import zone_of
@@ -29,6 +30,8 @@ from overture.model.addresses import own_address
 from overture.model.ids import digest
 from overture.rules.program import Program
 from overture.rules.sending import Cap, Quiet, Sending
+
+BEST = "best.held"
 
 
 class Gate:
@@ -105,6 +108,10 @@ class _Judging:
             return self.put_by(waiting, chosen, waiting.expires + 1 if waiting.expires else 0, PENDING)
         sending, purpose = self.sending, message.purpose
         quiets = [each for each in sending.quiet if covers(each.purposes, purpose)]
+        if message.best_ms:
+            waiting, until = self.at_best(waiting, quiets)
+            if until is not None:
+                return self.put_by(waiting, chosen, until.at, BEST, until.because, on_the_wall(until.at, self.zone))
         caps = [each for each in sending.caps if covers(each.purposes, purpose)]
         # What goes to somebody else has nobody's quiet hours, and nobody's caps.
         timed = not message.to and bool(quiets or caps)
@@ -159,6 +166,19 @@ class _Judging:
 
     def refusal(self, channel: str, purpose: str) -> str:
         return consent_verdict(self.contact, channel, purpose)
+
+    # --- the best hour -----------------------------------------------------------------------------------------------
+
+    def at_best(self, waiting: Waiting, quiets: list[Quiet]) -> tuple[Waiting, Best | None]:
+        """What it waits for; None where that has come. It is looked for once: what keeps the message later does not
+        lead to another day.
+        """
+        message, now = waiting.message, self.now
+        if waiting.timed:  # another program asks before its time
+            return waiting, Best(waiting.due, "") if waiting.reason == BEST and waiting.due > now else None
+        latest = min(now + message.best_ms, waiting.expires or now + message.best_ms)
+        best = best_time(self.contact.presence, now, latest, message.otherwise, quiets, self.zone)
+        return msgspec.structs.replace(waiting, timed=True), best if best.at > now else None
 
     # --- quiet hours, caps -------------------------------------------------------------------------------------------
 
@@ -267,4 +287,5 @@ def take_over(work: Work, theirs: Contact) -> list[Effect]:
     mine.sent = sorted([*mine.sent, *theirs.sent], key=lambda sent: sent.at)[-limits.SENT :]
     for channel, n in theirs.habits.items():
         room.keep_habit(mine, channel, n)
+    mine.presence = joined(mine.presence, theirs.presence)
     return effects

@@ -12,6 +12,7 @@ from overture.decide.approvals import APPROVAL, answered
 from overture.decide.consent import NEEDS_NO_CONSENT, consent_verdict
 from overture.decide.limits import shown
 from overture.decide.merge import merge
+from overture.decide.presence import attend
 from overture.decide.work import Work
 from overture.model import Contact, Effect, Fact
 from overture.model.addresses import own_address
@@ -106,6 +107,7 @@ def _habit(work: Work, fact: Fact) -> list[Effect]:
     channel = fact.properties.get("channel")
     if type(channel) is not str or not channel or fact.properties.get("machine") is True:
         return []  # what a proxy or a scanner does is nobody's habit
+    attend(work.contact, fact)
     before = work.contact.habits.get(channel, 0)
     if reason := room.keep_habit(work.contact, channel, 1):
         return [Effect("habit", shown(channel), reason=reason)]

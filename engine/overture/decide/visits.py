@@ -14,6 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from overture.decide.limits import EVENTS, LATE, NAME_BYTES, PATHS, SESSIONS, size
+from overture.decide.presence import attend
 from overture.decide.work import Visit, Work
 from overture.model import Contact, Effect, Fact, Held
 from overture.model.decay import remaining
@@ -33,6 +34,7 @@ def observe(work: Work, sessions: Sessions, fact: Fact, *, rules: bool) -> list[
         return []
     contact, idle = work.contact, sessions.idle_ms
     at = min(fact.occurred_at, contact.clock)
+    attend(contact, fact)
     known = contact.sessions
     if at <= contact.clock - idle - LATE or (len(known) == SESSIONS and at <= known[0].first - idle):
         return []

@@ -18,7 +18,7 @@ from overture.model import Draft, Refused
 from overture.model.fact import RESERVED_TYPES
 from overture.model.ids import IDENTIFIERS, new_fact_id
 
-_KEYS = ("id", "type", "contact", "occurred_at", "properties", "context")
+_KEYS = ("id", "type", "contact", "occurred_at", "properties", "context", "choices")
 _SAID_ELSEWHERE = {  # what other trackers call it
     "event": "type", "name": "type", "user_id": "contact", "userid": "contact", "anonymous_id": "contact",
     "anonymousid": "contact", "email": "contact", "timestamp": "occurred_at", "time": "occurred_at",
@@ -67,7 +67,10 @@ def _fact(fact: dict[str, Any], now: int, caps: Caps) -> Draft:
     fact_id = fact["id"] if dedupe else new_fact_id(now)
     if not (isinstance(fact_id, str) and fields.is_name(fact_id, 200)):
         raise refused("fact.id_invalid", pointer="/id")
-    return Draft(fact_id, kind, ids, occurred_at, properties, context, dedupe)
+    choices = fact.get("choices", [])
+    if not fields.are_choices(choices):
+        raise refused("fact.choices_invalid", pointer="/choices")
+    return Draft(fact_id, kind, ids, occurred_at, properties, context, dedupe, choices)
 
 
 def _unknown_key(key: str) -> Refused:

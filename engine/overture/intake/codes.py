@@ -63,6 +63,9 @@ CODES: dict[str, Code] = {
     "fact.future": Code("occurred_at lies more than 24 hours ahead.", "Check the sender's clock."),
     "fact.past": Code("occurred_at lies before 1970.", "Check the sender's clock."),
     "fact.properties_invalid": Code("properties is not an object.", "Send an object, or leave it out."),
+    "fact.choices_invalid": Code(
+        "choices is not a list of names.", "Send up to 20 names of choices, each once: hero, or shop/hero."
+    ),
     "fact.context_invalid": Code("context is not an object.", "Send an object, or leave it out."),
     "fact.contact_missing": Code("The fact has no contact.", "Send contact: the user's id, or an object of ids."),
     "fact.contact_invalid": Code(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from overture.model.fact import RESERVED_TYPES, TYPE_NAME
 from overture.model.ids import RESERVED
 
 EXTERNAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # no colon: it separates name and value in a contact's id
+CHOICE = re.compile(r"(?:[a-z0-9][a-z0-9_-]{0,63}/)?[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+CHOICES = 20  # that one fact may ask for
 CONSENT_STATES = ("granted", "pending", "denied")  # pending: to be confirmed by the person (double opt-in)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,6 +46,14 @@ def email(text: str) -> str:
 def is_consent(properties: dict[str, Any]) -> bool:
     names = (properties.get("channel"), properties.get("purpose"))
     return all(isinstance(n, str) and is_name(n, 64) for n in names) and properties.get("state") in CONSENT_STATES
+
+
+def are_choices(names: Any) -> bool:
+    """At most `CHOICES` names of choices, none of them twice: ``hero``, or ``shop/hero``."""
+    if not isinstance(names, list) or len(cast("list[Any]", names)) > CHOICES:
+        return False
+    known = cast("list[Any]", names)
+    return all(isinstance(n, str) and CHOICE.fullmatch(n) for n in known) and len({*known}) == len(known)
 
 
 def milliseconds(moment: datetime) -> int:

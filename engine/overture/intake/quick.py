@@ -38,6 +38,7 @@ class _Wire(msgspec.Struct, forbid_unknown_fields=True):
     occurred_at: datetime | UnsetType = UNSET
     properties: dict[str, Any] | UnsetType = UNSET
     context: dict[str, Any] | UnsetType = UNSET
+    choices: list[str] | UnsetType = UNSET
 
 
 _decode = msgspec.json.Decoder(_Wire).decode
@@ -94,12 +95,18 @@ def read(raw: bytes, now: int, caps: Caps) -> Draft | None:
     else:
         keys += 1 + len(context) + _keys(context.values(), caps.depth - 2)
 
+    if (choices := wire.choices) is UNSET:
+        choices = []
+    elif not fields.are_choices(choices):
+        return None
+    else:
+        keys += 1
     # A key sent twice is one key read: then the text has more members than the value has keys.
     if keys > caps.keys or keys != _members(raw):
         return None
     if kind == "consent" and not fields.is_consent(properties):
         return None
-    return Draft(fact_id, kind, ids, occurred_at, properties, context, dedupe)
+    return Draft(fact_id, kind, ids, occurred_at, properties, context, dedupe, choices)
 
 
 def _identifiers(who: _Who) -> dict[str, Any]:

@@ -34,4 +34,4 @@ class Presence(msgspec.Struct, frozen=True, array_like=True):
 
     at: int = 0
     hour: int = 0
-    weights: dict[int, float] = {}
+    weights: dict[str, float] = {}

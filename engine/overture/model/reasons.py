@@ -23,6 +23,7 @@ REASONS = {
     "channel.needs": "No channel that it may take carries what it needs ({before}).",
     "channel.no_address": "The contact has no address on a channel that carries it ({before}).",
     "channel.no_consent": "On no channel that carries it ({before}) the contact agreed to messages of its purpose.",
+    "best.held": "It waits for the hour that is best for the contact ({before}), until {after}.",
     "quiet.held": "It came in the contact's quiet hours ({before}) and waits until {after}.",
     "quiet.expired": "It came in the contact's quiet hours ({before}), and its rule wants it sent at once or never.",
     "cap.held": "The contact has had as many messages as it may get ({before}), so it waits until {after}.",

@@ -98,7 +98,7 @@ class FactService:
     def _entry(self, admitted: Admitted, source: str, backfill: bool, reply: str, now: int) -> Entry:
         draft, context = admitted
         ids = draft.ids
-        said = (draft.type, ids, draft.occurred_at, draft.properties, context)
+        said = (draft.type, ids, draft.occurred_at, draft.properties, context, *draft.choices)
         fact = Fact(
             draft.id,
             draft.type,
@@ -112,6 +112,7 @@ class FactService:
             reply,
             source,
             body=body_digest(*said) if draft.dedupe else b"",
+            choices=draft.choices,
         )
         return Entry(fact, dedupe_key(fact.contact, draft.id) if draft.dedupe else b"", fact.body)
 

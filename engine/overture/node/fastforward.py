@@ -11,7 +11,7 @@ import contextlib
 import logging
 from collections.abc import Callable
 
-from overture.deploy.contests import Contests
+from overture.deploy.settling import Settling
 from overture.model import OvertureError, Refused, StartupRefused, clock
 from overture.rules.durations import DAY, duration_text
 from overture.settings import Settings
@@ -56,12 +56,12 @@ def told(ms: int) -> str:
 class FastForward:
     """Implements `overture.web.services.Clock`, and follows what other processes do to the clock."""
 
-    def __init__(self, wire: Wire, url: str, settings: Settings, contests: Contests) -> None:
+    def __init__(self, wire: Wire, url: str, settings: Settings, settling: Settling) -> None:
         """``url``: of the store, for a connection of its own."""
         self._wire = wire
         self._url = url
         self._movable = settings.movable_clock
-        self._contests = contests
+        self._settling = settling
         self._ahead = Ahead(wire)
         self._rests = Rests(wire, settings.partitions)
         self._moving: asyncio.Task[None] | None = None
@@ -124,7 +124,7 @@ class FastForward:
             while True:
                 rest = await self._rested(to)
                 if await self._settled():
-                    continue  # who comes from here on goes the way that won
+                    continue  # who comes from here on goes the way that won, and is shown what was learned
                 if clock.now() >= to:
                     break
                 if (following := min(rest.due or to, to)) > clock.now():
@@ -134,9 +134,9 @@ class FastForward:
                 await self._wire.call("DEL", keys.CLOCK_TO)
 
     async def _settled(self) -> bool:
-        """Whether a winner was found just now, which is otherwise looked for every few seconds."""
+        """Whether outcomes changed anything just now, which is otherwise looked for every few seconds."""
         try:
-            return bool(await self._contests.settle())
+            return await self._settling.settle()
         except OvertureError:  # the next look is as good
             return False
 

@@ -15,10 +15,13 @@ from overture.delivery.links import Links
 from overture.delivery.loop import Deliverer
 from overture.delivery.pace import Pace
 from overture.delivery.templates import Templates
+from overture.deploy.choices import Learning
 from overture.deploy.contests import Contests
+from overture.deploy.settling import Settling
 from overture.node.apikeys import Keys
 from overture.node.approving import Approvals
 from overture.node.backtesting import BacktestService
+from overture.node.choosing import ChoiceService
 from overture.node.claims import BrowserFacts
 from overture.node.configured import tell_failures
 from overture.node.erasing import Eraser
@@ -43,7 +46,9 @@ from overture.plugin.host import HostedChannel
 from overture.plugin.listening import HostedPush, OpenPull
 from overture.plugin.manager import PluginManager
 from overture.records import Past
+from overture.sandbox.rendering.renderer import Renderer
 from overture.settings import Settings
+from overture.state.choices import ChoiceCounts
 from overture.state.clicks import Clicks
 from overture.state.contacts import Contacts
 from overture.state.erasures import Erasures
@@ -91,11 +96,12 @@ class Parts:
     backtests: Jobs
     questions: Questions
     clock: FastForward
-    contests: Contests
+    settling: Settling
     pulling: Pulling
     hooked: Hooked
     telling: Telling
     eraser: Eraser
+    renderer: Renderer
     scripts: ScriptService
     worker: Worker | None = None
     deliverer: Deliverer | None = None
@@ -111,7 +117,7 @@ class Parts:
         await asyncio.gather(*closing)  # each bounded: one after the other they would not be
         await asyncio.gather(self.backtests.close(), self.questions.close())
         await self.clock.close()
-        await self.scripts.close()
+        await self.renderer.close()
         await self.wire.close()
         await self.reader.close()
 
@@ -141,13 +147,8 @@ async def assemble(
     fenced = environ.get(UNFENCED) != "1"
     pure = plugins.pure()
     named = plugins.channel_names(settings.channels)
-    # Whatever the API asks: what is active, and versions of the past.
-    asked = Plans(registry, "reference", plugins.pure(apart=True))
-    timeout = settings.script_timeout_ms
-    scripts = ScriptService(settings.script_workers, timeout, asked)
-    rulesets = RulesetService(
-        registry, named, settings.plugins_allowed, pure, scripts=scripts.check, script_timeout_ms=timeout
-    )
+    renderer = Renderer(settings.locale)
+    rulesets = RulesetService(registry, named, settings.plugins_allowed, pure, renderer.engine())
     hooked = Hooked.open(plugins, settings)
     telling = Telling(hooked.observers)
     worker: Worker | None = None
@@ -164,7 +165,8 @@ async def assemble(
         channels = plugins.open_channels(InboxKeeper(inboxes, contacts, identity))
         leases = Leases(wire, "delivery", name, n, settings.lease_seconds, fenced=fenced)
         read = Templates(registry, pure)
-        attempt = Attempt(contacts, read, channels, ledgers, links, Suppressed(wire), settings.tracking, hooked.gates)
+        suppressed, tracking = Suppressed(wire), settings.tracking
+        attempt = Attempt(contacts, read, channels, ledgers, links, suppressed, renderer, tracking, hooked.gates)
         deliverer = Deliverer(leases, outbox, attempt, Pace(Rates(wire), settings.channel_rates))
         if worker is not None:
             worker.tell_of_messages(deliverer.wake)
@@ -177,8 +179,9 @@ async def assemble(
     backtests = Jobs(settings.data_dir, registry, url, n, named, settings.plugins_allowed, pure, timeout)
     questions = Questions(wire, url, settings.data_dir, n)
     funnels = Funnels(wire, n)
-    contests = Contests(registry, funnels, asked)
-    clock = FastForward(wire, url, settings, contests)
+    shown = ChoiceCounts(wire, n)
+    settling = Settling(Contests(registry, funnels, asked), Learning(registry, shown, asked))
+    clock = FastForward(wire, url, settings, settling)
     facts = FactService(log, identity, replies, gauges, settings.max_lag, hooked.admission())
     people = ContactService(contacts, identity, asked)
     inbox = InboxService(links, inboxes, facts, contacts, identity, outbox)
@@ -202,8 +205,8 @@ async def assemble(
         forms=FormService(links, facts, contacts, identity, asked),
         subscriptions=subscriptions,
         journeys=FunnelService(funnels, registry, asked),
+        choices=ChoiceService(shown, asked),
         clock=clock,
-        scripts=scripts,
         plugins=PluginService(plugins, channels, sources, fetched, Refusals(wire), outbox, hooked.seen()),
         privacy=PrivacyService(wire, settings.data_dir / "archive", n, people, identity, subscriptions, eraser.wake),
         health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels, sources, hooked.checks),
@@ -223,12 +226,12 @@ async def assemble(
         backtests,
         questions,
         clock,
-        contests,
+        settling,
         Pulling(fetching, Turns(wire, name), services, fetched),
         hooked,
         telling,
         eraser,
-        scripts,
+        renderer,
         worker,
         deliverer,
     )

@@ -17,8 +17,8 @@ from typing import Any
 
 from aiohttp import web
 
-from overture.deploy.contests import Contests
 from overture.deploy.rulesets import Rulesets
+from overture.deploy.settling import Settling
 from overture.match import available
 from overture.model import OvertureError, Refused, StartupRefused
 from overture.model.pure import Pure
@@ -247,7 +247,7 @@ async def _loops(parts: Parts) -> AsyncGenerator[list[asyncio.Task[None]]]:
     informed = [parts.replies.run(), parts.gauges.run(), _refresh_keys(parts), parts.clock.run(moved)]
     informed.append(parts.telling.run())
     if parts.worker is not None:
-        informed += (_settle(parts.contests), parts.eraser.run())
+        informed += (_settle(parts.settling), parts.eraser.run())
     background = [asyncio.create_task(each) for each in informed]
     fetching = asyncio.create_task(parts.pulling.run())
     loops = [asyncio.create_task(part.run(halt)) for part in (parts.worker, parts.deliverer) if part is not None]
@@ -287,12 +287,12 @@ async def _drain(parts: Parts) -> None:
                 await parts.gauges.refresh()
 
 
-async def _settle(contests: Contests) -> None:
+async def _settle(settling: Settling) -> None:
     """What goes wrong is told by what else asks for the rulesets; here the next look is as good."""
     while True:
         await asyncio.sleep(CONTESTS)
         with contextlib.suppress(OvertureError):
-            await contests.settle()
+            await settling.settle()
 
 
 async def _refresh_keys(parts: Parts) -> None:

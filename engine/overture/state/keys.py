@@ -25,6 +25,7 @@ KEPT = "ov:kept"  # pub/sub channel: contacts for whose inbox something has just
 CLOCK = "ov:{ctl}:clock"  # stream of one entry: field ``ahead``, by how many ms the clock has been put ahead
 CLOCK_TO = "ov:{ctl}:clock:to"  # while it is put ahead step by step: until when, ms
 ARTEFACTS = "ov:{ctl}:artefacts"  # hash: digest → bytes (`overture.model.artefact`): those that an active set names
+LEARNERS = "ov:{0}:learners"  # hash: model#edition → msgpack Learner; who holds partition 0 writes it
 DECIDED = "ov:done:"  # + process: pub/sub channel for decisions that a process waits for
 
 
@@ -107,8 +108,13 @@ def funnel(p: int, journey: str) -> str:
 
 
 def examples(p: int, model: str) -> str:
-    """stream, capped: field ``e`` of an entry = msgpack Outcome, for who learns; ``model``: ``ruleset/model#edition``."""
+    """stream, capped: field ``e`` of an entry = msgpack Outcome; ``model``: ``ruleset/model#edition``."""
     return f"ov:{{{p}}}:ex:{model}"
+
+
+def choice(p: int, choice: str) -> str:
+    """hash: a cell (see `overture.state.choices`) → how often."""
+    return f"ov:{{{p}}}:ch:{choice}"
 
 
 def forwards(p: int) -> str:

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 from aiohttp import web
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from overture.intake import Caps, Parsed, parse, refused
 from overture.intake.cloudevents import IS_EVENT, attributes
@@ -80,7 +80,11 @@ async def post(call: Call) -> web.Response:
     cors=True,
 )
 async def decide(call: Call) -> web.Response:
-    """Take one fact and answer with what was decided, once that is committed."""
+    """Take one fact and answer with what was decided, once that is committed.
+
+    With `choices` it answers which variant of each to show the contact now, and the impression is recorded with the
+    fact: once, however often it is sent.
+    """
     body = await call.bodies.read(call.request, CAPS.fact)
     try:
         now = clock.now()
@@ -97,7 +101,15 @@ async def decide(call: Call) -> web.Response:
     finally:
         call.bodies.release(body)
     status = "duplicate" if summary(parsed, [receipt], True).duplicates else "accepted"
-    return answer(shapes.DecideAnswer(receipt.id, status, receipt.contact, receipt.decision))
+    decision = receipt.decision
+    chosen: dict[str, Any] | UnsetType = UNSET
+    if names := parsed.drafts[0].choices:
+        if decision is not None:
+            chosen = decision.pop("choices", {})
+        else:  # what it was shown when the fact was decided, if that was so already
+            contact = await call.services.contacts.find(receipt.contact)
+            chosen = await call.services.choices.kept(contact, names)
+    return answer(shapes.DecideAnswer(receipt.id, status, receipt.contact, decision, chosen))
 
 
 async def _parse(request: web.Request, body: bytes, now: int) -> Parsed:

@@ -13,6 +13,7 @@ from overture.rules.difference import Change
 from overture.trial.results import Result
 from overture.web.attributed import Attributions
 from overture.web.backtested import Backtests
+from overture.web.chosen import Choices
 from overture.web.clocked import Clock
 from overture.web.erased import Privacy
 from overture.web.explained import ExplainQuery, Explanation, Samples, SamplesQuery
@@ -21,7 +22,6 @@ from overture.web.funnels import Journeys
 from overture.web.inboxed import Inbox
 from overture.web.keyed import Browsers, KeyRing
 from overture.web.plugged import Plugins
-from overture.web.scripted import Scripts
 from overture.web.sharing import Sharing
 from overture.web.subscribed import Subscriptions
 from overture.web.trailed import Trails
@@ -208,6 +208,7 @@ class Services:
     subscriptions: Subscriptions
     forms: Forms
     journeys: Journeys
+    choices: Choices
     clock: Clock
     plugins: Plugins
     privacy: Privacy
@@ -215,5 +216,4 @@ class Services:
     inbox: Inbox
     key_ring: KeyRing
     browsers: Browsers
-    scripts: Scripts
     sharing: Sharing = field(default_factory=Sharing)

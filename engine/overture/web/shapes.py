@@ -45,6 +45,10 @@ class FactBody(msgspec.Struct, forbid_unknown_fields=True):
     occurred_at: Annotated[str, Meta(description="RFC 3339 with an offset; now if missing.")] | UnsetType = UNSET
     properties: dict[str, Any] | UnsetType = UNSET
     context: dict[str, Any] | UnsetType = UNSET
+    choices: (
+        Annotated[list[str], Meta(max_length=20, description="Choices of which a variant for the contact is asked.")]
+        | UnsetType
+    ) = UNSET
 
 
 # --- queries ----------------------------------------------------------------------------------------------------
@@ -100,12 +104,18 @@ class FactsAnswer(msgspec.Struct, frozen=True):
 
 
 class DecideAnswer(msgspec.Struct, frozen=True):
-    """``decision`` is null where it did not come in time, or where the fact is a duplicate: it takes effect once."""
+    """``decision`` is null where it did not come in time, or where the fact is a duplicate: it takes effect once.
+
+    ``choices`` is there if asked for: by name the ``variant`` to show (null, with a ``reason``, where there is none), the
+    ``propensity`` with which it was drawn, the ``version`` of what was learned until then (null: nothing), and whether
+    it was ``kept`` from before.
+    """
 
     id: str
     status: Literal["accepted", "duplicate"]
     contact: str
     decision: dict[str, Any] | None
+    choices: dict[str, Any] | UnsetType = UNSET
 
 
 class FactView(msgspec.Struct, frozen=True):

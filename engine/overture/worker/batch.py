@@ -15,6 +15,8 @@ from overture.model import Contact, Fact, Step, clock
 from overture.model.errors import describe
 from overture.model.script import Awaiting
 from overture.state.checkpoint import Checkpoint
+from overture.state.choices import Cell as ChoiceCell
+from overture.state.choices import Counts as ChoiceCounts
 from overture.state.contacts import TIMELINE, encode
 from overture.state.funnel import Cell, Counts
 from overture.state.ledger import Chain
@@ -22,6 +24,7 @@ from overture.state.positions import Stand, moved
 from overture.state.samples import Near, Sample
 from overture.worker.asking import RunScripts, decide_ahead, run_none
 from overture.worker.decisions import decision
+from overture.worker.impressions import shown
 from overture.worker.partition import RECOVERED, Partition
 from overture.worker.passages import passed
 from overture.worker.plans import Plans
@@ -57,6 +60,7 @@ class Batch:
     dead: list[tuple[Fact, str]] = field(default_factory=list[tuple[Fact, str]])
     positions: Counter[Stand] = field(default_factory=Counter[Stand])  # how many more stand at steps of journeys
     funnels: Counts = field(default_factory=Counter[Cell])  # what became of contacts on journeys
+    choices: ChoiceCounts = field(default_factory=Counter[ChoiceCell])  # what contacts were shown by choices
     near: list[Near] = field(default_factory=list[Near])  # near misses, of a sample of the facts
     answers: list[tuple[str, dict[str, Any]]] = field(default_factory=list[tuple[str, dict[str, Any]]])  # by token
     chain: Chain = field(default_factory=Chain)  # where the consent ledger ends once this is committed
@@ -98,17 +102,16 @@ async def decide_batch(part: Partition, facts: list[Fact], plans: Plans, run: Ru
             part.plan = await plans.plan(version, part.plan.kind)
             continue
         contact = part.cache.get(fact.contact) or Contact(fact.contact)
-        if not ahead:
-            try:
-                ahead[taken] = step(contact, fact, part.plan, now)
-            except Awaiting:
-                # Where no script can be asked at all, this raises: then nothing is decided, and it is tried again.
-                found = await decide_ahead(part.cache, facts[taken - 1 :], part.plan, now, run)
-                ahead = dict(enumerate(found, taken))
-            except Exception as error:
-                ahead[taken] = error
         try:
-            outcome = _decided(ahead.pop(taken))
+            if ahead:
+                outcome = _decided(ahead.pop(taken))
+            else:
+                try:
+                    outcome = step(contact, fact, part.plan, now)
+                except Awaiting:
+                    found = await decide_ahead(part.cache, facts[taken - 1 :], part.plan, now, run)
+                    ahead = dict(enumerate(found, taken))
+                    outcome = _decided(ahead.pop(taken))
             held += _bytes(outcome)
         except Exception as error:
             log.exception("Fact %s cannot be decided", fact.id)
@@ -121,6 +124,8 @@ async def decide_batch(part: Partition, facts: list[Fact], plans: Plans, run: Ru
             moved(batch.positions, contact, outcome.contact)
         if part.plan.journeys is not None or _journeyed(contact, fact, outcome.contact):
             _count(batch.funnels, contact, fact, outcome, part.plan)
+        if contact.choices or outcome.contact.choices:
+            shown(batch.choices, outcome)
         part.cache[fact.contact] = outcome.contact
         if outcome.erases:
             batch.erased = Erased(contact, outcome, place)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from overture.model import Fact, clock
 from overture.model.effects import Step
-from overture.state import contacts, examples, funnel, keys, ledger, outbox, positions, samples
+from overture.state import choices, contacts, examples, funnel, keys, ledger, outbox, positions, samples
 from overture.state.funnel import Cell
 from overture.state.identity import forward_entries, namesake_entries
 from overture.state.lease import Command, Lease, Leases
@@ -61,6 +61,7 @@ class Committer:
         commands += samples.write(p, batch.steps, batch.near)
         commands += positions.counted(p, batch.positions)
         commands += funnel.counted(p, batch.funnels)
+        commands += choices.counted(p, batch.choices)
         commands += examples.counted(p, batch.steps)
         commands += (_dead_letter(p, fact, reason) for fact, reason in batch.dead)
         if part.recovering:

@@ -21,6 +21,29 @@ def decision(step: Step, half_lives: Mapping[str, int]) -> dict[str, Any]:
         **outcome(step.trace),
         "scores": {name: _shown(name, score, step.scores) for name, score in scores.items()},
         "segments": sorted(contact.segments),
+        **({"choices": chosen(step.trace)} if step.trace.fact.choices else {}),
+    }
+
+
+def chosen(trace: Trace) -> dict[str, Any]:
+    """What the sender asked with the fact: of each choice the variant to show, or null and the reason."""
+    told: dict[str, Any] = {}
+    for name in trace.fact.choices:
+        found = (e for e in trace.effects if e.kind == "choice" and (e.name == name or e.name.endswith(f"/{name}")))
+        told[name] = variant(next(found, None))
+    return told
+
+
+def variant(effect: Effect | None) -> dict[str, Any]:
+    """``version``: of what was learned, null where nothing had been; ``kept``: it was shown this before."""
+    if effect is None or effect.reason:
+        return {"variant": None, "reason": effect.reason if effect is not None else "choice.rolled_back"}
+    after = effect.after
+    return {
+        "variant": effect.key,
+        "propensity": after["propensity"],
+        "version": effect.before,
+        "kept": after["kept"],
     }
 
 
