@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from overture.delivery.render import LARGEST, RenderRefused, render
-from overture.rules.ruleset import TemplateDecl
+from overture.model.pages import Page, RenderRefused
+from overture.sandbox.rendering.atonce import renderer_now
 
 CONTEXT = {
     "contact": {"name": "<Ada & Co>", "score": 40.0, "empty": None, "tags": ["a", "b"]},
@@ -13,30 +13,30 @@ CONTEXT = {
 
 def refused(**fields: str) -> RenderRefused:
     with pytest.raises(RenderRefused) as caught:
-        render(TemplateDecl("guide", **fields), CONTEXT)
+        renderer_now().render(Page("guide", **fields), CONTEXT)
     return caught.value
 
 
 def test_html_is_escaped_and_text_is_not():
-    template = TemplateDecl(
+    template = Page(
         "guide",
         "Hi {{ contact.name }}",
         "Dear {{ contact.name }}",
         "<p title='{{ contact.name }}'>{{ fact.total }}</p>",
     )
-    out = render(template, CONTEXT)
+    out = renderer_now().render(template, CONTEXT)
     assert out.subject == "Hi <Ada & Co>"
     assert out.text == "Dear <Ada & Co>"
     assert out.html == "<p title='&lt;Ada &amp; Co&gt;'>12.5</p>"
 
 
 def test_a_field_that_is_not_there_is_empty():
-    out = render(TemplateDecl("guide", text="x"), CONTEXT)
+    out = renderer_now().render(Page("guide", text="x"), CONTEXT)
     assert (out.subject, out.text, out.html) == ("", "x", "")
 
 
 def test_the_subject_is_one_line():
-    out = render(TemplateDecl("guide", "A {{ fact.line }}\n B"), CONTEXT)
+    out = renderer_now().render(Page("guide", "A {{ fact.line }}\n B"), CONTEXT)
     assert out.subject == "A a Bcc: evil@example.com x B"
 
 
@@ -70,21 +70,22 @@ def test_missing_names_the_code_and_the_place():
 
 
 def test_a_default_stands_in():
-    assert render(TemplateDecl("guide", text="{{ contact.last_name | default('you') }}"), CONTEXT).text == "you"
-    assert render(TemplateDecl("guide", text="{{ contact.empty | default('you') }}"), CONTEXT).text == "you"
+    assert renderer_now().render(Page("guide", text="{{ contact.last_name | default('you') }}"), CONTEXT).text == "you"
+    assert renderer_now().render(Page("guide", text="{{ contact.empty | default('you') }}"), CONTEXT).text == "you"
 
 
 def test_whole_numbers_print_as_people_write_them():
-    assert render(TemplateDecl("guide", text="{{ contact.score }} points"), CONTEXT).text == "40 points"
+    assert renderer_now().render(Page("guide", text="{{ contact.score }} points"), CONTEXT).text == "40 points"
 
 
 def test_endless_loops_run_out_of_steps():
-    loop = "{% for i in range(10000) %}" * 3 + "x" + "{% endfor %}" * 3
+    some = "[" + "1, " * 200 + "1]"
+    loop = f"{{% for i in {some} %}}" * 3 + "x" + "{% endfor %}" * 3
     assert refused(text=loop).code == "template.too_costly"
 
 
 def test_large_results_are_refused():
-    assert refused(text="{{ 'x' * " + str(LARGEST + 1) + " }}").code == "template.too_large"
+    assert refused(text="{{ 'x' * " + str(262145) + " }}").code == "template.too_large"
 
 
 @pytest.mark.parametrize(
@@ -103,8 +104,8 @@ def test_the_data_is_a_copy_of_plain_types():
 
     context = {"contact": Live(name="Ada"), "fact": {"odd": "\ud800"}}
     with pytest.raises(RenderRefused):
-        render(TemplateDecl("guide", text="{{ contact.secret() }}"), context)
-    assert render(TemplateDecl("guide", text="{{ contact.name }}{{ fact.odd }}"), context).text == "Ada?"
-    template = TemplateDecl("guide", subject="{{ contact.update({'name': 'Eve'}) }}", text="{{ contact.name }}")
-    assert render(template, context).text == "Ada"
+        renderer_now().render(Page("guide", text="{{ contact.secret() }}"), context)
+    assert renderer_now().render(Page("guide", text="{{ contact.name }}{{ fact.odd }}"), context).text == "Ada?"
+    template = Page("guide", subject="{{ contact.update({'name': 'Eve'}) }}", text="{{ contact.name }}")
+    assert renderer_now().render(template, context).text == "Ada"
     assert context["contact"]["name"] == "Ada"

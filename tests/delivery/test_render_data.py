@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from overture.delivery.render import RenderRefused, render
-from overture.rules.ruleset import TemplateDecl
+from overture.model.pages import Page, RenderRefused
+from overture.sandbox.rendering.atonce import renderer_now
 
 EVIL = '", "admin": true, "x": "\\ \n </script> {{ fact.order }}'
 
 
 def data(source: str, **fact: object) -> dict[str, object]:
-    return render(TemplateDecl("guide", text="x", data=source), {"fact": fact}).data
+    return renderer_now().render(Page("guide", text="x", data=source), {"fact": fact}).data
 
 
 def test_values_are_whole_values():
@@ -41,4 +41,4 @@ def test_a_missing_value_is_missing_here_too():
         data('{"a": {{ fact.a }}}')
     assert caught.value.code == "template.missing_variable"
     assert data('{"a": {{ fact.a|default("-") }}}') == {"a": "-"}
-    assert render(TemplateDecl("guide", text="x"), {}).data == {}
+    assert renderer_now().render(Page("guide", text="x"), {}).data == {}

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from overture.delivery.render import RenderRefused, render
-from overture.rules.mjml import MjmlRefused, to_html
-from overture.rules.ruleset import TemplateDecl
+from overture.model.pages import Page, Piece, RenderRefused
+from overture.sandbox.rendering.atonce import renderer_now
 
 EVIL = """</mj-text><mj-raw><script>alert('x')</script></mj-raw><mj-text>" onclick="x" {{ contact.name }} &lt;b>"""
 
@@ -20,7 +19,7 @@ def page(inside: str, head: str = "") -> str:
 
 
 def rendered(mjml: str, **contact: object) -> str:
-    return render(TemplateDecl("guide", text="x", mjml=mjml), {"contact": contact}).html
+    return renderer_now().render(Page("guide", text="x", mjml=mjml), {"contact": contact}).html
 
 
 def test_mjml_becomes_html():
@@ -33,7 +32,7 @@ def test_mjml_becomes_html():
 
 
 def test_a_template_with_html_alone_is_left_as_it_is():
-    assert render(TemplateDecl("guide", html="<mj-text>x</mj-text>"), {}).html == "<mj-text>x</mj-text>"
+    assert renderer_now().render(Page("guide", html="<mj-text>x</mj-text>"), {}).html == "<mj-text>x</mj-text>"
 
 
 @pytest.mark.parametrize(
@@ -69,18 +68,21 @@ def test_values_that_blow_it_up_refuse_the_message():
     assert caught.value.code == "template.too_large"
 
 
+def fault(mjml: str) -> str:
+    (found,) = renderer_now().check([Piece("mjml", mjml)])
+    assert found is not None
+    return found.message
+
+
 @pytest.mark.parametrize("element", ["b", "mj-wrapper", "mj-section"])
 def test_what_would_crash_the_library_never_reaches_it(element: str):
     nested = f"<{element}>" * 5_000 + f"</{element}>" * 5_000
-    with pytest.raises(MjmlRefused, match="more than 100 elements"):
-        to_html(f"<mjml><mj-body>{nested}</mj-body></mjml>")
+    assert "more than 100 elements" in fault(f"<mjml><mj-body>{nested}</mj-body></mjml>")
 
 
 @pytest.mark.parametrize("where", ["{}", "file://{}"])
 def test_nothing_is_read_from_the_disk(tmp_path: Path, where: str):
     (tmp_path / "part.mjml").write_text("<mj-text>secret</mj-text>")
     path = where.format(tmp_path / "part.mjml")
-    with pytest.raises(MjmlRefused, match="mj-include"):
-        to_html(page(f'<mj-include path="{path}" />'))
-    with pytest.raises(MjmlRefused, match="mj-include"):
-        to_html(page("", f'<mj-include path="{path}" type="css"></mj-include>'))
+    assert "mj-include" in fault(page(f'<mj-include path="{path}" />'))
+    assert "mj-include" in fault(page("", f'<mj-include path="{path}" type="css"></mj-include>'))

@@ -7,12 +7,15 @@ together have the place 0:0 where they are about none. ``<name>.mended.yaml`` is
 
 from __future__ import annotations
 
+import atexit
 from pathlib import Path
 
 from overture.model import Contact, Diagnostic
 from overture.model.pure import Function, Pure
 from overture.plugin.asking import HostedScorer
 from overture.rules import RulesetInvalid, link, load
+from overture.sandbox.check import Checker
+from overture.sandbox.rendering.atonce import renderer_now
 from overture.trial.reading import inspect
 from overture.trial.suite import run
 from overture_scoring.fit import overture_scorers
@@ -20,9 +23,13 @@ from overture_scoring.fit import overture_scorers
 BAD = Path(__file__).parent / "bad"
 FILES = sorted(path for path in BAD.glob("*/*.yaml") if "." not in path.stem)
 MARK = "# expect: "
+CHECKER = Checker()
+atexit.register(CHECKER.close)
 PURE = Pure(
     {"engaged": Function("engaged", ("number", "datetime?"), "bool", lambda _: True)},
     {offered.name: HostedScorer(offered).scorer for offered in overture_scorers()},
+    check=CHECKER,
+    templates=renderer_now().check,
 )
 """What plugins add here: a function, ``engaged(number, datetime?)``, and the scorer ``fit``."""
 

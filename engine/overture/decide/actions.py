@@ -256,6 +256,7 @@ def _send(action: r.SendAction, program: Program) -> Act:
             order=work.contact.seq * MESSAGES + len(work.messages),
             best_ms=action.best_ms,
             otherwise=action.otherwise,
+            blocks={} if template is None else dict(template.pins),
         )
         work.messages.append(message)
         return [*shown, *told, Effect("send", named, id, None, action.channel)]

@@ -14,7 +14,7 @@ from overture.rules.ruleset import TemplateDecl
 from overture.rules.template import tags_of
 
 _WORD = re.compile(r"\w+")
-_OWN = frozenset({"id", "scores", "segments", "lists"})
+_OWN = frozenset({"id", "scores", "segments", "lists", "locale", "timezone"})
 
 
 def named(context: dict[str, Any], template: TemplateDecl) -> dict[str, Any]:

@@ -14,13 +14,14 @@ from overture.delivery.backoff import Backoff
 from overture.delivery.gate import verdict
 from overture.delivery.links import Links, one_click
 from overture.delivery.quiet import asked_again
-from overture.delivery.render import RenderRefused, render
 from overture.delivery.templates import Templates
 from overture.delivery.trails import trailed
 from overture.model import Contact, Delivery, Fact, Message, OvertureError
+from overture.model.pages import RenderRefused
 from overture.plugin.descriptors import Outgoing
 from overture.plugin.gating import HostedGate
 from overture.plugin.host import Handed, HostedChannel
+from overture.sandbox.rendering.renderer import Renderer
 from overture.settings import Tracking
 from overture.state.contacts import Contacts
 from overture.state.ledger import Standing
@@ -50,6 +51,7 @@ class Attempt:
     ledgers: Ledgers
     links: Links
     suppressed: Suppressed
+    renderer: Renderer
     tracking: Mapping[str, Tracking] = field(default_factory=dict[str, Tracking])
     gates: Sequence[HostedGate] = ()
     backoff: Backoff = field(default_factory=Backoff)
@@ -96,7 +98,7 @@ class Attempt:
         links = self.links.of(message, contact.id, address) if contact else {}
         try:
             template = await self.templates.get(message)
-            rendered = render(template, {**message.context, "links": links})
+            rendered = await self.renderer.render(template.page(), {**message.context, "links": links})
         except RenderRefused as error:
             return _stopped(ended(delivery, "dropped", f"{error.code}: {error.message}", now))
         outgoing = Outgoing(
@@ -111,7 +113,7 @@ class Attempt:
             created_at=message.created_at,
             properties=message.context,
             unsubscribe=one_click(message, links),
-            data=rendered.data,
+            data=rendered.data if template.builder is None else message.context.get("data", {}),
             order=message.order,
         )
         after = _changed(delivery, now, state="sending", attempts=delivery.attempts + 1, address=address, reason="")

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from overture.deploy.finishing import older_revisions, stranded
 from overture.deploy.scratch import Scratch
 from overture.model import Diagnostic, Refused, clock
+from overture.model.pages import Engine
 from overture.model.pure import NO_PLUGINS, Pure
 from overture.model.script import Check
 from overture.rules import Ruleset, RulesetInvalid, load, require_name
@@ -43,19 +44,20 @@ class Rulesets:
         channels: Mapping[str, str] | None = None,
         allowed: Collection[str] | None = None,
         pure: Pure = NO_PLUGINS,
+        engine: Engine | None = None,
         scripts: Check | None = None,
         script_timeout_ms: int = 50,
     ) -> None:
         """``channels``: those that may be named, with what sends on each (`PluginManager.channel_names`); None leaves
         it unchecked whether a ruleset's channels are there. ``allowed``: the distributions whose plugins tests may
-        import; None: all. ``pure``: what plugins add to the language of rulesets.
-        ``scripts``: who is asked about scripts; ``script_timeout_ms``: how long a call of one may take in tests.
+        import; None: all. ``pure``: what plugins add to the language of rulesets. ``engine``: who is asked about
+        templates; ``scripts``: about scripts. ``script_timeout_ms``: how long a call of one may take in tests.
         """
         self.registry = registry
         self._channels = channels
         self._allowed = None if allowed is None else sorted(allowed)
         self._pure = pure
-        self._checking = dataclasses.replace(pure, check=scripts)
+        self._checking = dataclasses.replace(pure, templates=engine, check=scripts)
         self._script_timeout_ms = script_timeout_ms
         self._scratch = Scratch()
 

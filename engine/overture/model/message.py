@@ -38,6 +38,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
     order: int = 0  # grows with each message that is decided for the contact
     best_ms: int = 0  # how long it waits at most for the hour at which the contact is most likely there
     otherwise: int | None = None  # minute of the contact's day for which it waits where that hour is not known
+    blocks: dict[str, str] = {}  # ruleset → revision of what of others is in its template, as of the decision
 
 
 class Delivery(msgspec.Struct, array_like=True):

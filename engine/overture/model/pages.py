@@ -53,7 +53,7 @@ class Fault(msgspec.Struct, frozen=True, array_like=True):
 
 
 Engine = Callable[[Sequence[Piece]], Sequence[Fault | None]]
-"""For each piece what is wrong with it. Raises OvertureError ``template.no_renderer`` where none can be asked."""
+"""For each piece what is wrong with it. Raises Overloaded ``template.no_renderer`` where none can be asked."""
 
 
 class DataRefused(ValueError):

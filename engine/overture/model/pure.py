@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from overture.model.errors import PluginFailed
+from overture.model.pages import Engine
 from overture.model.scoring import Scored, ScoreInput
 from overture.model.script import Check
 
@@ -80,11 +81,14 @@ class Scorer:
 
 @dataclass(frozen=True, slots=True)
 class Pure:
-    """Those of one installation, by name. ``check`` reads scripts for mistakes; None: nobody asks for these."""
+    """Those of one installation, by name. ``check`` reads scripts for mistakes, ``templates`` asks the engine about texts of
+    templates; None: nobody asks for these, as they were asked for when the document was put.
+    """
 
     functions: Mapping[str, Function] = field(default_factory=dict[str, Function])
     scorers: Mapping[str, Scorer] = field(default_factory=dict[str, Scorer])
     check: Check | None = field(default=None, compare=False)
+    templates: Engine | None = field(default=None, compare=False)
 
 
 NO_PLUGINS = Pure()

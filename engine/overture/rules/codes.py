@@ -282,11 +282,11 @@ CODES: dict[str, Code] = {
     # --- templates ------------------------------------------------------------------------------------------
     "template.unknown": Code("An unknown template", "Declare it under `templates`."),
     "template.empty": Code("A template without a body", "A template needs `text`, `html` or `mjml`; for e-mail also `subject`."),
-    "template.too_large": Code("The template is too large", "At most 32 KiB each, 1,000 characters in one tag, 200 conditions."),
+    "template.too_large": Code("The template is too large", "At most 32 KiB each, 128 KiB with its blocks, 1,000 characters in one tag, 200 conditions, loops and blocks."),
     "template.syntax": Code("The template does not parse", "Templates have the syntax of minijinja."),
     "template.not_allowed": Code(
         "Not allowed in a template",
-        "Templates have expressions and `if` only; no other tags, no calls, no `*` and `~`, and only harmless filters.",
+        "Templates have expressions, `if`, `for`, `set` and blocks; no other tags, no calls, and only harmless filters.",
     ),
     "template.mjml": Code(
         "The template is no MJML",
@@ -296,12 +296,28 @@ CODES: dict[str, Code] = {
         "The data of a template is no JSON",
         "It is an object, whichever way its conditions go. Values bring their own quotes.",
     ),
-    "template.unknown_variable": Code("An unknown variable", "Templates read `contact`, `fact`, `issued`, `links` and, in messages of a journey, `journey`; traits must be declared."),
+    "template.unknown_variable": Code("An unknown variable", "Templates read `contact`, `fact`, `issued`, `links`, `zone`, `locale`, what they set themselves and, in messages of a journey, `journey`; traits must be declared."),
     "template.may_be_missing": Code(
         "The variable may be missing",
         "A message with a missing variable is refused, never sent with a blank. Give a default.",
         "warning",
     ),
+    # --- blocks ---------------------------------------------------------------------------------------------
+    "block.unknown": Code(
+        "An unknown block",
+        "Blocks are declared under `blocks`; those of another ruleset are named `ruleset/block` and required under `requires.blocks`.",
+    ),
+    "block.locked": Code(
+        "The block is locked",
+        "Its ruleset says `locked: true`: it is the same for everybody. Other rulesets include it, or extend it and fill its slots.",
+    ),
+    "block.part": Code("The block has nothing to say here", "A block that is included in a `text`, an `html` or an `mjml` has that part itself."),
+    "block.slot": Code("The layout has no such slot", "What extends a layout fills slots of it, `{% block name %}`; anything else would not be shown."),
+    "block.fill": Code(
+        "Not what may stand in a slot of a locked layout",
+        "Elements that begin there end there, and none of them changes how the rest looks: no `style`, `mj-style`, `mj-head`, `mj-raw`, `script`, no comment.",
+    ),
+    "block.circle": Code("Blocks that include each other", "They would never end. At most 10 blocks are in one another."),
     # --- tests ----------------------------------------------------------------------------------------------
     "test.empty": Code("A test that checks nothing", "A test needs a step `expect`, and an `expect` something to look at."),
     "test.name": Code("Two tests of one name", "A report would not tell them apart."),

@@ -147,6 +147,7 @@ def _ruleset(root: YamlNode, text: str, report: Report, pure: Pure) -> Ruleset |
         scripts.declared,
         choices,
         models.declared,
+        sections.blocks,
     )
 
 

@@ -59,7 +59,7 @@ class Forms(Reading):
     def field(self, body: Mapping) -> FormField | None:
         self.keys(body, FORM_FIELD)
         trait, label = self.text(body.items.get("trait"), "trait"), self.text(body.items.get("label"), "label")
-        required, prefill = (self.flag(body.items.get(which), which) for which in ("required", "prefill"))
+        required, prefill = (self.switch(body.items.get(which), which) for which in ("required", "prefill"))
         declared = self.scope.traits.get(trait.text) if trait else None
         if trait is None:
             return None
@@ -110,11 +110,3 @@ class Forms(Reading):
             hint = "Declare texts and numbers in its place."
             self.report.add("form.field", f"A page cannot say {wrong!r}, which is {about[wrong]}", text, hint)
         return text.text, dict(about)
-
-    def flag(self, node: YamlNode | None, what: str) -> bool:
-        if node is None:
-            return False
-        if isinstance(node, Scalar) and type(node.value) is bool:
-            return node.value
-        self.report.add("ruleset.shape", f"{what} is true or false", node)
-        return False

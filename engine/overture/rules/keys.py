@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import re
+
 from overture.model.fact import TYPE_NAME
 from overture.model.numbers import NUMBER_LIMIT
 from overture.rules.durations import CALENDAR, DURATION, TIME_OF_DAY
 from overture.rules.form import ASKABLE
-from overture.rules.reading import FIELD_NAME, NAME, PRIORITY_LIMIT, RULES_LIMIT, RULESET_NAME
+from overture.rules.reading import BLOCK_NAME, FIELD_NAME, NAME, PRIORITY_LIMIT, RULES_LIMIT, RULESET_NAME
 from overture.rules.shapes import Key, Schema, Shape, matching, named, some
 from overture.rules.tree import ORDINALS
 from overture.rules.types import DECLARABLE
@@ -50,6 +52,7 @@ REQUIRES = Shape({
     "segments": Key("Segments that another ruleset declares.", some(NAMED)),
     "lists": Key("Lists that another ruleset declares.", some(NAMED)),
     "scorers": Key("Scorers of plugins that scores go by.", some(NAMED)),
+    "blocks": Key("Blocks of other rulesets that templates are put together from, as `brand/footer`.", some(matching(BLOCK_NAME))),
 })  # fmt: skip
 
 DECAY = Shape({
@@ -102,6 +105,14 @@ SCRIPT = Shape({
     "changes": Key("What the action `run` may do of what it answers.", CHANGES.schema()),
     "code": Key("The script: Python, with `def main(fact, contact):`.", TEXT, required=True),
 })  # fmt: skip
+
+BLOCK = Shape({
+    "description": _ABOUT,
+    "locked": Key("No other ruleset may say it in other words; what extends it fills its slots.", {"type": "boolean"}),
+    "text": Key("What it says in plain text.", TEXT),
+    "html": Key("What it says in HTML.", TEXT),
+    "mjml": Key("What it says in MJML: a piece of a mail, or with slots a whole one.", TEXT),
+}, beyond={"anyOf": [{"required": [part]} for part in ("text", "html", "mjml")]})  # fmt: skip
 
 # --- actions -----------------------------------------------------------------------------------------------------
 
@@ -376,6 +387,7 @@ RULESET = Shape({
     "scripts": Key("What conditions and actions cannot say, in Python: the code itself, or a mapping with `code`.", named(NAME, {"anyOf": [TEXT, SCRIPT.schema()]})),
     "models": Key("How likely a contact is to do something, learned from what contacts do.", named(NAME, MODEL.schema())),
     "on_activate": Key("Where activation itself moves contacts into or out of segments: `apply` does what that sets off, `silent` (the default) does not.", {"enum": list(ON_ACTIVATE)}),
+    "blocks": Key("Pieces that templates are put together from, of this ruleset and of others; a name such as `brand/footer` gives another's block other words here.", named(re.compile(rf"{NAME.pattern}|{BLOCK_NAME.pattern}"), BLOCK.schema())),
     "templates": Key("What messages say.", named(NAME, TEMPLATE.schema())),
     "tests": Key("What must come of which facts; it decides nothing.", {"type": "array"}),
 })  # fmt: skip

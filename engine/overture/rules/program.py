@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from overture.model.artefact import Artefact
+from overture.rules.blocklink import Whole, check_blocks, whole_of_older
 from overture.rules.choice import check_choice
 from overture.rules.clocked import Decay, check_clock, comes_by_time
 from overture.rules.conflicts import check_derived, check_traits, segment_order
@@ -62,6 +63,8 @@ class Program:
     ``learned``: artefacts by the name of what they were learned for (``ruleset/model``); one of another edition than
     that now has decides nothing. ``base``: the version since which all but that is the same.
 
+    ``whole``: the templates that have blocks, with these in them.
+
     In all conditions and values of a program a score that decays is a `Decaying`; in ``rulesets`` it is as written.
     """
 
@@ -89,6 +92,7 @@ class Program:
     choices: Mapping[str, Choice]
     older_choices: Mapping[tuple[str, str], Choice]
     models: Mapping[str, Model]
+    whole: Whole
 
     def journey(self, id: str, revision: str = "") -> Journey | None:
         """As a revision has it; as the active one does where none is named."""
@@ -115,11 +119,12 @@ class Program:
         return active if active is not None and active.revision == revision else self.older_choices.get((id, revision))
 
     def template(self, ruleset: str, revision: str, name: str) -> TemplateDecl | None:
-        """A template of a revision that decides; None where it no longer does or has no such template."""
+        """A template of a revision that decides, whole; None where it no longer does or has no such template."""
         found = self.rulesets.get(ruleset)
         if found is None or found.revision != revision:
             found = self.older_rulesets.get((ruleset, revision))
-        return found.templates.get(name) if found is not None else None
+        template = found.templates.get(name) if found is not None else None
+        return self.whole.get((ruleset, revision, name)) if template is not None and template.blocks else template
 
 
 def link(
@@ -147,6 +152,7 @@ def link(
     sessions: dict[str, Sessions] = {}
     forms: dict[str, Form] = {}
     journeys: dict[str, Journey] = {}
+    made: Whole = {}
     in_order: list[Segment] = []
     rules = sorted((r for s in ordered for r in s.rules), key=_firing_order)
     whiles = sorted((w for s in ordered for w in s.whiles), key=_firing_order)
@@ -161,7 +167,10 @@ def link(
             _merge_segments(report, ruleset, segments)
             if ruleset.sessions is not None:
                 _merge(report, ruleset, "", {"sessions": ruleset.sessions}, sessions)
-        _requirements(report, ordered, {"scores": scores, "segments": segments, "lists": lists, "channels": channels})
+        blocks = {name for ruleset in ordered for name in ruleset.blocks if name.partition("/")[0] == ruleset.name}
+        provided = {"scores": scores, "segments": segments, "lists": lists, "channels": channels, "blocks": blocks}
+        _requirements(report, ordered, provided)
+        made = check_blocks(ordered, report)
         _types(report, ordered)
         _moves(report, ordered, segments)
         check_choice(ordered, report)
@@ -229,6 +238,7 @@ def link(
         MappingProxyType(choices),
         MappingProxyType(older_choices),
         MappingProxyType(models),
+        MappingProxyType({**whole_of_older(older, {r.name: r for r in ordered}), **made}),
     )
 
 

@@ -16,6 +16,7 @@ RULESET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 PRIORITY_LIMIT = 1000
 RULES_LIMIT = 500  # conflicts are looked for pair by pair
+BLOCK_NAME = re.compile(rf"{RULESET_NAME.pattern}/{NAME.pattern}")  # of another ruleset
 FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 
@@ -109,6 +110,14 @@ class Reading:
 
     def priority(self, node: YamlNode | None) -> int:
         return 0 if node is None else self.whole(node, "priority", -PRIORITY_LIMIT, PRIORITY_LIMIT) or 0
+
+    def switch(self, node: YamlNode | None, what: str) -> bool:
+        if node is None:
+            return False
+        if isinstance(node, Scalar) and type(node.value) is bool:
+            return node.value
+        self.report.add("ruleset.shape", f"{what} is true or false", node)
+        return False
 
     def one_of(
         self, node: YamlNode | None, what: str, known: Collection[str], default: str = "", hint: str = ""

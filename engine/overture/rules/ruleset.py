@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from overture.model.pages import Page
 from overture.model.pure import Scoring
 from overture.rules.form import Form
 from overture.rules.learning import Model
@@ -50,7 +51,8 @@ class ListDecl:
 @dataclass(frozen=True, slots=True)
 class TemplateDecl:
     """A message's text as minijinja source; a field that the channel does not use is empty. ``mjml`` makes the HTML of
-    a template without ``html``; ``data`` is JSON, or with ``builder`` what that script answers.
+    a template without ``html``; ``data`` is JSON, or with ``builder`` what that script answers. ``blocks``: those that
+    it names, as it is written; once they are in it, ``pins`` has ruleset and revision of those that are of others.
     """
 
     name: str
@@ -60,6 +62,24 @@ class TemplateDecl:
     mjml: str = ""
     data: str = ""
     builder: ScriptDecl | None = None
+    blocks: tuple[str, ...] = ()
+    pins: tuple[tuple[str, str], ...] = ()
+
+    def page(self) -> Page:
+        """As the renderer takes it."""
+        return Page(self.name, self.subject, self.text, self.html, self.mjml, self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockDecl:
+    """A piece of templates, ``ruleset/name``; ``parts``: its source as ``text``, ``html``, ``mjml``. One that is
+    ``locked`` is the same for everybody: others fill its slots at most.
+    """
+
+    name: str
+    parts: Mapping[str, str]
+    locked: bool = False
+    place: Place = field(default=NOWHERE, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +368,7 @@ class Ruleset:
     scripts: Mapping[str, ScriptDecl] = field(default_factory=dict[str, ScriptDecl])
     choices: Mapping[str, Choice] = field(default_factory=dict[str, Choice])
     models: Mapping[str, Model] = field(default_factory=dict[str, Model])
+    blocks: Mapping[str, BlockDecl] = field(default_factory=dict[str, BlockDecl])  # own ones, and others' it rewords
 
     def place(self, path: str) -> Place:
         return self.places.get(path, NOWHERE)

@@ -210,10 +210,14 @@ class Scripts(Reading):
                 kinds = frozenset[str]().union(*(types for _, types in uses if types))
             declared = stub(self.scope, decl, kinds, {how for how, _ in uses})
             locate, starts = code.locator(), _lines(code.text)
+            told: set[Place] = set()
             for problem in check(annotated(code.text, _MAIN), declared):
                 line = min(max(problem.line, 1), len(starts))
                 start, end = starts[line - 1], starts[line] if line < len(starts) else len(code.text)
                 place = locate(min(start + max(problem.column - 1, 0), max(end - 1, start)))
+                if place in told:  # the same, of another type that it may be
+                    continue
+                told.add(place)
                 message = problem.message.strip().rstrip(".")[:300]
                 self.report.at(problem.code, f"{name}, line {line}: {message}", place, code.pointer)
 

@@ -45,18 +45,25 @@ def annotated(source: str, main: re.Pattern[str]) -> str:
 
 
 def stub(scope: Scope, decl: ScriptDecl, types: Collection[str] | None, uses: Collection[Use]) -> str:
-    """``types``: of the facts that it is given, None: any. ``uses``: where it is named."""
-    kinds = sorted(scope.facts if types is None else types)
+    """``types``: of the facts that it is given, None: any. ``uses``: where it is named; nothing is known of the facts
+    where it is not.
+    """
+    kinds = {_name(kind): kind for kind in sorted(scope.facts if types is None else types)} if uses else {}
     lines = [_HEAD.rstrip()]
-    for n, kind in enumerate(kinds):
-        lines.append(_dict(f"Fact_{n}", {"type": f"Literal[{dumps(kind)}]", **_fact(scope, kind)}))
-    lines.append(f"Fact = {' | '.join(f'Fact_{n}' for n in range(len(kinds))) or 'dict[str, Any]'}")
+    for name, kind in kinds.items():
+        lines.append(_dict(name, {"type": f"Literal[{dumps(kind)}]", **_fact(scope, kind)}))
+    lines.append(f"Fact = {' | '.join(kinds) or 'dict[str, Any]'}")
     lines += _contact(scope, decl)
     if decl.changes is not None:
         lines += _changes(scope, decl)
     answers = sorted({_ANSWERS[use] for use in uses}) or ["list[dict[str, Any]]" if decl.transforms else "Any"]
     lines.append(f"Returned = {' | '.join(answers)}")
     return "\n".join(lines) + "\n"
+
+
+def _name(kind: str) -> str:
+    """What the type of such facts is called where a mistake is told."""
+    return f"fact_{kind.replace('.', '__')}"
 
 
 def _fact(scope: Scope, kind: str) -> dict[str, str]:

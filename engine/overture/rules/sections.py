@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from overture.model.fact import RESERVED_TYPES, TYPE_NAME
-from overture.rules.keys import DATA, DECAY, LIST, REQUIRES, SCORE, SESSIONS, TEMPLATE
-from overture.rules.mjml import check_mjml
+from overture.rules.blockdoc import Templates
+from overture.rules.keys import DECAY, LIST, REQUIRES, SCORE, SESSIONS
 from overture.rules.plugged import INSTALL
-from overture.rules.reading import FIELD_NAME, NAME, Reading, literal
+from overture.rules.reading import BLOCK_NAME, FIELD_NAME, NAME, Reading, literal
 from overture.rules.report import did_you_mean
-from overture.rules.ruleset import ListDecl, ScoreDecl, Sessions, TemplateDecl
+from overture.rules.ruleset import BlockDecl, ListDecl, ScoreDecl, Sessions, TemplateDecl
 from overture.rules.scope import BUILT_IN, CONTACT_FIELDS, EITHER, FACT_FIELDS, KEYED, PLAIN, Scope
-from overture.rules.script import ScriptDecl
 from overture.rules.scripts import Scripts
-from overture.rules.template import Use, check_template
-from overture.rules.templatedata import check_data
+from overture.rules.template import Use
 from overture.rules.tree import Place
 from overture.rules.types import DECLARABLE, Type, parse_type
-from overture.rules.yamltext import Mapping, Scalar, YamlNode
+from overture.rules.yamltext import Mapping, YamlNode
 
 
 class Sections(Reading):
@@ -34,6 +32,7 @@ class Sections(Reading):
         self.scores = self._scores(root.items.get("scores"))
         self.lists = self._lists(root.items.get("lists"))
         self.sessions = self._sessions(root.items.get("sessions"))
+        self.blocks: dict[str, BlockDecl] = {}
         self.templates: dict[str, TemplateDecl] = {}
         self.uses: dict[str, list[Use]] = {}  # what each template needs of whoever sends it
 
@@ -45,7 +44,7 @@ class Sections(Reading):
         found: dict[str, tuple[str, ...]] = {}
         for section, names in mapping.items.items():
             if section in REQUIRES.keys:
-                texts = self.texts(names, f"Each of requires.{section}")
+                texts = self.texts(names, f"Each of requires.{section}", BLOCK_NAME if section == "blocks" else NAME)
                 found[section] = tuple(text.text for text in texts)
                 self.places.update({f"requires/{section}/{text.text}": text.place for text in texts})
         self.scope.scores.update(dict.fromkeys(found.get("scores", ()), EITHER))
@@ -182,39 +181,10 @@ class Sections(Reading):
 
     def read_templates(self, scripts: Scripts) -> None:
         """After the traits, which templates may name, and the scripts that make their data."""
-        for name, value, key in self.entries(self.root.items.get("templates"), "templates"):
-            mapping = self.body(value, f"The template {name!r}")
-            if mapping is None:
-                continue
-            self.keys(mapping, TEMPLATE)
-            if all(_blank(mapping.items.get(part)) for part in ("text", "html", "mjml")):
-                self.report.add("template.empty", f"The template {name!r} has no text, no html and no mjml", key)
-            parts: dict[str, str] = {}
-            builder: ScriptDecl | None = None
-            for part in ("subject", "text", "html", "mjml", "data"):
-                if part == "data" and isinstance(mapping.items.get(part), Mapping):
-                    builder = self._builder(mapping.items[part], scripts)
-                    continue
-                scalar = self.text(mapping.items.get(part), part)
-                if scalar is not None:
-                    uses, right = check_template(scalar, self.scope, self.report)
-                    self.uses.setdefault(name, []).extend(uses)
-                    parts[part] = scalar.text
-                    if part == "mjml" and "html" in parts:
-                        self.report.add("template.mjml", f"The template {name!r} has html and mjml", key)
-                    elif part == "mjml" and right:
-                        check_mjml(scalar, self.report)
-                    elif part == "data" and right:
-                        check_data(scalar, self.report)
-            self.templates[name] = TemplateDecl(name, **parts, builder=builder)
-
-    def _builder(self, data: Mapping, scripts: Scripts) -> ScriptDecl | None:
-        name = self.text(data.items["script"], "script") if self.keys(data, DATA) else None
-        return scripts.find(name) if name else None
-
-
-def _blank(node: YamlNode | None) -> bool:
-    return node is None or (isinstance(node, Scalar) and isinstance(node.value, str) and not node.value.strip())
+        read = Templates(self, self.scope, frozenset(self.requires.get("blocks", ())))
+        read.read(self.root.items.get("blocks"), self.root.items.get("templates"), scripts)
+        self.blocks, self.templates, self.uses = read.blocks, read.templates, read.uses
+        self.places.update({f"templates/{name}": place for name, place in read.places.items()})
 
 
 def _written(kind: Type) -> str:

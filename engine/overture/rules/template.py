@@ -1,17 +1,15 @@
-"""Templates, checked strictly because they are rendered in the server's process.
+"""Templates, checked before an engine sees them: what they read must be there, and what they do stays within reason.
 
-Only ``{{ expression }}`` and ``{% if %}``: what can loop, call, include, or multiply text is refused by name and by
-operator before the template engine sees the text. The engine aborts the process on deeply nested expressions (30,000
-minus signs), so the size of one tag is capped as well.
+``{{ expression }}``, ``{% if %}``, ``{% for %}``, ``{% set %}``, and blocks: ``{% include %}``, ``{% extends %}``,
+``{% block %}``. What can call, or take other text for markup, is refused by name. Rendering is jailed all the same.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-
-import minijinja
+from dataclasses import dataclass, field
+from typing import Literal
 
 from overture.rules.guards import ROOTS, TOKEN, Guards, defined, path_of, tokens_of
 from overture.rules.report import Report, did_you_mean
@@ -25,15 +23,29 @@ CONDITIONS_LIMIT = 200
 DEPTH_LIMIT = 20
 LINKS = frozenset({"confirm", "preferences", "unsubscribe", "visitor"})
 FILTERS = frozenset({
-    "abs", "capitalize", "d", "default", "e", "escape", "first", "float", "int", "last", "length", "lower", "round",
-    "title", "trim", "upper", "urlencode",
+    "abs", "capitalize", "d", "date", "datetime", "default", "e", "escape", "first", "float", "int", "items", "join",
+    "last", "length", "list", "lower", "max", "min", "money", "number", "percent", "plural", "replace", "reverse",
+    "round", "sort", "sum", "time", "title", "trim", "unique", "upper", "urlencode",
 })  # fmt: skip
+OPTIONS = frozenset({"few", "many", "one", "other", "two", "zero"})  # of filters, by name
+PLAIN = frozenset({"locale", "zone"})  # variables without fields
+LOOP = frozenset({"first", "index", "index0", "last", "length"})
 _WORDS = frozenset({"and", "or", "not", "in", "is", "true", "false", "True", "False", "none", "None", "if", "else"})
 _TESTS = frozenset({"defined", "undefined", "none", "not"})
 _TAG = re.compile(r"\{\{|\{%|\{#")
 _OF_JOURNEY = ("key", "fact")
 _END = {"{{": "}}", "{%": "%}", "{#": "#}"}
-_OPERATORS = frozenset({"==", "!=", "<", ">", "<=", ">=", "+", "-", "/", "//", "%", "(", ")", "[", "]", ".", ",", "|"})
+_OPERATORS = frozenset(
+    {"==", "!=", "<", ">", "<=", ">=", "+", "-", "*", "/", "//", "%", "~", "(", ")", "[", "]", ".", ",", "|"}
+)
+_KEYWORD = re.compile(r"\s*(\w*)")
+_FOR = re.compile(r"\s*([A-Za-z_]\w*)(?:\s*,\s*([A-Za-z_]\w*))?\s+in\b")
+_SET = re.compile(r"\s*([A-Za-z_]\w*)\s*=(?!=)")
+_SLOT = re.compile(r"\s*([A-Za-z_]\w{0,63})\s*")
+_NAMED = re.compile(r"""\s*(?:"([^"\\]*)"|'([^'\\]*)')\s*""")
+_BEGIN, _OTHERWISE = ("if", "for", "block"), ("elif", "else")
+_CLOSE = {"endif": "if", "endfor": "for", "endblock": "block"}
+_REFERENCES = ("include", "extends")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +61,24 @@ class Use:
     certain: bool
 
 
-def check_template(scalar: Scalar, scope: Scope, report: Report) -> tuple[list[Use], bool]:
-    """Report everything that is wrong with one text of a template; what it needs of whoever sends it, and whether it
-    can be rendered at all.
+@dataclass(slots=True)
+class Checked:
+    """What one text needs: ``uses`` of whoever sends it; ``blocks`` by the name that is written, with their places.
+    ``layout``: what it extends. ``right``: nothing is wrong with it.
     """
-    check = _Check(scalar, scope, report)
+
+    uses: list[Use] = field(default_factory=list[Use])
+    blocks: dict[str, Place] = field(default_factory=dict[str, Place])
+    layout: str = ""
+    slots: dict[str, Place] = field(default_factory=dict[str, Place])
+    right: bool = True
+
+
+def check_template(scalar: Scalar, scope: Scope, report: Report, kind: Literal["template", "block"]) -> Checked:
+    """Report everything that is wrong with one text of a template or block by itself."""
+    check = _Check(scalar, scope, report, kind)
     check.run()
-    return check.uses, not check.failed
+    return check.checked
 
 
 def tags_of(source: str) -> Iterator[tuple[str, int, str]]:
@@ -71,6 +94,12 @@ def tags_of(source: str) -> Iterator[tuple[str, int, str]]:
         at = end + 2
 
 
+def named_block(rest: str) -> str:
+    """What an ``include`` or ``extends`` names, as text behind the keyword; empty where it is no plain text."""
+    found = _NAMED.fullmatch(rest)
+    return (found[1] or found[2] or "") if found else ""
+
+
 def _end_of(source: str, opening: str, start: int) -> int:
     """Where the tag ends; quotes may hold what looks like an end."""
     if opening == "{#":
@@ -84,48 +113,32 @@ def _end_of(source: str, opening: str, start: int) -> int:
 
 
 class _Check:
-    def __init__(self, scalar: Scalar, scope: Scope, report: Report) -> None:
+    def __init__(self, scalar: Scalar, scope: Scope, report: Report, kind: str) -> None:
         self.source = scalar.text
         self.scalar = scalar
         self.scope = scope
         self.report = report
+        self.kind = kind
         self.locate: Locate = scalar.locator()
-        self.failed = False
-        self.uses: list[Use] = []
+        self.checked = Checked()
         self.asked = Guards()
         self.here: frozenset[str] = frozenset()  # what the tag at hand asks for itself
+        self.open: list[str] = []  # what has begun: if, for, block
+        self.locals: list[set[str]] = [set()]  # what is known here beside the roots, by what has begun
 
     def run(self) -> None:
         if len(self.source.encode()) > SOURCE_LIMIT:
             self.error("template.too_large", "The template has more than 32 KiB", 0)
             return
-        conditions = 0
+        tags = 0
         for opening, start, body in self.tags():
             if opening == "{%":
-                conditions += 1
-                keyword = re.match(r"\s*(\w*)", body)
-                word = keyword[1] if keyword else ""
-                if word not in ("if", "elif", "else", "endif"):
-                    hint = "Templates have {{ expressions }} and {% if %} only."
-                    if not word.startswith("end"):  # its beginning is reported; without one the engine complains
-                        self.error("template.not_allowed", f"The tag {word[:40]!r} is not allowed", start, hint)
-                    continue
-                skip = keyword.end() if keyword else 0
-                if word == "endif":
-                    self.asked.end()
-                elif word != "if":
-                    self.asked.otherwise()
-                self.expression(body[skip:], start + skip)
-                if word == "if":
-                    self.asked.begin()
-                if word != "endif":
-                    self.asked.condition(tokens_of(body[skip:]))
+                tags += 1
+                self.tag(body, start)
             else:
                 self.expression(body, start)
-        if conditions > CONDITIONS_LIMIT:
-            self.error("template.too_large", "The template has more than 200 conditions", 0)
-        if not self.failed:
-            self.compile()
+        if tags > CONDITIONS_LIMIT:
+            self.error("template.too_large", "The template has more than 200 conditions and loops", 0)
 
     def tags(self) -> Iterator[tuple[str, int, str]]:
         """`tags_of` without what trims the space around a tag, as far as each is of a size that may be looked at."""
@@ -138,6 +151,112 @@ class _Check:
             inner = body.removeprefix("-").removeprefix("+")
             yield opening, start + len(body) - len(inner), inner.removesuffix("-").removesuffix("+")
 
+    def tag(self, body: str, start: int) -> None:
+        keyword = _KEYWORD.match(body)
+        word, skip = (keyword[1], keyword.end()) if keyword else ("", 0)
+        rest, at = body[skip:], start + skip
+        if word in _CLOSE:
+            self.close(_CLOSE[word], start)
+        elif word in _OTHERWISE:
+            self.otherwise(rest, at)
+        elif word == "if":
+            self.expression(rest, at)
+            self.begin("if")
+            self.asked.condition(tokens_of(rest))
+        elif word == "for":
+            self.loop(rest, at)
+        elif word == "set":
+            self.assign(rest, at)
+        elif word == "block":
+            self.slot(rest, at)
+        elif word in _REFERENCES:
+            self.reference(word, rest, start)
+        elif not word.startswith("end"):  # its beginning is reported; without one the engine complains
+            hint = "Templates have {{ expressions }}, {% if %}, {% for %}, {% set %} and {% include %} only."
+            self.error("template.not_allowed", f"The tag {word[:40]!r} is not allowed", start, hint)
+
+    def begin(self, what: str) -> None:
+        self.open.append(what)
+        self.locals.append(set())
+        self.asked.begin()
+
+    def close(self, what: str, at: int) -> None:
+        if self.open and self.open[-1] == what:
+            self.open.pop()
+            self.locals.pop()
+            self.asked.end()
+        elif self.open:
+            self.error("template.syntax", f"The {self.open[-1]} that is open here is not closed", at)
+
+    def otherwise(self, rest: str, at: int) -> None:
+        self.asked.otherwise()
+        self.expression(rest, at)
+        self.asked.condition(tokens_of(rest))
+        if self.open:
+            self.locals[-1] = set()
+
+    def loop(self, rest: str, at: int) -> None:
+        found = _FOR.match(rest)
+        if found is None:
+            self.error("template.syntax", "A loop is written {% for item in fact.items %}", at)
+            self.begin("for")
+            return
+        over, where = _parts(rest[found.end() :])
+        self.expression(over, at + found.end())
+        self.begin("for")
+        for name in found.groups():
+            if name is not None:
+                self.declare(name, at)
+        self.locals[-1].add("loop")
+        if where:
+            self.expression(where, at + found.end() + len(over) + 2)
+
+    def assign(self, rest: str, at: int) -> None:
+        found = _SET.match(rest)
+        if found is None:
+            self.error("template.not_allowed", "A value is set by {% set name = expression %}", at)
+            return
+        self.expression(rest[found.end() :], at + found.end())
+        self.declare(found[1], at)
+
+    def declare(self, name: str, at: int) -> None:
+        if name in ROOTS or name in PLAIN or name in _WORDS or name in ("loop", "self") or name.startswith("__"):
+            self.error("template.not_allowed", f"{name[:40]!r} has a meaning of its own", at, "Choose another name.")
+        self.locals[-1].add(name)
+
+    def slot(self, rest: str, at: int) -> None:
+        found = _SLOT.fullmatch(rest)
+        if found is None or "block" in self.open:
+            self.error("template.not_allowed", "A slot is {% block name %} … {% endblock %}, not in another one", at)
+        elif self.open:
+            self.error("template.not_allowed", "A slot stands in no condition and no loop", at)
+        elif found[1] in self.checked.slots:
+            self.error("template.not_allowed", f"There are two slots {found[1]!r}", at)
+        elif self.kind == "template" and not self.checked.layout:
+            hint = 'Begin with {% extends "layout" %}, or write it under blocks.'
+            self.error("template.not_allowed", "Slots are what layouts have", at, hint)
+        else:
+            self.checked.slots[found[1]] = self.locate(at)
+        self.begin("block")
+
+    def reference(self, word: str, rest: str, start: int) -> None:
+        if self.scalar.pointer.rpartition("/")[2] in ("subject", "data"):
+            self.error("template.not_allowed", "Blocks are for text, html and mjml", start)
+            return
+        name = named_block(rest)
+        if not name:
+            hint = f'Write {{% {word} "name" %}}.'
+            self.error("template.not_allowed", f"What to {word} is the name of a block, in quotes", start, hint)
+            return
+        if word == "extends":
+            before = self.source[: start - 2].strip("-+ \t\r\n{%")
+            if self.kind == "block" or self.checked.layout or before:
+                hint = "Only a template can, and it begins with it."
+                self.error("template.not_allowed", "A layout cannot be taken here", start, hint)
+                return
+            self.checked.layout = name
+        self.checked.blocks.setdefault(name, self.locate(start))
+
     def expression(self, body: str, start: int) -> None:
         tokens = [(m[0], start + m.start()) for m in TOKEN.finditer(body) if not m[0].isspace()]
         self.here = defined(tokens_of(body))
@@ -148,16 +267,13 @@ class _Check:
             if token[0] in "\"'" and len(token) > 1:
                 continue
             if token[0].isalpha() or token[0] == "_":
+                if after == "=" and depth and before in ("(", ",") and token in OPTIONS:
+                    continue
                 self.word(token, before, after, tokens[i + 1 : i + 12], at)
-            elif token.isdigit() or token[0].isdigit():
+            elif token[0].isdigit() or (token == "=" and depth and before in OPTIONS):
                 continue
             elif token not in _OPERATORS:
-                hint = (
-                    "Texts cannot be joined or multiplied here; write them one after the other."
-                    if token in "~**"
-                    else ""
-                )
-                self.error("template.not_allowed", f"`{token}` is not allowed in a template", at, hint)
+                self.error("template.not_allowed", f"`{token}` is not allowed in a template", at)
             elif token in "([":
                 depth += 1
                 called = before and (before[-1] in ")]\"'" or before[-1].isalnum() or before[-1] == "_")
@@ -186,9 +302,15 @@ class _Check:
         elif before == "." or word in _WORDS:
             if word.startswith("__"):
                 self.error("template.not_allowed", f"{word[:40]!r} is not a field", at)
+        elif any(word in names for names in self.locals):
+            if word == "loop" and (after != "." or following[1][0] not in LOOP):
+                self.error("template.not_allowed", "A loop has loop.index, loop.first and loop.last", at)
+        elif word in PLAIN:
+            return
         elif word not in ROOTS:
+            known = {*ROOTS, *PLAIN, *(name for names in self.locals for name in names)}
             self.error(
-                "template.unknown_variable", f"There is no variable {word[:40]!r}", at, did_you_mean(word, ROOTS)
+                "template.unknown_variable", f"There is no variable {word[:40]!r}", at, did_you_mean(word, known)
             )
         elif after not in (".", "["):
             self.error("template.unknown_variable", f"`{word}` needs a field", at, f"Write {word}.name.")
@@ -215,7 +337,9 @@ class _Check:
         if root == "contact":
             self.trait(name, certain, at)
         elif not (root == "fact" and name in FACT_FIELDS):
-            self.uses.append(Use(root, name, self.locate(at), self.scalar.pointer, certain))
+            self.checked.uses.append(Use(root, name, self.locate(at), self.scalar.pointer, certain))
+            if self.kind == "block" and not certain:
+                may_be_missing(self.report, f"{root}.{name}", self.locate(at), self.scalar.pointer)
 
     def trait(self, name: str, certain: bool, at: int) -> None:
         if name in CONTACT_FIELDS:
@@ -227,18 +351,19 @@ class _Check:
         elif kind.optional and not certain:
             may_be_missing(self.report, f"contact.{name}", self.locate(at), self.scalar.pointer)
 
-    def compile(self) -> None:
-        try:
-            minijinja.Environment().add_template("template", self.source)
-        except minijinja.TemplateError as error:
-            lines = self.source.split("\n")
-            line = min(max(error.line or 1, 1), len(lines))
-            offset = sum(len(text) + 1 for text in lines[: line - 1])
-            self.error("template.syntax", f"The template does not parse: {error.message[:200]}", offset)
-
     def error(self, code: str, message: str, offset: int, hint: str = "") -> None:
-        self.failed = True
+        self.checked.right = False
         self.report.at(code, message, self.locate(offset), self.scalar.pointer, hint)
+
+
+def _parts(rest: str) -> tuple[str, str]:
+    """``xs if x > 1`` → what is gone through, and which of it; `if` of its own level."""
+    depth = 0
+    for found in TOKEN.finditer(rest):
+        depth += (found[0] in "([") - (found[0] in ")]")
+        if found[0] == "if" and not depth:
+            return rest[: found.start()], rest[found.end() :]
+    return rest, ""
 
 
 def may_be_missing(report: Report, variable: str, place: Place, pointer: str) -> None:

@@ -1,4 +1,4 @@
-"""The ways that a template can go through its conditions."""
+"""The ways that a template can go through its conditions; through a loop, with something in it or nothing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from overture.rules.template import tags_of
 
 WAYS = 16  # that are looked at
+BRANCHING = ("if", "for")
+_ENDS = ("endif", "endfor")
 
 _KEYWORD = re.compile(r"\s*[-+]?\s*(\w+)")
 
@@ -24,14 +26,14 @@ def ways(source: str, value: Callable[[int], str]) -> Iterator[str]:
     stack: list[list[int]] = []  # of each open `if`: which one it is, and whether it has an else
     deepest = 0
     for _, _, keyword, _ in tags:
-        if keyword == "if":
+        if keyword in BRANCHING:
             stack.append([len(branches), 0])
             branches.append(1)
             deepest = max(deepest, len(stack))
         elif stack and keyword in ("elif", "else"):
             branches[stack[-1][0]] += 1
             stack[-1][1] |= keyword == "else"
-        elif stack and keyword == "endif":
+        elif stack and keyword in _ENDS:
             number, has_else = stack.pop()
             branches[number] += not has_else
     most = max(branches, default=1)
@@ -56,12 +58,12 @@ def _way(
         length = min(end, len(source)) - start + 2
         parts.append(value(length) if opening == "{{" and shown else _blank(source[start - 2 : end]))
         at = end
-        if keyword == "if":
+        if keyword in BRANCHING:
             taken.append((way // most ** len(taken) % branches[begun], 0))
             begun += 1
         elif taken and keyword in ("elif", "else"):
             taken[-1] = taken[-1][0], taken[-1][1] + 1
-        elif taken and keyword == "endif":
+        elif taken and keyword in _ENDS:
             taken.pop()
     return "".join([*parts, source[at:]])
 

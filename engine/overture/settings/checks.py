@@ -19,6 +19,12 @@ def split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def locale(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8}){0,3}", value):
+        raise ValueError("must be a locale such as en, de-AT or pt_BR")
+    return value
+
+
 def networks(value: object) -> object:
     try:
         return tuple(ip_network(str(part)) for part in cast("list[object]", split(value)))

@@ -34,7 +34,16 @@ from overture.settings.sentences import TABLES, of_finding, place_of, shown
 FILE = Path("overture.toml")
 _HINT = "`overture config` shows every setting and where its value comes from."
 
-_NUMBERS = ("port", "workers", "partitions", "lease_seconds", "max_lag", "script_timeout_ms", "script_workers")
+_NUMBERS = (
+    "port",
+    "workers",
+    "partitions",
+    "lease_seconds",
+    "learn_seconds",
+    "max_lag",
+    "script_timeout_ms",
+    "script_workers",
+)
 
 Role = Literal["web", "worker", "delivery"]
 
@@ -86,6 +95,8 @@ class Settings(BaseModel):
     """How long a call of a script may take that says nothing else."""
     script_workers: int = Field(2, ge=1, le=64)
     """Processes of this one that run scripts; they begin with the first call."""
+    learn_seconds: float = Field(600.0, ge=60, le=604_800, allow_inf_nan=False)
+    """Between two times at which what a model has learned begins to decide, at least."""
     movable_clock: bool = False
     """Whether the clock can be put ahead, to try things out. A store where it was is refused without."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(checks.lower)] = "info"
@@ -93,6 +104,8 @@ class Settings(BaseModel):
     """Messages a second that leave by a channel at most, by its name; without an entry, as many as it takes."""
     plugins_allowed: Annotated[frozenset[str] | None, BeforeValidator(checks.split)] = None
     """Distributions whose plugins may be imported, besides Overture's own. None: all that are installed."""
+    locale: Annotated[str, AfterValidator(checks.locale)] = "en"
+    """Whose customs dates, numbers and plurals in messages follow, for contacts whose trait ``locale`` says nothing."""
     tracking: Annotated[Mapping[str, Tracking], BeforeValidator(checks.tracking)] = Field(default_factory=dict)
     """Whether messages tell that they are opened and which links are followed, by channel; without an entry, not."""
     channels: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, repr=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from overture.rules import Ruleset
 
-_PROVIDED = ("scores", "segments", "lists")
+_PROVIDED = ("scores", "segments", "lists", "blocks")
 
 
 def needed(names: Iterable[str], library: Mapping[str, Ruleset]) -> list[Ruleset]:
@@ -36,5 +36,7 @@ def _declared(ruleset: Ruleset, section: str) -> Mapping[str, object]:
             return ruleset.scores
         case "segments":
             return ruleset.segments
+        case "blocks":
+            return ruleset.blocks
         case _:
             return ruleset.lists

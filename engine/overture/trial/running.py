@@ -9,11 +9,12 @@ from overture.decide import Plan, step
 from overture.decide.asked import step_asking
 from overture.delivery.gate import verdict
 from overture.delivery.links import examples
-from overture.delivery.render import RenderRefused, render
 from overture.model import Contact, Draft, Fact, Message
 from overture.model.addresses import own_address
+from overture.model.pages import RenderRefused
 from overture.model.script import Ask, unavailable
 from overture.rules import link
+from overture.sandbox.rendering.atonce import renderer_now
 from overture.trial.coverage import Covered
 from overture.trial.document import Advance, Expect, Given, Show, Trial
 from overture.trial.happening import Happening, Ways, note_ways
@@ -112,7 +113,8 @@ class Run:
         template = self.plan.program.template(message.ruleset, message.revision, message.template)
         assert template is not None  # the checker lets no other be sent
         try:
-            rendered = render(template, {**message.context, "links": {} if message.to else examples()})
+            context = {**message.context, "links": {} if message.to else examples()}
+            rendered = renderer_now().render(template.page(), context)
         except RenderRefused as error:
             self.since.dropped.append((message.template, error.code))
             return

@@ -43,7 +43,7 @@ class RendererNow:
         self._turn = threading.Lock()
 
     def render(self, page: Page, context: Mapping[str, Any]) -> Rendered:
-        """Raises RenderRefused; OvertureError ``template.no_renderer``."""
+        """Raises RenderRefused; Overloaded ``template.no_renderer``."""
         return rendered(self._ask(Render(page, context, self._locale)))
 
     def check(self, pieces: Sequence[Piece]) -> Sequence[Fault | None]:

@@ -116,7 +116,7 @@ def _field(page: Page, name: str, context: Mapping[str, Any]) -> str:
         return ""
     where = f"The {name} of the template {page.name}"
     try:
-        out = _out(page, name, source, context)
+        out = _out(page, name, source, _plain(context))  # a copy: the engine can call methods of what it is given
     except TemplateError as error:
         detail, line = error.detail or error.kind, error.line or 0
         missing = _NAMED.search(detail)

@@ -53,7 +53,7 @@ class Renderer:
         self.crashes = 0
 
     async def render(self, page: Page, context: Mapping[str, Any]) -> Rendered:
-        """Raises RenderRefused; OvertureError ``template.no_renderer``, which says nothing about the template."""
+        """Raises RenderRefused; Overloaded ``template.no_renderer``, which says nothing about the template."""
         said = self._strikes.left_alone(page)
         if said is not None:
             return rendered(said)

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import msgspec
 
-from overture.model.errors import OvertureError
+from overture.model.errors import Overloaded
 from overture.model.pages import Fault, Page, Piece, Rendered, RenderRefused
 
 LENGTH = 4
@@ -119,8 +119,9 @@ def faults(answer: Answer, pieces: int) -> list[Fault | None]:
             raise gone("it answered something else")
 
 
-def gone(why: str) -> OvertureError:
-    return OvertureError("template.no_renderer", f"The process that renders templates cannot be asked: {why}.")
+def gone(why: str) -> Overloaded:
+    text = f"The process that renders templates cannot be asked: {why}."
+    return Overloaded("template.no_renderer", text, retry_after=5, status=503)
 
 
 def crashed(ask: Ask, signal: int) -> Refusal:

@@ -1,0 +1,51 @@
+"""What only the engine and the MJML library can tell of a text: collected, and asked at once of whoever has them.
+
+They are in a jailed process, which is handed in from above with what else a ruleset is read with (`Pure.templates`).
+Where there is none, the texts were asked about when they were put.
+"""
+
+from __future__ import annotations
+
+from overture.model.pages import Engine, Piece
+from overture.rules.report import Report
+from overture.rules.ways import ways
+from overture.rules.yamltext import Scalar
+
+_SAYS = {
+    "syntax": ("template.syntax", "The template does not parse"),
+    "mjml": ("template.mjml", "The template is no MJML"),
+}
+
+
+class Questions:
+    """About the texts of one document."""
+
+    def __init__(self) -> None:
+        self._asked: list[tuple[Piece, Scalar]] = []
+
+    def syntax(self, scalar: Scalar) -> None:
+        self._asked.append((Piece("syntax", scalar.text), scalar))
+
+    def mjml(self, scalar: Scalar) -> None:
+        """Whichever way it goes through the conditions; of a text that was found right otherwise."""
+        self._asked += ((Piece("mjml", source), scalar) for source in dict.fromkeys(ways(scalar.text, _number)))
+
+    def ask(self, engine: Engine | None, report: Report) -> None:
+        if engine is None or not self._asked:
+            return
+        told: set[tuple[str, str, int]] = set()
+        faults = engine([piece for piece, _ in self._asked])
+        broken = {scalar.pointer for (piece, scalar), fault in zip(self._asked, faults, strict=True)
+                  if fault is not None and piece.kind == "syntax"}  # fmt: skip
+        for (piece, scalar), fault in zip(self._asked, faults, strict=True):
+            if fault is None or (piece.kind == "mjml" and scalar.pointer in broken):
+                continue
+            if (key := (piece.kind, scalar.pointer, fault.offset)) not in told:
+                told.add(key)
+                code, what = _SAYS[piece.kind]
+                report.at(code, f"{what}: {fault.message}", scalar.locator()(fault.offset), scalar.pointer, fault.hint)
+
+
+def _number(length: int) -> str:
+    """What stands in place of a value."""
+    return "1".rjust(length, "0")
