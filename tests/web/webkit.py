@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from overture.web.funnels import Comparison, Funnel, Group, JourneyState
 from overture.web.inboxed import InboxItem, InboxPage, InboxToken
 from overture.web.keyed import KeyView, NewKey, TrackingGrant
 from overture.web.plugged import PluginView, RefusalView, Unwanted
+from overture.web.scripted import ScriptView
 from overture.web.shapes import ContactView
 from overture.web.subscribed import ConsentEntry, LedgerCheck, Subscription
 
@@ -89,6 +90,7 @@ class Memory:
             inbox=MemoryInbox(),
             key_ring=MemoryKeys(),
             browsers=MemoryBrowsers(),
+            scripts=MemoryScripts(),
         )
 
     def _may_fail(self) -> None:
@@ -269,6 +271,16 @@ class MemoryBrowsers:
 
     async def admit(self, drafts: Sequence[Draft], grant: TrackingGrant, now: int) -> list[Draft | Refused]:
         return list(drafts)
+
+
+class MemoryScripts:
+    """None are there."""
+
+    async def states(self) -> list[ScriptView]:
+        return []
+
+    async def transform(self, path: str, request: Mapping[str, Any], seed: str, now: int) -> list[dict[str, Any]]:
+        raise Refused("transform.unknown", f"There is no script {path}.", status=503)
 
 
 class MemoryChoices:

@@ -46,7 +46,6 @@ from overture.plugin.host import HostedChannel
 from overture.plugin.listening import HostedPush, OpenPull
 from overture.plugin.manager import PluginManager
 from overture.records import Past
-from overture.sandbox.rendering.renderer import Renderer
 from overture.settings import Settings
 from overture.state.choices import ChoiceCounts
 from overture.state.clicks import Clicks
@@ -101,7 +100,6 @@ class Parts:
     hooked: Hooked
     telling: Telling
     eraser: Eraser
-    renderer: Renderer
     scripts: ScriptService
     worker: Worker | None = None
     deliverer: Deliverer | None = None
@@ -117,7 +115,7 @@ class Parts:
         await asyncio.gather(*closing)  # each bounded: one after the other they would not be
         await asyncio.gather(self.backtests.close(), self.questions.close())
         await self.clock.close()
-        await self.renderer.close()
+        await self.scripts.close()
         await self.wire.close()
         await self.reader.close()
 
@@ -147,8 +145,13 @@ async def assemble(
     fenced = environ.get(UNFENCED) != "1"
     pure = plugins.pure()
     named = plugins.channel_names(settings.channels)
-    renderer = Renderer(settings.locale)
-    rulesets = RulesetService(registry, named, settings.plugins_allowed, pure, renderer.engine())
+    # Whatever the API asks: what is active, and versions of the past.
+    asked = Plans(registry, "reference", plugins.pure(apart=True))
+    timeout = settings.script_timeout_ms
+    scripts = ScriptService(settings.script_workers, timeout, asked)
+    rulesets = RulesetService(
+        registry, named, settings.plugins_allowed, pure, scripts=scripts.check, script_timeout_ms=timeout
+    )
     hooked = Hooked.open(plugins, settings)
     telling = Telling(hooked.observers)
     worker: Worker | None = None
@@ -165,8 +168,7 @@ async def assemble(
         channels = plugins.open_channels(InboxKeeper(inboxes, contacts, identity))
         leases = Leases(wire, "delivery", name, n, settings.lease_seconds, fenced=fenced)
         read = Templates(registry, pure)
-        suppressed, tracking = Suppressed(wire), settings.tracking
-        attempt = Attempt(contacts, read, channels, ledgers, links, suppressed, renderer, tracking, hooked.gates)
+        attempt = Attempt(contacts, read, channels, ledgers, links, Suppressed(wire), settings.tracking, hooked.gates)
         deliverer = Deliverer(leases, outbox, attempt, Pace(Rates(wire), settings.channel_rates))
         if worker is not None:
             worker.tell_of_messages(deliverer.wake)
@@ -207,6 +209,7 @@ async def assemble(
         journeys=FunnelService(funnels, registry, asked),
         choices=ChoiceService(shown, asked),
         clock=clock,
+        scripts=scripts,
         plugins=PluginService(plugins, channels, sources, fetched, Refusals(wire), outbox, hooked.seen()),
         privacy=PrivacyService(wire, settings.data_dir / "archive", n, people, identity, subscriptions, eraser.wake),
         health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels, sources, hooked.checks),
@@ -231,7 +234,7 @@ async def assemble(
         hooked,
         telling,
         eraser,
-        renderer,
+        scripts,
         worker,
         deliverer,
     )

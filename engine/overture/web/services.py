@@ -22,6 +22,7 @@ from overture.web.funnels import Journeys
 from overture.web.inboxed import Inbox
 from overture.web.keyed import Browsers, KeyRing
 from overture.web.plugged import Plugins
+from overture.web.scripted import Scripts
 from overture.web.sharing import Sharing
 from overture.web.subscribed import Subscriptions
 from overture.web.trailed import Trails
@@ -216,4 +217,5 @@ class Services:
     inbox: Inbox
     key_ring: KeyRing
     browsers: Browsers
+    scripts: Scripts
     sharing: Sharing = field(default_factory=Sharing)

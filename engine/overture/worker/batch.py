@@ -102,16 +102,17 @@ async def decide_batch(part: Partition, facts: list[Fact], plans: Plans, run: Ru
             part.plan = await plans.plan(version, part.plan.kind)
             continue
         contact = part.cache.get(fact.contact) or Contact(fact.contact)
+        if not ahead:
+            try:
+                ahead[taken] = step(contact, fact, part.plan, now)
+            except Awaiting:
+                # Where no script can be asked at all, this raises: then nothing is decided, and it is tried again.
+                found = await decide_ahead(part.cache, facts[taken - 1 :], part.plan, now, run)
+                ahead = dict(enumerate(found, taken))
+            except Exception as error:
+                ahead[taken] = error
         try:
-            if ahead:
-                outcome = _decided(ahead.pop(taken))
-            else:
-                try:
-                    outcome = step(contact, fact, part.plan, now)
-                except Awaiting:
-                    found = await decide_ahead(part.cache, facts[taken - 1 :], part.plan, now, run)
-                    ahead = dict(enumerate(found, taken))
-                    outcome = _decided(ahead.pop(taken))
+            outcome = _decided(ahead.pop(taken))
             held += _bytes(outcome)
         except Exception as error:
             log.exception("Fact %s cannot be decided", fact.id)
