@@ -83,7 +83,7 @@ def test_measures_are_those_of_the_book() -> None:
     y = [r.random() < each for each in p]
     weaker = [r.random() for _ in p]
     contacts = [f"c{n % 300}" for n in range(800)]
-    found = measure(p, y, contacts, 9, weaker)
+    found = measure(p, y, contacts, 9, against=weaker)
     assert found.auc.value == pytest.approx(roc_auc_score(y, p))
     assert found.auc.low < found.auc.value < found.auc.high < found.auc.low + 0.12
     assert found.over is not None
@@ -91,7 +91,7 @@ def test_measures_are_those_of_the_book() -> None:
     assert found.over.low > 0.1
     assert sum(each.examples for each in found.calibration) == 800
     assert found.ece == pytest.approx(sum(b.examples * abs(b.predicted - b.observed) for b in found.calibration) / 800)
-    assert found == measure(p, y, contacts, 9, weaker)
+    assert found == measure(p, y, contacts, 9, against=weaker)
     # Two stand at 0.9, one of them has it; three have it of ten: of the best tenth, one half of a share of 0.3.
     few = measure([0.9, 0.9, *[0.1] * 8], [True, False, True, True, *[False] * 6], [str(n) for n in range(10)], 1)
     assert few.lift == pytest.approx({"10%": 0.5 / 0.3, "20%": 0.5 / 0.3})

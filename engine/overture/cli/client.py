@@ -97,6 +97,10 @@ class Client:
         """The answer, or how far it is: then it has no ``rows`` yet."""
         return self._call("GET", f"/v1/attribution?{urlencode({name: x for name, x in query.items() if x})}")
 
+    def put_artefact(self, model: str, artefact: bytes) -> dict[str, Any]:
+        """Let it decide for a model, by its full name, ``ruleset/model``."""
+        return self._call("PUT", f"/v1/models/{quote(model)}", artefact)
+
     def keys(self) -> list[dict[str, Any]]:
         return self._call("GET", "/v1/keys")
 

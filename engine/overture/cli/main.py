@@ -21,7 +21,7 @@ from cyclopts.validators import Number
 from rich.console import Console
 
 from overture import __version__
-from overture.cli import attribution, authoring, clock, consent, contact, importing, keys, packaging, plugins
+from overture.cli import attribution, authoring, clock, consent, contact, importing, keys, packaging, plugins, training
 from overture.cli.documents import check_files, deployables, report
 from overture.cli.explain import show
 from overture.cli.plugged import mount
@@ -59,6 +59,8 @@ people.command(contact.erasures)
 app.command(importing.import_file, name="import")
 app.command(attribution.attribution)
 app.command(plugins.plugins)
+app.command(training.train)
+app.command(training.rfm)
 app.command(authoring.fmt)
 app.command(authoring.schema)
 app.command(authoring.diff)

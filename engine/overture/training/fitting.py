@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
 
 from overture.model import Refused
 from overture.model.artefact import VALUES, Feature, Linear, Platt, Trees, columns, feature_of
+from overture.model.numbers import NUMBER_LIMIT
 from overture.training import export
 
 if TYPE_CHECKING:
@@ -161,3 +162,16 @@ def _platt(raw: Numbers, outcomes: Sequence[bool]) -> Platt:
     model: Any = LogisticRegression(C=1e6, max_iter=1000)
     model.fit(raw.reshape(-1, 1), outcomes)
     return Platt(float(model.coef_[0][0]), float(model.intercept_[0]))
+
+
+def rates(said: Sequence[float], outcomes: Sequence[bool]) -> Callable[[Sequence[float]], list[float]]:
+    """What a plain rule said, as probabilities: how often it was so where it said as much, and never less for more."""
+    import numpy as np
+    from sklearn.isotonic import IsotonicRegression  # pyright: ignore[reportMissingTypeStubs]
+
+    def finite(values: Sequence[float]) -> Numbers:
+        return np.maximum(np.asarray(values, dtype=float), -NUMBER_LIMIT)
+
+    model: Any = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
+    model.fit(finite(said), np.asarray(outcomes, dtype=float))
+    return lambda values: model.predict(finite(values)).tolist()

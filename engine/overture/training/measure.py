@@ -50,19 +50,22 @@ class Measured(msgspec.Struct, frozen=True):
 
 
 def measure(
-    predicted: Sequence[float],
+    said: Sequence[float],
     outcomes: Sequence[bool],
     contacts: Sequence[str],
     seed: int,
+    *,
     against: Sequence[float] | None = None,
+    probabilities: Sequence[float] | None = None,
 ) -> Measured:
-    """Rows of three columns; ``against``: what something else said of the same ones. Some have the outcome and some
-    have not."""
+    """What was ``said`` of examples, more where the outcome is likelier. ``against``: what something else said of the
+    same ones; ``probabilities`` where what was said is none. Some have the outcome and some have not."""
     import numpy as np
 
-    p, y = np.asarray(predicted, dtype=float), np.asarray(outcomes, dtype=float)
+    s, y = np.asarray(said, dtype=float), np.asarray(outcomes, dtype=float)
+    p = s if probabilities is None else np.asarray(probabilities, dtype=float)
     _, group = np.unique(np.asarray(contacts), return_inverse=True)
-    mine, theirs = _Ranked(p, y), None if against is None else _Ranked(np.asarray(against, dtype=float), y)
+    mine, theirs = _Ranked(s, y), None if against is None else _Ranked(np.asarray(against, dtype=float), y)
     drawn: list[tuple[float, float]] = []
     random = np.random.default_rng(seed)
     size = int(group.max()) + 1
