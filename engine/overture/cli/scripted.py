@@ -15,9 +15,10 @@ from overture.model.script import Ask
 def checking(pure: Pure) -> Generator[Pure]:
     """The same, with scripts checked; the process that does it begins with the first script."""
     from overture.sandbox.check import Checker
+    from overture.sandbox.rendering.atonce import renderer_now
 
     with Checker() as checker:
-        yield replace(pure, check=checker)
+        yield replace(pure, check=checker, templates=renderer_now().check)
 
 
 @contextmanager

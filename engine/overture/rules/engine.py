@@ -7,7 +7,8 @@ Where there is none, the texts were asked about when they were put.
 from __future__ import annotations
 
 from overture.model.pages import Engine, Piece
-from overture.rules.report import Report
+from overture.rules.program import Program
+from overture.rules.report import Report, RulesetInvalid
 from overture.rules.ways import ways
 from overture.rules.yamltext import Scalar
 
@@ -49,3 +50,25 @@ class Questions:
 def _number(length: int) -> str:
     """What stands in place of a value."""
     return "1".rjust(length, "0")
+
+
+def check_whole(program: Program, engine: Engine | None) -> None:
+    """Ask about the templates that blocks were put into, as a whole. Raises RulesetInvalid."""
+    asked = [
+        (piece, ruleset, template.name)
+        for (ruleset, revision, _), template in program.whole.items()
+        if program.rulesets[ruleset].revision == revision
+        for source in dict.fromkeys(ways(template.mjml, _number))
+        for piece in ([Piece("mjml", source)] if template.mjml else [])
+    ]
+    faults = engine([piece for piece, _, _ in asked]) if engine is not None and asked else []
+    report, told = Report(), set[tuple[str, str]]()
+    with report.until_full():
+        for (_, ruleset, name), fault in zip(asked, faults, strict=False):
+            if fault is not None and (ruleset, name) not in told:
+                told.add((ruleset, name))
+                place = program.rulesets[ruleset].place(f"templates/{name}")
+                message = f"With its blocks the template {name!r} is no MJML: {fault.message}"
+                report.at("template.mjml", message, place, f"{ruleset}#/templates/{name}", fault.hint)
+    if report.failed:
+        raise RulesetInvalid(report.ordered())

@@ -15,12 +15,14 @@ from overture.model.pure import Pure
 from overture.model.script import Ask
 from overture.plugin.manager import PluginManager
 from overture.rules import Ruleset, RulesetInvalid, link, load, require_name
+from overture.rules.engine import check_whole
 from overture.rules.redeploy import finishing
 from overture.rules.report import Report
 from overture.rules.series import keeps
 from overture.rules.yamltext import Mapping, read
 from overture.sandbox.check import Checker
 from overture.sandbox.lanes import Lanes
+from overture.sandbox.rendering.atonce import renderer_now
 from overture.trial.document import Trial
 from overture.trial.reading import inspect, inspect_tests
 from overture.trial.results import Result
@@ -96,7 +98,8 @@ def work(job: Prove | Try) -> Proof:
     plugins.load()
     try:
         with Checker() as checker, Lanes(1, job.script_timeout_ms) as lanes:
-            pure, ask = replace(plugins.pure(), check=checker), lanes.run_now
+            pure = replace(plugins.pure(), check=checker, templates=renderer_now().check)
+            ask = lanes.run_now
             if isinstance(job, Prove):
                 return _prove(job, plugins, pure, ask)
             return Proof([_try(job, plugins, pure, ask)])
@@ -105,7 +108,7 @@ def work(job: Prove | Try) -> Proof:
 
 
 def _prove(job: Prove, plugins: PluginManager, pure: Pure, ask: Ask) -> Proof:
-    known_right = replace(pure, check=None)  # what is active, or was, has been checked
+    known_right = replace(pure, check=None, templates=None)  # what is active, or was, has been checked
     library: dict[str, Ruleset] = {}
     trials: dict[str, tuple[Trial, ...]] = {}
     for name, text in job.rulesets.items():
@@ -117,6 +120,7 @@ def _prove(job: Prove, plugins: PluginManager, pure: Pure, ask: Ask) -> Proof:
     known = [ruleset for ruleset in read if ruleset is not None]  # else: taken no longer
     older = finishing(known, library)
     program = link(list(library.values()), 1, job.channels, older=older)
+    check_whole(program, pure.templates)
     Plan(program)
     results = [_run(library[name], trials[name], library, job, plugins, ask) for name in job.tested if trials[name]]
     return Proof(results, keeps(program.series), [(ruleset.name, ruleset.revision) for ruleset in older])
@@ -133,7 +137,7 @@ def _try(job: Try, plugins: PluginManager, pure: Pure, ask: Ask) -> Result:
         if not job.stored:
             raise Refused("ruleset.unknown", f"There is no such revision of {job.name}.", "Put it first.", status=404)
         ruleset = load(job.stored, pure)
-    active = replace(pure, check=None)
+    active = replace(pure, check=None, templates=None)
     library = {name: load(text, active) for name, text in job.rulesets.items() if name != ruleset.name}
     return _run(ruleset, trials, {**library, ruleset.name: ruleset}, job, plugins, ask)
 
