@@ -50,6 +50,9 @@ def test_an_artefact_is_its_bytes(artefact: Artefact) -> None:
     assert unpack(pack(artefact)) == artefact
     assert digest(unpack(pack(artefact))) == digest(artefact)
     assert len(digest(artefact)) == 16
+    assert digest(Linear("e", 1, {"a": 2}, about={"at": 3})) == digest(
+        unpack(pack(Linear("e", 1.0, {"a": 2.0}, about={"at": 3.0})))
+    )
 
 
 @pytest.mark.parametrize(

@@ -344,3 +344,17 @@ async def test_schemathesis_reads_the_document(site: str):
     assert {(o.ok().method.upper(), o.ok().path) for o in schema.get_all_operations()} == {
         (r.method, r.path) for r in ROUTES
     }
+
+
+async def test_an_artefact_is_put_and_a_version_pinned(admin: ClientSession) -> None:
+    body = b'{"kind": "linear", "edition": "e", "intercept": 0, "weights": {"baskets": 1}}'
+    async with admin.put("/v1/models/shop/buys", data=body) as answer:
+        assert (answer.status, len((await answer.json())["version"])) == (200, 16)
+    async with admin.put("/v1/models/shop/buys", data=b'{"kind": "pickle"}') as answer:
+        assert (answer.status, (await answer.json())["code"]) == (422, "artefact.wrong")
+    async with admin.post("/v1/models/shop/buys/pin", data=b'{"pinned": true, "version": "abc"}') as answer:
+        assert await answer.json() == {"model": "shop/buys", "version": "abc", "active": 2}
+    async with admin.post("/v1/models/shop/buys/pin", data=b'{"pin": 1}') as answer:
+        assert (answer.status, (await answer.json())["code"]) == (400, "model.malformed")
+    status, (state,) = await get(admin, "/v1/models")
+    assert (status, state["model"], state["measured"]) == (200, "shop/buys", None)

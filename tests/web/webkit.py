@@ -11,6 +11,7 @@ from msgspec import UNSET
 from overture.attribution.answer import Underway
 from overture.attribution.question import Question
 from overture.model import Contact, Diagnostic, Draft, Fact, Overloaded, Refused, Trace
+from overture.model.artefact import digest, unpack
 from overture.plugin.listening import HostedPush
 from overture.rules import RulesetInvalid
 from overture.rules.difference import Change
@@ -25,6 +26,7 @@ from overture.web.formed import FieldView, FormInvalid, FormView, Submission, Su
 from overture.web.funnels import Comparison, Funnel, Group, JourneyState
 from overture.web.inboxed import InboxItem, InboxPage, InboxToken
 from overture.web.keyed import KeyView, NewKey, TrackingGrant
+from overture.web.modelled import Deciding, ModelState, Pin
 from overture.web.plugged import PluginView, RefusalView, Unwanted
 from overture.web.scripted import ScriptView
 from overture.web.shapes import ContactView
@@ -83,6 +85,7 @@ class Memory:
             forms=MemoryForms(self),
             journeys=MemoryJourneys(self),
             choices=MemoryChoices(),
+            models=MemoryModels(),
             clock=MemoryClock(self),
             plugins=MemoryPlugins(),
             privacy=MemoryPrivacy(),
@@ -292,6 +295,20 @@ class MemoryChoices:
 
     async def kept(self, contact: Contact | None, names: Sequence[str]) -> dict[str, Any]:
         return {name: {"variant": None, "reason": "choice.not_shown"} for name in names}
+
+
+class MemoryModels:
+    """One that has learned nothing yet."""
+
+    async def list(self) -> list[ModelState]:
+        waits = "It has 0 examples."
+        return [ModelState("shop/buys", "online", "0" * 16, "7d", ["baskets"], None, 0, False, 0, 0, None, waits)]
+
+    async def put(self, model: str, artefact: bytes) -> Deciding:
+        return Deciding(model, digest(unpack(artefact)), 2)
+
+    async def pin(self, model: str, pin: Pin) -> Deciding:
+        return Deciding(model, pin.version, 2)
 
 
 class MemoryKeys:

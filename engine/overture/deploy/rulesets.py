@@ -126,13 +126,16 @@ class Rulesets:
             raise TrialsFailed(proof.results)
         while True:
             rows = since(proof.keeps, before.series, version + 1)
-            by = Activation(new, rows, proof.finishing, before.winners, before.learned)
+            by = Activation(new, rows, proof.finishing, before.winners, before.learned, pinned=before.pinned)
             try:
                 return await self.registry.activate(version, by, clock.now())
             except Refused:
                 version = await self.registry.version()
                 now = await self.registry.activation(version)
-                if replace(now, winners=before.winners, learned=before.learned, base=before.base) != before:
+                if (
+                    replace(now, winners=before.winners, learned=before.learned, base=before.base, pinned=before.pinned)
+                    != before
+                ):
                     raise
                 before = now  # only what outcomes say has changed meanwhile: what was proved is the same
 

@@ -110,7 +110,8 @@ _decoder: msgspec.json.Decoder[Artefact] = msgspec.json.Decoder(Artefact)
 
 def pack(artefact: Artefact) -> bytes:
     """Its canonical bytes."""
-    return msgspec.json.encode(artefact, order="deterministic")
+    as_read = _decoder.decode(msgspec.json.encode(artefact))  # a whole number that is read is a float
+    return msgspec.json.encode(as_read, order="deterministic")
 
 
 def digest_of(blob: bytes) -> str:

@@ -68,8 +68,7 @@ class Gauges:
         return {"version": version, "done": done, "of": of, "over": over}
 
     async def _progress(self, version: int) -> tuple[int, int, bool]:
-        base = (await self._registry.activation(version)).base
-        return await progress(self._wire, self._partitions, base or version)
+        return await progress(self._wire, self._partitions, await self._registry.base(version))
 
     async def run(self) -> None:
         for turn in itertools.count():

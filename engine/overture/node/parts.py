@@ -17,6 +17,7 @@ from overture.delivery.pace import Pace
 from overture.delivery.templates import Templates
 from overture.deploy.choices import Learning
 from overture.deploy.contests import Contests
+from overture.deploy.learners import Learners
 from overture.deploy.settling import Settling
 from overture.node.apikeys import Keys
 from overture.node.approving import Approvals
@@ -34,6 +35,7 @@ from overture.node.gauges import Gauges
 from overture.node.health import Health
 from overture.node.hooked import Hooked
 from overture.node.inboxes import InboxKeeper, InboxService
+from overture.node.models import ModelService
 from overture.node.plugged import PluginService
 from overture.node.privacy import PrivacyService
 from overture.node.pulling import Pulling
@@ -155,10 +157,11 @@ async def assemble(
     hooked = Hooked.open(plugins, settings)
     telling = Telling(hooked.observers)
     worker: Worker | None = None
+    deciding: Leases | None = None
     deliverer: Deliverer | None = None
     channels: dict[str, HostedChannel] = {}
     if "worker" in settings.roles:
-        leases = Leases(wire, "worker", name, n, settings.lease_seconds, fenced=fenced)
+        leases = deciding = Leases(wire, "worker", name, n, settings.lease_seconds, fenced=fenced)
         plans = Plans(registry, settings.matcher, pure)
         archive = settings.data_dir / "archive"
         worker = Worker(wire, reader, leases, plans, log, replies, archive, scripts.run)
@@ -182,7 +185,8 @@ async def assemble(
     questions = Questions(wire, url, settings.data_dir, n)
     funnels = Funnels(wire, n)
     shown = ChoiceCounts(wire, n)
-    settling = Settling(Contests(registry, funnels, asked), Learning(registry, shown, asked))
+    learners = Learners(wire, deciding, registry, asked, n, int(settings.learn_seconds * 1000))
+    settling = Settling(Contests(registry, funnels, asked), Learning(registry, shown, asked), learners)
     clock = FastForward(wire, url, settings, settling)
     facts = FactService(log, identity, replies, gauges, settings.max_lag, hooked.admission())
     people = ContactService(contacts, identity, asked)
@@ -207,6 +211,7 @@ async def assemble(
         forms=FormService(links, facts, contacts, identity, asked),
         subscriptions=subscriptions,
         journeys=FunnelService(funnels, registry, asked),
+        models=ModelService(wire, registry, asked),
         choices=ChoiceService(shown, asked),
         clock=clock,
         scripts=scripts,

@@ -58,6 +58,11 @@ async def forget(wire: Wire, model: str, places: Mapping[int, str]) -> None:
         await wire.call("XTRIM", keys.examples(p, model), "MINID", _next(place))
 
 
+async def drop(wire: Wire, model: str, partitions: int) -> None:
+    """Take away all."""
+    await asyncio.gather(*(wire.call("DEL", keys.examples(p, model)) for p in range(partitions)))
+
+
 def _next(number: str) -> str:
     ms, _, n = number.partition("-")
     return f"{ms}-{int(n) + 1}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import msgspec
 
@@ -38,7 +39,8 @@ class Activation(msgspec.Struct, frozen=True, array_like=True):
     ``series``: since when contacts keep what is counted. ``older``: revisions that decide beside the active ones, for
     contacts that are to finish their journeys on them, oldest first. ``winners``: of splits that look for one.
     ``learned``: what was learned from outcomes, and decides. ``base``: the version from which this one differs in that
-    alone, so that contacts need not be brought up to date again; 0: none.
+    alone, so that contacts need not be brought up to date again; 0: none. ``pinned``: names for which ``learned`` stays
+    as it is, whatever is learned.
     """
 
     rulesets: ActiveSet = {}
@@ -47,6 +49,7 @@ class Activation(msgspec.Struct, frozen=True, array_like=True):
     winners: Winners = {}
     learned: Learned = {}
     base: int = 0
+    pinned: list[str] = []
 
 
 _activation = msgspec.msgpack.Decoder(Activation)
@@ -122,20 +125,39 @@ class Registry:
             raise Refused("artefact.lost", message, "Put back a backup of the store.", status=409)
         return {digest: unpack(blob) for digest, blob in zip(wanted, blobs, strict=True) if blob}
 
-    async def learn(self, found: Mapping[str, Artefact | None], now: int) -> int:
-        """Decide by these from now on, by name, and by all else as before: one atomic move. None: as if nothing had
-        been learned for it. Answers the new version, or the present one where that is so already.
+    async def artefact(self, digest: str) -> Artefact | None:
+        """One of those that decide or decided; None where there is none of that version."""
+        blob: bytes | None = await self._wire.call("HGET", keys.ARTEFACTS, digest)
+        return None if blob is None else unpack(blob)
 
-        Raises Refused ``ruleset.changed`` (409) where something else became active meanwhile.
+    async def base(self, version: int) -> int:
+        """The version from which this one differs in what was learned alone, or this one."""
+        return (await self.activation(version)).base or version
+
+    async def learn(
+        self,
+        found: Mapping[str, Artefact | None],
+        now: int,
+        pins: Mapping[str, bool] = MappingProxyType({}),
+        expected: int | None = None,
+    ) -> int:
+        """Decide by these from now on, by name, and by all else as before: one atomic move. None: as if nothing had
+        been learned for it. ``pins``: which of them stay as they are from now on, and which do no longer. Answers the
+        new version, or the present one where all that is so already.
+
+        Raises Refused ``ruleset.changed`` (409) where something else became active meanwhile, or since ``expected``.
         """
-        version = await self.version()
+        version = await self.version() if expected is None else expected
         by = await self.activation(version)
         packed = {name: pack(artefact) for name, artefact in found.items() if artefact is not None}
         learned = {name: digest for name, digest in by.learned.items() if name not in found}
         learned |= {name: digest_of(blob) for name, blob in packed.items()}
-        if learned == by.learned:
+        pinned = sorted(
+            {*by.pinned, *(name for name, on in pins.items() if on)} - {n for n, on in pins.items() if not on}
+        )
+        if (learned, pinned) == (by.learned, by.pinned):
             return version
-        new = msgspec.structs.replace(by, learned=learned, base=by.base or version)
+        new = msgspec.structs.replace(by, learned=learned, base=by.base or version, pinned=pinned)
         return await self.activate(version, new, now, packed.values())
 
     async def activate(self, expected: int, new: Activation, now: int, artefacts: Iterable[bytes] = ()) -> int:

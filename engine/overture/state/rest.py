@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 from overture.state import keys, scripts
+from overture.state.registry import Registry
 from overture.state.sweeps import Sweep
 from overture.state.wire import Wire
 
@@ -33,6 +34,7 @@ class Rests:
     def __init__(self, wire: Wire, partitions: int) -> None:
         self._wire = wire
         self._partitions = partitions
+        self._registry = Registry(wire, partitions)
         self._rest = wire.script(scripts.REST)
 
     async def look(self) -> Rest:
@@ -41,7 +43,7 @@ class Rests:
             self._rest.call([keys.counters(p), keys.forwards(p), keys.sweep(p), keys.due(p), keys.outbox(p)], [])
             for p in range(self._partitions)
         ]
-        version = int(await self._wire.call("GET", keys.ACTIVE) or 0)
+        version = await self._registry.base(await self._registry.version())
         accepted = lag = behind = 0
         dues: list[int] = []
         for taken, decided, forwards, sweep, *firsts in await asyncio.gather(*looks):

@@ -21,6 +21,7 @@ from overture.web.formed import Forms
 from overture.web.funnels import Journeys
 from overture.web.inboxed import Inbox
 from overture.web.keyed import Browsers, KeyRing
+from overture.web.modelled import Models
 from overture.web.plugged import Plugins
 from overture.web.scripted import Scripts
 from overture.web.sharing import Sharing
@@ -210,6 +211,7 @@ class Services:
     forms: Forms
     journeys: Journeys
     choices: Choices
+    models: Models
     clock: Clock
     plugins: Plugins
     privacy: Privacy
