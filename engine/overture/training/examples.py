@@ -21,12 +21,14 @@ MOST = 200_000  # examples that are kept of either side of the split
 
 
 class Example(NamedTuple):
-    """What was known of a contact ``at`` an instant (ms), and whether it ``met`` what is predicted in the time."""
+    """What was known of a contact ``at`` an instant (ms), and whether it ``met`` what is predicted in the time.
+    ``rule``: what the plain rule said, where there is one."""
 
     at: int
     contact: str
     features: dict[str, Feature]
     met: bool
+    rule: float = 0.0
 
 
 class Drawn:

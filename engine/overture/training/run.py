@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from overture.backtest.period import Bound
 from overture.decide import Plan
 from overture.model import Refused
-from overture.model.artefact import Feature, digest, predict
+from overture.model.artefact import digest, predict
 from overture.model.pure import Pure
 from overture.model.script import Ask, unavailable
 from overture.rules import Ruleset, RulesetInvalid, link, load
@@ -44,11 +44,12 @@ class Asked(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """The parts of the record, as one training sees them. ``rule``: what the plain rule says, by part."""
+    """The parts of the record, as one training sees them. ``before``: all examples of which it was known by the split
+    what came, in order."""
 
     model: Model
+    before: list[Example]
     parts: Parts
-    rule: list[list[float]]
     split: int
     seen: int
     failed: int
@@ -73,14 +74,14 @@ def prepare(asked: Asked, source: Source, pure: Pure, ask: Ask = unavailable) ->
     until = asked.until.counted(last + 1) if asked.until else last + 1
     examples = Examples(source, Plan(link(with_rule, 1), "reference"), watched, ask)
     before, tested = Drawn(), Drawn()
-    for example in examples.read(last):
+    for example in map(_ruled, examples.read(last)):
         if example.at + model.within_ms <= split:
             before.add(example)
         elif split <= example.at < until:
             tested.add(example)
-    divided = parts(before.in_order(), tested.in_order(), model.within_ms, split)
-    rule = [[_number(each.features.pop(_AGAINST, None)) for each in part] for part in divided]
-    return Prepared(model, divided, rule, split, before.seen + tested.seen, examples.failed)
+    known = before.in_order()
+    divided = parts(known, tested.in_order(), model.within_ms, split)
+    return Prepared(model, known, divided, split, before.seen + tested.seen, examples.failed)
 
 
 def fitted(asked: Asked, given: Prepared) -> Trained:
@@ -92,12 +93,12 @@ def fitted(asked: Asked, given: Prepared) -> Trained:
     artefact = fit(asked.kind, model.edition, rows[0], outcomes[0], rows[1], outcomes[1], seed)
     contacts = [each.contact for each in tested]
     predicted = [predict(artefact, row).probability for row in rows[2]]
-    against, rule = None, given.rule[2] if asked.against else None
-    if rule is not None:
-        known = rates(given.rule[0] + given.rule[1], outcomes[0] + outcomes[1])
+    against, rule = None, [each.rule for each in tested]
+    if asked.against:
+        known = rates([each.rule for each in given.before], [each.met for each in given.before])
         by_rule = measure(rule, outcomes[2], contacts, seed, probabilities=known(rule))
         against = Against(asked.against, by_rule)
-    measured = measure(predicted, outcomes[2], contacts, seed, against=rule)
+    measured = measure(predicted, outcomes[2], contacts, seed, against=rule if asked.against else None)
     about: dict[str, float | str] = {
         "auc": round(measured.auc.value, 6),
         "ece": round(measured.ece, 6),
@@ -141,9 +142,12 @@ def _with_rule(asked: Asked, rulesets: Sequence[Ruleset], model: Model, pure: Pu
     return found
 
 
-def _number(value: Feature) -> float:
-    """What says nothing stands below all that says something."""
-    return float(value) if isinstance(value, int | float) else float("-inf")
+def _ruled(example: Example) -> Example:
+    """With what the plain rule said apart; where that is nothing, it stands below all that is something."""
+    if _AGAINST not in example.features:
+        return example
+    said = example.features.pop(_AGAINST)
+    return example._replace(rule=float(said) if isinstance(said, int | float) else float("-inf"))
 
 
 def _part(examples: Sequence[Example]) -> Part:
