@@ -14,7 +14,8 @@ _HEADS = {"and": "all of", "or": "any of", "not": "not"}
 def show(explanation: dict[str, Any], console: Console) -> None:
     """Print what ``GET /v1/contacts/{id}/explain`` answered."""
     e = explanation
-    subject = e["rule"] or (f"journey {e['journey']}" if e["journey"] else f"segment {e['segment']}")
+    other = next((f"{what} {e[what]}" for what in ("journey", "choice") if e[what]), f"segment {e['segment']}")
+    subject = e["rule"] or other
     contact = e["contact"] if e["contact"] == e["decided_for"] else f"{e['decided_for']} (now {e['contact']})"
     _line(console, f"{subject}, {contact}: {e['outcome'].replace('_', ' ')}", style="bold")
     _line(console, e["sentence"])

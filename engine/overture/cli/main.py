@@ -274,6 +274,7 @@ def explain(
     fact: str = "",
     segment: str = "",
     journey: str = "",
+    choice: str = "",
     url: Url = None,
     as_json: Json = False,
 ) -> None:
@@ -292,9 +293,12 @@ def explain(
     journey
         Instead of a rule: a journey, as name or ruleset/name: where the contact stands in it, how it ended, why it did
         not begin.
+    choice
+        Instead of a rule: a choice, as name or ruleset/name: which variant the contact was shown, and why.
     """
     with connect(url) as client:
-        explanation = client.explain(contact, rule=rule, segment=segment, journey=journey, fact=fact)
+        asked = {"rule": rule, "segment": segment, "journey": journey, "choice": choice, "fact": fact}
+        explanation = client.explain(contact, **asked)
     if as_json:
         print(json.dumps(explanation))
     else:

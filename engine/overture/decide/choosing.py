@@ -82,10 +82,14 @@ class Chooser:
         other.sampler = Sampler(self.choice, artefact)
         return other
 
+    def among(self, contact: Contact) -> tuple[int, ...]:
+        """The variants that it may be shown, by number."""
+        return tuple(i for i, test in enumerate(self.tests) if test is None or test(NOTHING, contact))
+
     def show(self, work: Work, message: str = "") -> Effect:
         """The variant for the contact now, remembered; ``message``: the id of the one that carries it."""
         contact, names = work.contact, self.sampler.variants
-        among = tuple(i for i, test in enumerate(self.tests) if test is None or test(NOTHING, contact))
+        among = self.among(contact)
         if not among:
             return Effect("choice", self.id, reason="choice.none_eligible")
         kept = self._kept(contact, {names[i] for i in among})

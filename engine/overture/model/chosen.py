@@ -35,3 +35,9 @@ class Presence(msgspec.Struct, frozen=True, array_like=True):
     at: int = 0
     hour: int = 0
     weights: dict[str, float] = {}
+
+
+def chosen_text(variant: str, propensity: float, version: str) -> str:
+    """How a variant came to be shown, as a sentence without its full stop."""
+    known = f"by what was learned until version {version}" if version else "as nothing had been learned"
+    return f"Variant {variant} was chosen: {100 * propensity:.3g} % {known}"

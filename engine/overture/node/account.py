@@ -15,6 +15,7 @@ from overture.match import compile_value
 from overture.match.change import Change, smallest_change
 from overture.match.explain import Verdict, explain, first_failing
 from overture.model import Contact, Effect, Fact, Firing, Trace
+from overture.model.chosen import chosen_text
 from overture.model.clock import to_text
 from overture.model.reasons import sentence
 from overture.node.together import explain_join
@@ -122,7 +123,7 @@ def _became_of(id: str, rule: Rule, scene: Scene, account: Account, firing: Firi
     if firing is not None:
         if firing.held_back:
             return "held_back", f"The condition held, but once_per held the rule back ({firing.held_back})."
-        return "fired", f"It fired. {_did(firing.effects)}"
+        return "fired", f"It fired. {_did(firing.effects)}{_chose(firing.effects)}"
     if fact.type not in rule.types:
         listens = ", ".join(sorted(rule.types))
         return "wrong_type", f"The fact is of type {fact.type}, and the rule is about {listens}."
@@ -149,6 +150,16 @@ def _did(effects: list[Effect]) -> str:
         return f"{done}."
     reasons = ", ".join(dict.fromkeys(e.reason for e in suppressed))
     return f"{done}; {_count(len(suppressed))} did not happen ({reasons})."
+
+
+def _chose(effects: list[Effect]) -> str:
+    """What it showed by choices."""
+    told: list[str] = []
+    for effect in effects:
+        if effect.kind == "choice" and not effect.reason:
+            kept = ", and the contact keeps it" if effect.after["kept"] else ""
+            told.append(f" {chosen_text(effect.key, effect.after['propensity'], effect.before or '')}{kept}.")
+    return "".join(told)
 
 
 def _count(n: int) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from overture.model import Contact, Refused, Trace, clock
 from overture.model.clock import to_text
 from overture.node import account, underway
+from overture.node.shown import of_choice
 from overture.node.account import Lasting, Scene
 from overture.node.reading import shown
 from overture.records import Found, Moment, Past, Sight
@@ -39,14 +40,16 @@ class ExplainService:
 
     async def explain(self, contact: Contact, query: ExplainQuery) -> Explanation:
         """Raises Refused ``explain.question``; 404 ``rule.unknown``, ``segment.unknown``, ``journey.unknown``,
-        ``fact.unknown``.
+        ``choice.unknown``, ``fact.unknown``.
         """
-        if [bool(query.rule), bool(query.segment), bool(query.journey)].count(True) != 1:
-            message = "The question is about one rule, one segment or one journey."
-            raise Refused("explain.question", message, "Pass rule, segment or journey.")
+        if [bool(each) for each in (query.rule, query.segment, query.journey, query.choice)].count(True) != 1:
+            message = "The question is about one rule, one segment, one journey or one choice."
+            raise Refused("explain.question", message, "Pass rule, segment, journey or choice.")
         active = await self._plans.active()
         contact = contact.copy()
         contact.clock = max(contact.clock, clock.now())  # what decays and what a window holds, as of this moment
+        if query.choice:
+            return of_choice(contact, f"{query.ruleset}/{query.choice}" if query.ruleset else query.choice, active)
         if query.segment:
             explanation = await self._lasting(contact, query, active, _segment_in(query))
         elif query.journey:

@@ -15,7 +15,7 @@ from overture.web.shapes import EffectView, FactView
 
 Outcome = Literal[
     "fired", "held_back", "repeated", "rolled_back", "no_match", "wrong_type", "not_active", "set_aside", "no_fact",
-    "in", "out", "held", "not_held", "under_way", "ended", "entered", "not_entered", "moved",
+    "in", "out", "held", "not_held", "under_way", "ended", "entered", "not_entered", "moved", "shown", "not_shown",
 ]  # fmt: skip
 
 
@@ -24,6 +24,7 @@ class ExplainQuery(msgspec.Struct, forbid_unknown_fields=True):
     ruleset: Annotated[str, Meta(description="Its ruleset, where several have a rule of that name.")] = ""
     segment: Annotated[str, Meta(description="Instead of a rule: a segment.")] = ""
     journey: Annotated[str, Meta(description="Instead of a rule: a journey, `name` or `ruleset/name`.")] = ""
+    choice: Annotated[str, Meta(description="Instead of a rule: a choice, `name` or `ruleset/name`.")] = ""
     fact: Annotated[str, Meta(description="The id of a fact of the contact; without it, the newest that counts.")] = ""
 
 
@@ -142,8 +143,8 @@ class PositionView(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a rule fired or did not, why a contact is in a segment or is not, where it stands in a journey and why.
-    ``sentence`` says it in one.
+    """Why a rule fired or did not, why a contact is in a segment or is not, where it stands in a journey and why,
+    why it was shown a variant of a choice. ``sentence`` says it in one.
 
     ``state``: ``then`` is exactly what the rule saw, ``now`` the contact at present (``note`` says why).
     ``decided_for`` differs from ``contact`` where the fact was decided for a contact that was merged into it.
@@ -170,4 +171,5 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     messages: list[dict[str, Any]] = []
     error: str = ""
     journey: str = ""
+    choice: str = ""
     positions: list[PositionView] = []
