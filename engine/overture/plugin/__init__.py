@@ -42,6 +42,7 @@ from overture.plugin.sources import (
     PushSourcePlugin,
     Refuse,
     Taken,
+    Transform,
 )
 
 __all__ = [
@@ -100,6 +101,7 @@ __all__ = [
     "Secret",
     "Sent",
     "Taken",
+    "Transform",
     "agent_of",
     "guarded_connector",
     "hookimpl",

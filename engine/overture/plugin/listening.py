@@ -23,6 +23,7 @@ from overture.plugin.sources import (
     PushSource,
     PushSourcePlugin,
     Refuse,
+    Transform,
 )
 
 LISTENING = Limits(timeout=10.0, parallel=64, failures=20, pause=1.0)
@@ -50,7 +51,7 @@ class HostedPush:
         self.breaker = self._guard.breaker
         self._source = source
 
-    async def parse(self, request: Incoming) -> Posted | Answer:
+    async def parse(self, request: Incoming) -> Posted | Transform | Answer:
         """Raises Refused: the source's own refusal, or 503 ``source.failing`` where it fails."""
         if self.breaker.admit() is not None:
             raise self._failing("failed repeatedly and is left alone for a while")
@@ -60,7 +61,7 @@ class HostedPush:
             self.breaker.abandoned()
             raise
         match answer:
-            case Posted() | Answer():
+            case Posted() | Transform() | Answer():
                 if not (wrong := malformed(answer)):
                     self.breaker.succeeded()
                     return answer
@@ -80,7 +81,7 @@ class HostedPush:
             case Late():
                 told = f"did not answer within {self._guard.limits.timeout:g} s"
             case _:
-                told = f"answered {type(answer).__name__} instead of Posted or Answer"
+                told = f"answered {type(answer).__name__} instead of Posted, Transform or Answer"
         self.breaker.failed(f"The source {self.name} {told}.")
         raise self._failing(told)
 
@@ -114,9 +115,9 @@ def _below(name: str, path: str) -> str:
     return f"/in/{name}{path[1:]}" if path.startswith("~") else path
 
 
-def malformed(answer: Posted | Answer) -> str:
+def malformed(answer: Posted | Transform | Answer) -> str:
     """What is wrong with the form of an answer; empty where nothing is."""
-    reply = answer.answer if isinstance(answer, Posted) else answer
+    reply = answer if isinstance(answer, Answer) else answer.answer
     if not isinstance(reply, Answer):  # pyright: ignore[reportUnnecessaryIsInstance]
         return "its answer is no Answer"
     if type(reply.status) is not int or not 200 <= reply.status <= 499:
@@ -130,6 +131,13 @@ def malformed(answer: Posted | Answer) -> str:
             msgspec.json.encode(reply.body)
         except (TypeError, ValueError, RecursionError) as error:
             return f"its body is no JSON: {describe(error)}"
+    if isinstance(answer, Transform):
+        try:
+            msgspec.json.encode(answer.request)
+        except (TypeError, ValueError, RecursionError, OverflowError) as error:
+            return f"its request is no JSON: {describe(error)}"
+        if type(answer.script) is not str or type(answer.seed) is not str:
+            return "script and seed are texts"
     if isinstance(answer, Posted):
         if not _is_list(answer.facts) or not _is_list(answer.refused):
             return "facts and refused are lists"

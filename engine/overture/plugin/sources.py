@@ -80,6 +80,21 @@ class Posted:
     refused: Sequence[NoFact] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transform:
+    """A request of which a script of the active rulesets is to make the facts: ``script``, as ``ruleset/script``.
+
+    The host runs it. Where it makes no facts, the request is recorded with the reason, and the caller is told that.
+    ``request`` is what the script is given, plain JSON; ``seed`` is the same when the request comes again: the ids of
+    facts that the script gives none follow from it.
+    """
+
+    script: str
+    request: Mapping[str, Any]
+    seed: str
+    answer: Answer = field(default_factory=Answer)
+
+
 class Refuse(Exception):
     """Raised by a push source: the request is wrong, and would be when it comes again. ``status``: 400 to 499."""
 
@@ -93,8 +108,9 @@ class Refuse(Exception):
 class PushSource(Protocol):
     """An open source that others call. Called concurrently, from one event loop; may be cancelled at any await."""
 
-    async def parse(self, request: Incoming) -> Posted | Answer:
-        """Read one request: its facts, or an answer to what is no fact (a settings request, a handshake).
+    async def parse(self, request: Incoming) -> Posted | Transform | Answer:
+        """Read one request: its facts, who makes them, or an answer to what is no fact (a settings request, a
+        handshake).
 
         Raises `Refuse`. Anything else is answered with 503, so that the caller tries again, and counts against the
         source's circuit breaker. Whoever says who they are by a signature is checked here, before anything else.

@@ -15,7 +15,7 @@ from overture.intake.parse import Parsed, Rejection
 from overture.model import Draft, Refused, clock
 from overture.model.fact import REPORTED_TYPES
 from overture.plugin.listening import HostedPush
-from overture.plugin.sources import Answer, Endpoint, FactBody, Incoming, NoFact, Taken
+from overture.plugin.sources import Answer, Endpoint, FactBody, Incoming, NoFact, Posted, Taken, Transform
 from overture.web import problem
 from overture.web.auth import TRACK, authorize, granted, tracks_only
 from overture.web.body import Bodies
@@ -91,6 +91,8 @@ async def _answered(
         said = await source.parse(_incoming(request, endpoint, body, plain, now))
         if isinstance(said, Answer):
             return _response(said)
+        if isinstance(said, Transform):
+            said = await _transformed(said, source.name, services, now)
         response = _response(said.answer)
         reports = endpoint.proof == "source"
         if grant is None and not reports:
@@ -107,6 +109,16 @@ async def _answered(
         return response
     finally:
         bodies.release(body)
+
+
+async def _transformed(asked: Transform, source: str, services: Services, now: int) -> Posted:
+    """The facts that a script makes of a request. What it makes none of is recorded; raises Refused with the reason."""
+    try:
+        facts = await services.scripts.transform(asked.script, asked.request, asked.seed, now)
+    except Refused as error:
+        await services.plugins.record(source, [Unwanted(error.code, error.message, "", asked.request)], now)
+        raise
+    return Posted(facts=facts, answer=asked.answer)
 
 
 async def in_pieces(

@@ -31,7 +31,8 @@ class HmacConfig(Signed):
     """How it signs: ``header``, ``algorithm``, ``encoding``, ``prefix``, ``timestamp`` (the header with the time),
     ``signed`` (what is hashed, with ``{body}`` and ``{timestamp}``), ``fields`` (the header is ``t=…,v1=…``). Where
     things stand: ``type``, ``id``, ``occurred_at``, ``contact``, ``properties`` (by name; without any the whole body),
-    each ``$.a.path``, ``header:A-Name``, or the text itself.
+    each ``$.a.path``, ``header:A-Name``, or the text itself. Or ``transform``: the script, as ``ruleset/script``, that
+    makes the facts.
     """
 
     header: str = Field(default="X-Signature", pattern=r"^[A-Za-z0-9-]+$")
@@ -41,11 +42,20 @@ class HmacConfig(Signed):
     timestamp: str = Field(default="", pattern=r"^[A-Za-z0-9-]*$")
     signed: str = ""
     fields: bool = False
-    type: str = Field(min_length=1)
+    type: str = ""
     id: str = ""
     occurred_at: str = ""
-    contact: HmacContact
+    contact: HmacContact | None = None
     properties: dict[str, str] = Field(default_factory=dict[str, str])
+    transform: str = Field(default="", pattern=r"^([a-z0-9][a-z0-9_-]{0,63}/[A-Za-z0-9][A-Za-z0-9_-]{0,63})?$")
+
+    @model_validator(mode="after")
+    def _said(self) -> Self:
+        if bool(self.transform) == bool(self.type or self.contact or self.id or self.occurred_at or self.properties):
+            raise ValueError("say where things stand (type, contact …), or name a script with transform, not both")
+        if not self.transform and not (self.type and self.contact):
+            raise ValueError("without transform, type and contact are needed")
+        return self
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -58,7 +68,7 @@ class HmacConfig(Signed):
 
     def service(self) -> Service:
         timed = bool(self.timestamp) or self.fields
-        contact = self.contact
+        contact = self.contact or HmacContact.model_construct()
         who = {"user_id": contact.user_id, "anonymous_id": contact.anonymous_id, "email": contact.email}
         return Service(
             name="hmac",
@@ -78,4 +88,5 @@ class HmacConfig(Signed):
             external={name: (where,) for name, where in contact.external.items()},
             properties=self.properties,
             literal=not self.type.startswith(("$", "header:")),
+            transform=self.transform,
         )

@@ -6,6 +6,7 @@ headers are not, so that a request sent again with another one would count twice
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from overture.plugin import Answer, Incoming, Posted, Refuse, Secret
+from overture.plugin import Answer, Incoming, Posted, Refuse, Secret, Transform
 from overture_sources.fitting import fitted
 from overture_sources.names import fact_type
 from overture_sources.paths import first, look
@@ -30,6 +31,7 @@ class Service:
     ``properties`` by name; without any, all of the body. ``known`` makes the facts of types that have a mapping of
     their own: the fact without ``id`` and ``context``, or None for what it does not know. ``ping``: whether a request
     is none of an event, and may come unsigned. ``literal``: the type is the fact's as it stands in the settings.
+    ``transform``: the script that makes the facts, in place of all that.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Service:
     known: Facts | None = None
     ping: Callable[[Incoming], bool] = lambda request: False
     literal: bool = False
+    transform: str = ""
 
 
 class Signed(BaseModel):
@@ -74,15 +77,43 @@ class Business:
         self._config = config
         self._service = service
 
-    async def parse(self, request: Incoming) -> Posted | Answer:
+    async def parse(self, request: Incoming) -> Posted | Transform | Answer:
         service = self._service
         if service.ping(request):
             return Answer(body={"pong": service.name})
         verify(request, service.scheme, self._config.secrets(), self._config.tolerance)
-        body = json_object(request.inflated)
-        return Posted(facts=[made(service, body, request)])
+        if service.transform:
+            return transformed(service, request)
+        return Posted(facts=[made(service, json_object(request.inflated), request)])
 
     async def close(self) -> None: ...
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(name)
+
+
+def transformed(service: Service, request: Incoming) -> Transform:
+    """What the script is given; its seed follows from what is signed."""
+    try:
+        text = request.inflated.decode()
+    except UnicodeDecodeError:
+        raise Refuse("source.body", "The body is no text in UTF-8.") from None
+    try:
+        body: Any = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        body = None
+    hidden = {service.scheme.header, "authorization", "cookie"}
+    given = {
+        "method": request.method,
+        "path": request.path,
+        "query": dict(request.query),
+        "headers": {name: value for name, value in request.headers.items() if name not in hidden},
+        "body": body,
+        "text": text if body is None else "",
+    }
+    seed = digest("transform", request.body.decode("latin-1"))
+    return Transform(script=service.transform, request=given, seed=seed, answer=Answer(status=200))
 
 
 def made(service: Service, body: Mapping[str, Any], request: Incoming) -> dict[str, Any]:
