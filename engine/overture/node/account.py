@@ -18,6 +18,7 @@ from overture.model import Contact, Effect, Fact, Firing, Trace
 from overture.model.chosen import chosen_text
 from overture.model.clock import to_text
 from overture.model.reasons import sentence
+from overture.node.scored import scores_told
 from overture.node.together import explain_join
 from overture.rules.program import Program
 from overture.rules.ruleset import Rule, Segment, While
@@ -123,7 +124,8 @@ def _became_of(id: str, rule: Rule, scene: Scene, account: Account, firing: Firi
     if firing is not None:
         if firing.held_back:
             return "held_back", f"The condition held, but once_per held the rule back ({firing.held_back})."
-        return "fired", f"It fired. {_did(firing.effects)}{_chose(firing.effects)}"
+        scored = scores_told(firing.effects, scene.program.models, ruleset)
+        return "fired", f"It fired. {_did(firing.effects)}{_chose(firing.effects)}{scored}"
     if fact.type not in rule.types:
         listens = ", ".join(sorted(rule.types))
         return "wrong_type", f"The fact is of type {fact.type}, and the rule is about {listens}."

@@ -82,6 +82,15 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
+class Knows:
+    """What a model of the ruleset has learned before the test."""
+
+    model: Named
+    intercept: float
+    weights: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One test. ``at``: where its clock starts (ms). Without ``given`` nobody has heard of the contact yet."""
 
@@ -93,3 +102,4 @@ class Trial:
     steps: tuple[Step, ...]
     place: Place
     pointer: str
+    learned: tuple[Knows, ...] = ()

@@ -67,10 +67,16 @@ STEP = Shape({
     "dependentRequired": {"backfill": ["fact"]},
 })  # fmt: skip
 
+LEARNED = Shape({
+    "intercept": Key("The logarithm of the odds where no feature says anything; 0 is one half.", {"type": "number"}, required=True),
+    "weights": Key("What each adds to it: a number by its name, a text as `country=DE`, what is missing as `country?`.", _by_name({"type": "number"}), required=True),
+})  # fmt: skip
+
 TEST = Shape({
     "name": Key("What must hold, in a few words.", TEXT, required=True),
     "at": Key("Where the clock starts.", _INSTANT),
     "contact": Key("What is known before: traits, identifiers, and `consent` by channel and purpose.", {"type": ["object", "null"], "properties": {"consent": _CONSENT}}),
+    "learned": Key("What models of the ruleset have learned, by name; without an entry, nothing.", _by_name(LEARNED.schema())),
     "rulesets": Key("Other rulesets that run too.", some(matching(RULESET_NAME))),
     "steps": Key("What happens, one thing after the other.", {"type": "array", "items": STEP.schema()}, required=True),
 })  # fmt: skip

@@ -35,6 +35,7 @@ class Names:
                 self.facts.setdefault(name, {}).update(_types(fields))
         self.rules = {rule.name: rule.id for rule in (*program.rules, *program.whiles)}
         self.journeys = {journey.name: journey for journey in program.journeys.values()}
+        self.models = {model.name for model in program.models.values()}
         self.segments = {segment.name for segment in program.segments}
         edges = [(s.ruleset, f"{s.name}.{e}") for s in program.segments for e in ("on_enter", "on_leave")]
         actions: list[Action] = [a for r in (*program.rules, *program.whiles) for a in r.then]
@@ -54,10 +55,23 @@ class Names:
                 *(f"{j.id}.{step.id}" for j, step in steps),
             },
         }
-        self.suppressible = {*self.rules, *self.traits, *program.scores, *program.lists, *self.derived, *self.issued}
+        self.suppressible = {
+            *self.rules,
+            *self.traits,
+            *program.scores,
+            *program.lists,
+            *self.derived,
+            *self.issued,
+            *self.models,
+        }
         self.suppressible |= self.sent["template"] | {journey.id for journey in program.journeys.values()}
 
     def check(self, trial: Trial, report: Report) -> None:
+        for known in trial.learned:
+            if known.model.text not in self.models:
+                hint = did_you_mean(known.model.text, self.models)
+                message = f"There is no model {known.model.text!r}"
+                report.at("test.unknown", message, known.model.place, known.model.pointer, hint)
         if trial.given is not None:
             self._given(trial.given, report)
         for step in trial.steps:

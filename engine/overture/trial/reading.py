@@ -10,8 +10,8 @@ from overture.rules.document import inspect as inspect_ruleset
 from overture.rules.reading import RULESET_NAME
 from overture.rules.report import Report
 from overture.rules.yamltext import Sequence, YamlNode, plain, read
-from overture.trial.document import Expect, Given, Trial
-from overture.trial.keys import TEST, TEST_DOCUMENT
+from overture.trial.document import Expect, Given, Knows, Trial
+from overture.trial.keys import LEARNED, TEST, TEST_DOCUMENT
 from overture.trial.steps import Steps
 from overture.trial.values import instant, milliseconds_of, named
 
@@ -71,7 +71,21 @@ class _Tests(Steps):
         if len(steps) == len(_items(body.items["steps"])) and not any(isinstance(step, Expect) for step in steps):
             self.report.add("test.empty", "The test expects nothing", name, "Add a step `expect`.")
         rulesets = tuple(named(other) for other in others)
-        return Trial(name.text, at, contact, given, rulesets, tuple(steps), name.place, node.pointer)
+        learned = self.learned(body.items.get("learned"))
+        return Trial(name.text, at, contact, given, rulesets, tuple(steps), name.place, node.pointer, learned)
+
+    def learned(self, node: YamlNode | None) -> tuple[Knows, ...]:
+        found: list[Knows] = []
+        for _, value, key in self.entries(node, "learned"):
+            body = self.body(value, "What was learned")
+            if body is None or not self.keys(body, LEARNED):
+                continue
+            intercept = self.number(body.items["intercept"], "intercept")
+            given = self.mapping(body.items["weights"], "weights")
+            weights = {n: self.number(w, n) for n, w in given.items.items()} if given is not None else {}
+            told = {name: float(weight) for name, weight in weights.items() if weight is not None}
+            found.append(Knows(named(key), float(intercept or 0), told))
+        return tuple(found)
 
     def contact(self, node: YamlNode | None, at: int) -> tuple[Given | None, str]:
         """What is known before, and the contact's id."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from overture.decide import Plan
 from overture.model import Diagnostic
+from overture.model.artefact import Linear
 from overture.model.script import Ask, unavailable
 from overture.rules import Ruleset, RulesetInvalid, link
 from overture.rules.report import Report, did_you_mean
@@ -51,10 +53,22 @@ def run(
     if report.failed:
         return _refused(ruleset, report.ordered())
     covered = Covered()
-    outcomes = [Run(trial, plans[_named(trial)], addresses, covered, ask).outcome() for trial in trials]
+    outcomes = [Run(t, _knowing(t, plans[_named(t)]), addresses, covered, ask).outcome() for t in trials]
     passed = all(outcome.passed for outcome in outcomes)
     coverage = covered.of(ruleset, plans[frozenset()].program)
     return Result(ruleset.name, passed, outcomes, report.ordered(), coverage)
+
+
+def _knowing(trial: Trial, plan: Plan) -> Plan:
+    """The plan with what the test says was learned."""
+    if not trial.learned:
+        return plan
+    models = {model.name: model for model in plan.program.models.values()}
+    learned = {
+        models[k.model.text].id: Linear(models[k.model.text].edition, k.intercept, dict(k.weights))
+        for k in trial.learned
+    }
+    return plan.learned(replace(plan.program, learned=learned))
 
 
 def _named(trial: Trial) -> _Set:
