@@ -19,7 +19,7 @@ from overture.rules.keys import WEEKDAYS
 from overture.rules.sending import Quiet
 
 HALF_LIFE = 56 * DAY_MS
-KNOWN = 3.0  # hours, faded: with fewer nothing is known of the contact
+KNOWN = 2.0  # hours, faded: with fewer nothing is known of the contact
 OTHER_DAY = 0.25  # what the same hour of another day counts
 BESIDE = 0.5  # what the hour before or after counts
 FAINT = 0.01  # below this an hour is forgotten
