@@ -303,6 +303,18 @@ def test_a_message_that_the_gate_keeps_from_the_contact_showed_nothing() -> None
     assert (out.contact.choices, out.count("shown")) == ([], 0)
 
 
+@pytest.mark.parametrize(
+    ("reason", "shown_"), [("consent.denied: It was taken back.", 0), ("template.failed: It has no end.", 1)]
+)
+def test_a_message_that_was_not_handed_over_showed_nothing_but_for_a_template_that_fails(
+    reason: str, shown_: int
+) -> None:
+    ada = On(plan())
+    (message,) = ada.fact(0, "seen").messages
+    ada.fact(HOUR, "message.dropped", message=message.id, channel="email", reason=reason)
+    assert ada.count("shown") == len(ada.contact.choices) == shown_
+
+
 def test_a_choice_whose_goal_is_another_now_does_not_count_what_was_shown_for_the_old_one() -> None:
     ada = On(plan())
     ada.asks(0)

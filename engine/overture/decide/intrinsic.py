@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from overture.decide import room
 from overture.decide.approvals import APPROVAL, answered
+from overture.decide.choosing import unseen
 from overture.decide.consent import NEEDS_NO_CONSENT, consent_verdict
 from overture.decide.limits import shown
 from overture.decide.merge import merge
@@ -103,6 +104,14 @@ def _unsubscribed(work: Work, fact: Fact) -> list[Effect]:
     return [work.set_consent(channel, each, "denied") for each in sorted(work.contact.consent.get(channel, {}))]
 
 
+def _dropped(work: Work, fact: Fact) -> list[Effect]:
+    """It showed the contact nothing. Not so where its template failed: that is the variant's own doing, and counts."""
+    message, reason = fact.properties.get("message"), fact.properties.get("reason")
+    if not work.contact.choices or type(message) is not str or str(reason).startswith("template."):
+        return []
+    return unseen(work, [message])
+
+
 def _habit(work: Work, fact: Fact) -> list[Effect]:
     channel = fact.properties.get("channel")
     if type(channel) is not str or not channel or fact.properties.get("machine") is True:
@@ -120,6 +129,7 @@ _APPLY: dict[str, Callable[[Work, Fact], list[Effect]]] = {
     "list_changed": _list_changed,
     "$merge": merge,
     APPROVAL: answered,
+    "message.dropped": _dropped,
     "message.bounced": _suppress,
     "message.failed": _suppress,
     "message.rejected": _suppress,
