@@ -168,5 +168,8 @@ def test_nothing_that_a_ruleset_means_is_left_out() -> None:
         "holdout",
         "forms",
         "choices",
+        "scripts",
+        "models",
+        "blocks",
     }
     assert {field.name for field in fields(Ruleset)} == said | {"name", "revision", "source", "places"}

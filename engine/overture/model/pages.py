@@ -45,11 +45,14 @@ class Piece(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Fault(msgspec.Struct, frozen=True, array_like=True):
-    """What is wrong with a piece: ``offset`` is where, in characters; ``message`` has no full stop."""
+    """What is wrong with a piece: ``offset`` is where, in characters; ``message`` has no full stop. ``size``: of the
+    HTML that it comes out as, in bytes, where nothing else is wrong.
+    """
 
     message: str
     offset: int = 0
     hint: str = ""
+    size: int = 0
 
 
 Engine = Callable[[Sequence[Piece]], Sequence[Fault | None]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from overture.model.pages import Page
+from overture.rules import lint
 from overture.rules.blocks import PARTS, qualified
 from overture.rules.engine import Questions
 from overture.rules.keys import BLOCK, DATA, TEMPLATE
@@ -41,6 +42,9 @@ class Templates(Reading):
             self.keys(mapping, TEMPLATE)
             if all(_blank(mapping.items.get(part)) for part in PARTS):
                 self.report.add("template.empty", f"The template {name!r} has no text, no html and no mjml", key)
+            if not mapping.items.keys() & {"text"} and mapping.items.keys() & {"html", "mjml"}:
+                message = f"The template {name!r} has no text: in a mail it is made from the HTML"
+                self.report.add("template.no_text", message, key, "Write text too, if it is to read well.")
             if "html" in mapping.items and "mjml" in mapping.items:
                 self.report.add("template.mjml", f"The template {name!r} has html and mjml", key)
             self.places[name] = key.place
@@ -70,6 +74,7 @@ class Templates(Reading):
         self._known(checked, scalar)
         if not checked.right:
             return
+        self._lint(scalar, part)
         self.questions.syntax(scalar)
         if checked.blocks:
             return  # what comes out is known when its blocks are put in
@@ -77,6 +82,17 @@ class Templates(Reading):
             self.questions.mjml(scalar)
         elif part == "data":
             check_data(scalar, self.report)
+
+    def _lint(self, scalar: Scalar, part: str) -> None:
+        if part == "subject":
+            findings = lint.of_subject(scalar.text)
+        elif part in ("html", "mjml"):
+            findings = lint.of_markup(scalar.text, mjml=part == "mjml")
+        else:
+            return
+        locate = scalar.locator()
+        for finding in findings:
+            self.report.at(finding.code, finding.message, locate(finding.offset), scalar.pointer, finding.hint)
 
     def _builder(self, data: YamlNode, scripts: Scripts) -> ScriptDecl | None:
         assert isinstance(data, Mapping)
@@ -106,6 +122,7 @@ class Templates(Reading):
                     found.append((checked, scalar))
                     parts[part] = scalar.text
                     if checked.right:
+                        self._lint(scalar, part)
                         self.questions.syntax(scalar)
             if not parts:
                 self.report.add("template.empty", f"The block {written!r} has no text, no html and no mjml", key)

@@ -302,6 +302,22 @@ CODES: dict[str, Code] = {
         "A message with a missing variable is refused, never sent with a blank. Give a default.",
         "warning",
     ),
+    "template.no_text": Code(
+        "No plain text",
+        "A mail has a plain text for those whose programs show no HTML. Without one of your own it is made from the HTML.",
+        "warning",
+    ),
+    "template.viewport": Code("No viewport", "Phones show an HTML document without one as if they were as wide as a desk. MJML sees to it by itself.", "warning"),
+    "template.alt_text": Code("A picture without words", "Many programs show no pictures, and who cannot see them is read their `alt`.", "warning"),
+    "template.size": Code("A mail that is cut", "Gmail shows the first 102 KB of a mail's HTML; links at its end are gone.", "warning"),
+    "template.link": Code("A link that leads nowhere", "A mail is read far from your pages: links are whole, begin with `https:` and lead to where everybody gets.", "warning"),
+    "template.unsubscribe": Code("No link to unsubscribe", "A mail that needs consent says how to take it back, in what people read, not in its header alone.", "warning"),
+    "template.subject": Code("A long subject", "Lists of mails show some 40 to 70 characters of it.", "warning"),
+    "template.unquoted": Code(
+        "A value that can bring markup along",
+        "Values are escaped as text and in quoted attributes. Without quotes, and in `script` and `style`, that does not hold them together.",
+        "warning",
+    ),
     # --- blocks ---------------------------------------------------------------------------------------------
     "block.unknown": Code(
         "An unknown block",

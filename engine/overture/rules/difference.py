@@ -98,6 +98,7 @@ def _meaning(ruleset: Ruleset) -> dict[tuple[str, str], Facets]:
         when = spell(segment.when) if segment.when is not None else ""
         edges = {"on_enter": actions_told(segment.on_enter), "on_leave": actions_told(segment.on_leave)}
         found["segments", name] = said(when=when, **edges)
+    found |= {("blocks", name): said(locked=block.locked, **block.parts) for name, block in ruleset.blocks.items()}
     for name, template in ruleset.templates.items():
         found["templates", name] = said(
             subject=template.subject,

@@ -7,6 +7,7 @@ from hashlib import sha256
 
 from overture.model.errors import Diagnostic, Refused
 from overture.model.pure import NO_PLUGINS, Pure
+from overture.rules import lint
 from overture.rules.actions import Actions, Declared
 from overture.rules.behaviour import Behaviour
 from overture.rules.choices import Choices
@@ -124,6 +125,8 @@ def _ruleset(root: YamlNode, text: str, report: Report, pure: Pure) -> Ruleset |
         hint = "Ask for fewer fact types, fields and `where`; the window makes no difference. Or split the ruleset."
         report.at("history.too_many", message, extra.place, "", hint)
     Sends(sections.uses, scope, report).check(senders(rules, segments.values(), journeys, ways.knows))
+    sent = lint.actions_of(rules, segments.values(), journeys, ways.knows)
+    lint.of_leaving(sections.templates, sections.places, sent, report)
     return Ruleset(
         name,
         revision,

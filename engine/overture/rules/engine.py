@@ -7,6 +7,7 @@ Where there is none, the texts were asked about when they were put.
 from __future__ import annotations
 
 from overture.model.pages import Engine, Piece
+from overture.rules import lint
 from overture.rules.program import Program
 from overture.rules.report import Report, RulesetInvalid
 from overture.rules.ways import ways
@@ -36,10 +37,20 @@ class Questions:
             return
         told: set[tuple[str, str, int]] = set()
         faults = engine([piece for piece, _ in self._asked])
-        broken = {scalar.pointer for (piece, scalar), fault in zip(self._asked, faults, strict=True)
-                  if fault is not None and piece.kind == "syntax"}  # fmt: skip
+        broken = {
+            scalar.pointer
+            for (piece, scalar), fault in zip(self._asked, faults, strict=True)
+            if fault is not None and piece.kind == "syntax"
+        }
         for (piece, scalar), fault in zip(self._asked, faults, strict=True):
             if fault is None or (piece.kind == "mjml" and scalar.pointer in broken):
+                continue
+            if fault.size:
+                for finding in lint.of_size(fault.size):
+                    told_size = (finding.code, scalar.pointer, 0)
+                    if told_size not in told:
+                        told.add(told_size)
+                        report.add(finding.code, finding.message, scalar, finding.hint)
                 continue
             if (key := (piece.kind, scalar.pointer, fault.offset)) not in told:
                 told.add(key)
@@ -61,11 +72,13 @@ def check_whole(program: Program, engine: Engine | None) -> None:
         for source in dict.fromkeys(ways(template.mjml, _number))
         for piece in ([Piece("mjml", source)] if template.mjml else [])
     ]
-    faults = engine([piece for piece, _, _ in asked]) if engine is not None and asked else []
+    if engine is None or not asked:
+        return
+    faults = engine([piece for piece, _, _ in asked])
     report, told = Report(), set[tuple[str, str]]()
     with report.until_full():
-        for (_, ruleset, name), fault in zip(asked, faults, strict=False):
-            if fault is not None and (ruleset, name) not in told:
+        for (_, ruleset, name), fault in zip(asked, faults, strict=True):
+            if fault is not None and not fault.size and (ruleset, name) not in told:
                 told.add((ruleset, name))
                 place = program.rulesets[ruleset].place(f"templates/{name}")
                 message = f"With its blocks the template {name!r} is no MJML: {fault.message}"

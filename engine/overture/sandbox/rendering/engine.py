@@ -92,7 +92,7 @@ def warm_up() -> None:
 def check(piece: Piece) -> Fault | None:
     try:
         if piece.kind == "mjml":
-            to_html(piece.source)
+            return Fault("", size=len(to_html(piece.source).encode()))
         else:
             _environment().add_template("template", piece.source)
     except MjmlRefused as error:
