@@ -186,7 +186,8 @@ async def main() -> int:
             for why in r.wrong:
                 console.print(f"WRONG {r.case.category}/{r.case.name}: {why}", markup=False)
         console.print(
-            f"{len(CORPUS)} scripts in {took:.1f} s; the loop was late by {max(r.lag for r in results):.0f} ms at most; "
+            f"{len(CORPUS)} scripts in {took:.1f} s; "
+            f"the loop was late by {max(r.lag for r in results):.0f} ms at most; "
             f"one script cost this process {max(r.cpu for r in results):.0f} ms of computing at most"
         )
     return 1 if any(r.wrong for r in results) or max(r.lag for r in results) > MOST else 0

@@ -1,4 +1,4 @@
-"""Run as ``jailprobe.py lock|confine``: goes into the jail, tries to get out in every way it knows, prints what came of it.
+"""Run as ``jailprobe.py lock|confine``: goes into the jail and tries to get out in every way it knows.
 
 Prints a JSON object: ``held``, and by attempt how it was refused (a name of an errno), or ``done``.
 """

@@ -44,12 +44,13 @@ _found = msgspec.json.Decoder(list[_Found]).decode
 class Checker:
     """A `model.script.Check`, over one worker process that begins with the first check. Any thread may call it."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = SECONDS) -> None:
+        self._seconds = seconds
         self._pool: monty.Monty | None = None
         self._turn = threading.Lock()
 
     def __call__(self, source: str, stub: str = "") -> list[Problem]:
-        """``stub`` declares, in Python, the types that the source names. It takes up to `SECONDS`, the first some 0.2.
+        """``stub`` declares, in Python, the types that the source names. It takes up to ``seconds``, mostly some 0.02.
 
         Raises Overloaded where no worker process can be had.
         """
@@ -98,8 +99,8 @@ class Checker:
                 self._pool = monty.Monty(
                     binary_path=launcher(),
                     max_processes=1,
-                    request_timeout=SECONDS,
-                    feed_duration_limit_grace=SECONDS,  # that of the run, which comes after the check
+                    request_timeout=self._seconds,
+                    feed_duration_limit_grace=self._seconds,  # that of the run, which comes after the check
                 )
                 self._pool.__enter__()
             session = self._pool.checkout(

@@ -250,6 +250,7 @@ class _Worker(threading.Thread):
             lane.apart(apart.instants)
             return [self._one(lane, session, call) for call in calls]
         except monty.MontyError:
+            self._go_on()
             lane.slower()
             return [self._one(lane, session, call) for call in calls]
         lane.took(time.perf_counter() - began, len(calls))
@@ -265,17 +266,22 @@ class _Worker(threading.Thread):
             return answering.quarantined(lane.script)
         fresh = session.fresh
         said = session.one(call)
-        if self._of.closing:
-            raise Unavailable("closing")
         # Not by what earlier calls left of time and memory, nor because the machine was busy once, or a process killed.
         if said.code in answering.CUT_OFF and (not fresh or not lane.struck):
+            self._go_on()
             said = session.one(call)
+        self._go_on()
         if said.code in answering.CUT_OFF:
             lane.strike(said, time.monotonic())
         else:
             lane.went_well()
             lane.took(time.monotonic() - now, 1)
         return said
+
+    def _go_on(self) -> None:
+        """Nothing that was cut off by the end of everything is the script's doing, or tried again."""
+        if self._of.closing:
+            raise Unavailable("closing")
 
 
 def launcher() -> Path:

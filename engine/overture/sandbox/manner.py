@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 LONGEST = 32 << 10  # bytes of source
 
-# Text in which every line may be moved to the right: no string goes over its end. Of what has a meaning outside of
-# functions only, nothing.
-_HELD_BACK = re.compile(r"\"\"\"|'''|\\$|^return\b|\b(global|nonlocal|exec|eval|locals|await|__name__)\b", re.MULTILINE)
+# What means something else inside of a function, or goes over the end of a line in a way that is not followed.
+_HELD_BACK = re.compile(r"'''|\\$|^return\b|\b(global|nonlocal|exec|eval|locals|await|__name__)\b", re.MULTILINE)
+_TEXT = re.compile(r'[ \t]*"""[^"\\]*("""[ \t]*)?')  # a whole line that begins such a text, and may end it
+_TEXT_ENDS = re.compile(r'[^"\\]*"""[ \t]*')
 _REACHES_FAR = re.compile(r"\b(exec|eval|asyncio|async|await|sys|csv)\b")
 _DECIMALS_OF_ALL = re.compile(r"(Default|Basic|Extended)Context|\bgetattr\b")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -41,7 +42,7 @@ class Manner:
 
 def manner(source: str) -> Manner:
     """Raises ValueError, with a sentence, where the source cannot be taken as it is."""
-    source = source.replace("\r\n", "\n")
+    source = plain(source).text
     if len(source.encode("utf-8", "replace")) > LONGEST:
         raise ValueError(f"The source is longer than {LONGEST >> 10} KB.")
     if found := _CONTROL.search(source):
@@ -49,11 +50,31 @@ def manner(source: str) -> Manner:
     read = unicodedata.normalize("NFKC", source)  # as names are read
     decimal = "decimal" in read
     alone = bool(_REACHES_FAR.search(read)) or (decimal and bool(_DECIMALS_OF_ALL.search(read)))
-    made = not alone and not _HELD_BACK.search(read) and not _HELD_BACK.search(source)
-    if made:
-        body = "".join(f" {line}\n" for line in source.split("\n"))
-        source = f"def make():\n{body}\n return main\n"
-    return Manner(source, made, "random" in read, decimal, alone)
+    random = "random" in read
+    if not alone and not _HELD_BACK.search(read) and (body := _moved(source)) is not None:
+        return Manner(f"def make():\n{body}\n return main\n", True, random, decimal)
+    return Manner(source, False, random, decimal, alone)
+
+
+def _moved(source: str) -> str | None:
+    """The source one to the right, but for texts over several lines; None where these are not easily told."""
+    inside, lines = False, list[str]()
+    for line in source.split("\n"):
+        lines.append(line if inside else f" {line}")
+        if inside and '"""' not in line:
+            if '"' in line or "\\" in line:
+                return None
+        elif '"""' in line:
+            found = (_TEXT_ENDS if inside else _TEXT).fullmatch(line)
+            if found is None:
+                return None
+            inside = not inside and not found[1]
+    return None if inside else "\n".join(lines)
+
+
+def plain(source: str) -> Manner:
+    """The source as it stands, read anew for each call."""
+    return Manner(source.replace("\r\n", "\n"), random=True, decimal=True)
 
 
 PRELUDE = """

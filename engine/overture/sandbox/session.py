@@ -13,7 +13,7 @@ import pydantic_monty as monty
 
 from overture.model.script import Call, Said, Script
 from overture.sandbox import answering
-from overture.sandbox.manner import PRELUDE, Manner
+from overture.sandbox.manner import PRELUDE, Manner, plain
 
 CALLS = 5_000  # of one session: it grows with each
 GRACE = 0.05  # seconds after which a worker is killed that does not end by itself
@@ -148,16 +148,27 @@ class Session:
     def _open(self) -> None:
         self._host = _Host()
         session = self._begun()
-        manner = self._manner
-        inputs = {"text": manner.text, "once": manner.made, "seeds": manner.random, "decimals": manner.decimal}
         try:
-            self._run(session, "define(text, once, seeds, decimals)", inputs)
+            self._define(session)
         except BaseException:
             with contextlib.suppress(Exception):
                 session.__exit__(None, None, None)
             raise
         self._session = session
         self.pid = session.worker_pid
+
+    def _define(self, session: monty.MontySession) -> None:
+        manner = self._manner
+        inputs = {"text": manner.text, "once": manner.made, "seeds": manner.random, "decimals": manner.decimal}
+        try:
+            self._run(session, "define(text, once, seeds, decimals)", inputs)
+        except (monty.MontySyntaxError, monty.MontyRuntimeError) as error:
+            said = answering.failure(self.script, error, manner.moved, self._timeout_ms)
+            if not manner.made or said.code in answering.CUT_OFF:
+                raise
+            # What is wrong is told of the source as its author wrote it.
+            self._manner = plain(self.script.source)
+            self._define(session)
 
     def _begun(self) -> monty.MontySession:
         """Where this fails no line of the script was read."""
