@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from overture.cli.documents import read
+from overture.cli.scripted import asking, checking
 from overture.cli.terminal import Json, Url, connect, console, load_settings, loaded_plugins
 from overture.model import Refused, clock
 from overture.model.artefact import pack
@@ -79,8 +80,8 @@ def train(
         raise Refused("check.no_files", "There is no document to check.", "Name one or more YAML files.")
     ends = [bound(text, name) if text else None for text, name in ((split, "split"), (until, "until"))]
     asked = Asked([read(file) for file in files], model, kind, *ends, against=against, seed=seed)
-    with _source(facts, dataset) as source:
-        trained = train(asked, source, loaded_plugins().pure())
+    with _source(facts, dataset) as source, checking(loaded_plugins().pure()) as pure, asking() as ask:
+        trained = train(asked, source, pure, ask)
     blob, report = pack(trained.artefact), trained.report
     if out is not None:
         _write(out, blob)
