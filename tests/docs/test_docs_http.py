@@ -154,7 +154,7 @@ def soon(command: str, names: dict[str, str]) -> tuple[int, Any]:
     deadline = time.monotonic() + PATIENCE
     while True:
         status, answer = request(command, names)
-        early = status == 404 and "/inbox/" not in command
+        early = status == 404 and "/inbox/" not in command and "/v1/models/" not in command
         early |= "state=dropped" in command and answer.get("items") == []
         early |= status == 409 and answer["code"] == "backtest.not_done"
         early |= "email:linus" in command and "external" not in answer.get("ids", {})
@@ -190,6 +190,9 @@ def test_the_examples_run_in_their_order(running: Running):
     answers: dict[str, Any] = {}
     for command in COMMANDS:
         status, answer = soon(command, names)
+        if "/v1/models/" in command:  # no ruleset that ships has one
+            assert (status, answer["code"]) == (404, "model.unknown")
+            continue
         if command.startswith("curl -s -X PUT"):
             names["REVISION"] = answer["revision"]
         if "/backtest?" in command:
