@@ -7,7 +7,7 @@ also run, as far as it says something outside of functions: what fails there fai
 from __future__ import annotations
 
 import contextlib
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
@@ -47,7 +47,7 @@ class Checker:
     def __init__(self, seconds: float = SECONDS) -> None:
         self._seconds = seconds
         self._pool: monty.Monty | None = None
-        self._turn = threading.Lock()
+        self._thread = ThreadPoolExecutor(1, "scripts-check")  # the worker process ends with what began it
 
     def __call__(self, source: str, stub: str = "") -> list[Problem]:
         """``stub`` declares, in Python, the types that the source names. It takes up to ``seconds``, mostly some 0.02.
@@ -58,15 +58,14 @@ class Checker:
             manner(source)
         except ValueError as error:
             return [_problem(str(error))]
-        with self._turn:
-            return self._check(source, stub)
+        return self._thread.submit(self._check, source, stub).result()
 
     def close(self) -> None:
-        """End the worker process; another check begins a new one."""
-        with self._turn:
-            pool, self._pool = self._pool, None
-            if pool is not None:
-                pool.__exit__(None, None, None)
+        """End the worker process."""
+        self._thread.shutdown()
+        if self._pool is not None:
+            self._pool.__exit__(None, None, None)
+            self._pool = None
 
     def __enter__(self) -> Self:
         return self
@@ -98,6 +97,7 @@ class Checker:
             if self._pool is None:
                 self._pool = monty.Monty(
                     binary_path=launcher(),
+                    min_processes=0,
                     max_processes=1,
                     request_timeout=self._seconds,
                     feed_duration_limit_grace=self._seconds,  # that of the run, which comes after the check

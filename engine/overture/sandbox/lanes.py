@@ -110,6 +110,7 @@ class Lanes:
         if self._pool is None:
             self._pool = monty.Monty(
                 binary_path=launcher(),
+                min_processes=0,  # each begins in the thread that uses it: it ends when that does
                 max_processes=self._workers,
                 checkout_timeout=10.0,
                 feed_duration_limit_grace=GRACE,
