@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from overture.decide import Plan, step
+from overture.model import Contact, Fact
+from overture.model.decay import all_scores
 from overture.model.scoring import ContactView, FactView, ScoreInput, View
-from overture.plugin import Scored
+from overture.plugin import PluginManager, Scored
+from overture.rules import link, load
 from overture.testing import check_scorer, score_input
 from overture_scoring import fit, half_life, points, rfm
 
@@ -166,3 +170,36 @@ def test_points_and_rfm_hold_the_contract() -> None:
     check_scorer(plugin, {"of": "deeds"}, [score_input(scores={"deeds": {"viewed": n}}) for n in (1, 2)])
     (plugin,) = rfm.overture_scorers()
     check_scorer(plugin, RFM, [seen(500 * rfm.DAY, last=rfm.DAY), seen(rfm.DAY, last=rfm.DAY)])
+
+
+def test_points_fade_and_meet_their_caps_in_a_ruleset() -> None:
+    plugins = PluginManager()
+    plugins.load()
+    document = """\
+apiVersion: overture/v1
+kind: Ruleset
+name: a
+facts: {viewed: {}, asked: {}}
+scores:
+  deeds: {per: type, decay: {half_life: 10d}}
+  lead: {max: 30, decay: {half_life: 10d}}
+rules:
+  deeds:
+    when: fact.type in ["viewed", "asked"]
+    then:
+      - score: {name: deeds, by: points, per: = fact.type, with: {facts: {viewed: {points: 2, cap: 5}, asked: 24}}}
+      - score: {name: lead, by: points, with: {of: deeds}}
+"""
+    plan = Plan(link([load(document, plugins.pure())], 1))
+    contact = Contact("ada")
+
+    def happens(type: str, day: int) -> float:
+        nonlocal contact
+        fact = Fact(f"{type}{day}{contact.seq}", type, "ada", day * half_life.DAY, day * half_life.DAY)
+        contact = step(contact, fact, plan, fact.accepted_at).contact
+        return all_scores(contact, plan.half_lives, contact.clock)["lead"]  # type: ignore[return-value]
+
+    assert [happens("viewed", 1) for _ in range(4)] == [2, 4, 5, 5]
+    assert happens("asked", 1) == 29
+    assert happens("asked", 1) == 30
+    assert happens("viewed", 11) == 2.5 + 24 + 2, "each kind has faded by half; of views there is room for two points"
