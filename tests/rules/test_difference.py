@@ -55,6 +55,7 @@ segments:
   loyal: {}
 templates:
   hello: {subject: Hi, text: Hello}
+models: {buys: {predict: fact.type == "bought", within: 9d, features: {vip: contact.vip}}}
 choices:
   hero: {variants: [hello, bye], goal: fact.type == "bought", within: 3d}
 """
@@ -115,6 +116,8 @@ CASES = {
     "the best hour": ("hello, purpose: marketing}}]", "hello, purpose: marketing, when: best}}]", "segments", "busy", "on_enter",
         [{"send": {"channel": "email", "template": "hello", "purpose": "marketing"}}],
         [{"send": {"channel": "email", "template": "hello", "purpose": "marketing", "when": "best", "within": "1d"}}]),
+    "a model": ("features: {vip: contact.vip}", "features: {vip: contact.city}", "models", "buys", "features",
+        {"vip": "contact.vip"}, {"vip": "contact.city"}),
     "a template": ("text: Hello", "text: Good day", "templates", "hello", "text", "Hello", "Good day"),
 }  # fmt: skip
 

@@ -26,9 +26,6 @@ EXAMPLES = "examples"
 """The path that changes where an example is noted or counted."""
 
 
-NOTHING_LEARNED = "model.nothing_learned"
-"""The reason of a score that stays as it is, as nothing decides what it should be."""
-
 PRIOR = "prior"
 """In place of a version: what the document says that the score is before anything was learned."""
 
@@ -105,7 +102,7 @@ def compile_prediction(model: Model) -> Callable[[Work, Fact, str], tuple[float 
             prior: dict[str, Any] = {"value": model.otherwise, "contributions": {}}
             return model.otherwise, Effect("scorer", model.name, path, PRIOR, prior)
         sentence = f"Nothing has been learned for {model.id} yet."
-        return None, Effect("scorer", model.name, path, "", sentence, NOTHING_LEARNED)
+        return None, Effect("scorer", model.name, path, "", sentence, "model.nothing_learned")
 
     return predicted
 
