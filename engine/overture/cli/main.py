@@ -22,6 +22,7 @@ from rich.console import Console
 
 from overture import __version__
 from overture.cli import attribution, authoring, clock, consent, contact, importing, keys, packaging, plugins, training
+from overture.cli.doctor import doctor
 from overture.cli.documents import check_files, deployables, report
 from overture.cli.explain import show
 from overture.cli.plugged import mount
@@ -59,6 +60,7 @@ people.command(contact.erasures)
 app.command(importing.import_file, name="import")
 app.command(attribution.attribution)
 app.command(plugins.plugins)
+app.command(doctor)
 app.command(training.train)
 app.command(training.rfm)
 app.command(authoring.fmt)
