@@ -16,7 +16,7 @@ from overture.decide.choosing import learned_as
 from overture.deploy.choices import differs, posterior
 from overture.model import Contact, Effect, Fact, Step, Trace
 from overture.model.artefact import Artefact, Posterior, digest, pack, unpack
-from overture.model.sampler import best_of, drawn, shares
+from overture.model.sampler import beliefs, best_of, drawn, shares
 from overture.rules import Program, link, load
 from overture.rules.ruleset import Choice
 from overture.state.choices import Counts
@@ -54,7 +54,7 @@ def plan(text: str = HERO, version: int = 1, **arms: tuple[float, float]) -> Pla
 
 
 def _posterior(choice: Choice, arms: dict[str, tuple[float, float]]) -> Posterior:
-    best = best_of(tuple((1 + good, 1 + bad) for good, bad in arms.values()))
+    best = best_of(beliefs([*arms.values()]))
     return Posterior(choice.edition, arms, 0, {}, dict(zip(arms, best, strict=True)))
 
 
@@ -102,6 +102,14 @@ def test_how_often_one_is_the_best_is_what_mathematics_says() -> None:
     assert best_of(((2, 1), (1, 2))) == pytest.approx([5 / 6, 1 / 6], abs=1e-4)
     # Beta(1001, 9001) and Beta(1101, 8901) are nearly normal: P = Φ(Δ / σ).
     assert best_of(((1001, 9001), (1101, 8901)))[0] == pytest.approx(0.01056, abs=2e-4)
+
+
+def test_what_was_hardly_shown_is_thought_to_be_like_the_others() -> None:
+    assert beliefs([(0, 0), (0, 0)]) == ((1, 1), (1, 1))
+    rare = beliefs([(50, 9_950), (0, 3), (40, 9_960)])
+    assert rare[1][0] / sum(rare[1]) == pytest.approx(91 / 20_000, rel=0.02), "a rate that is usual here"
+    assert best_of(rare)[1] < 0.4
+    assert beliefs([(99, 0), (0, 0)])[1] == (100, 1), "and where nearly all succeed, so may it"
 
 
 belief = st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)).map(lambda counts: (1 + counts[0], 1 + counts[1]))

@@ -22,7 +22,7 @@ from overture.match import compile_condition
 from overture.model import Contact, Effect, Fact
 from overture.model.artefact import Artefact, Posterior, digest
 from overture.model.chosen import Impression
-from overture.model.sampler import belief, best_of, drawn, shares
+from overture.model.sampler import beliefs, best_of, drawn, shares
 from overture.rules.program import Program
 from overture.rules.ruleset import Choice
 
@@ -53,7 +53,7 @@ class Sampler:
         self.version = digest(known) if known is not None else ""
         self.variants = tuple(each.name for each in choice.variants)
         self.explore = choice.explore
-        self.beliefs = tuple(belief(*arms.get(name, (0.0, 0.0))) for name in self.variants)
+        self.beliefs = beliefs([arms.get(name, (0.0, 0.0)) for name in self.variants])
         best = known.best if known is not None else {}
         self._best = tuple(best[name] for name in self.variants) if best.keys() == {*self.variants} else None
 

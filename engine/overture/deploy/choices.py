@@ -8,7 +8,7 @@ import logging
 from overture.decide.choosing import Sampler, learned_as
 from overture.model import Refused, clock
 from overture.model.artefact import Artefact, Posterior
-from overture.model.sampler import belief, best_of
+from overture.model.sampler import beliefs, best_of
 from overture.rules.ruleset import Choice
 from overture.state.choices import Cell, ChoiceCounts, Counts
 from overture.state.registry import Registry
@@ -27,7 +27,7 @@ def posterior(choice: Choice, counts: Counts) -> Posterior:
         cell = Cell(choice.id, choice.edition, variant.name, "reached")
         reached = counts[cell]
         arms[variant.name] = (float(reached), float(counts[cell._replace(what="counted")] - reached))
-    best = best_of(tuple(belief(*each) for each in arms.values()))
+    best = best_of(beliefs([*arms.values()]))
     examples = int(sum(good + bad for good, bad in arms.values()))
     return Posterior(choice.edition, arms, examples, {}, dict(zip(arms, best, strict=True)))
 

@@ -15,16 +15,23 @@ from math import exp, log, log1p, sqrt
 from overture.model.ids import digest
 
 Belief = tuple[float, float]
-"""Parameters a and b of a Beta distribution: successes and failures, each and 1."""
+"""Parameters a and b of a Beta distribution."""
 
-PRIOR: Belief = (1.0, 1.0)
 CELLS = 600  # of the integral, over all variants together
 FEWEST = 24  # around each of them
 TAIL = 12.0  # standard deviations, or lengths of an exponential tail, beyond which nothing is integrated
 
 
-def belief(good: float, bad: float) -> Belief:
-    return PRIOR[0] + good, PRIOR[1] + bad
+def beliefs(counts: Sequence[tuple[float, float]]) -> tuple[Belief, ...]:
+    """Of each variant, by how many were successes and how many were not.
+
+    Each begins as if it had one success (or, where most are, one failure) at the rate of all together. A uniform prior
+    would take what was hardly shown yet for one that succeeds half of the time, and where one in two hundred does, go
+    on showing nothing else.
+    """
+    good, bad = (1 + sum(each) for each in zip(*counts, strict=True))
+    a, b = max(1.0, good / bad), max(1.0, bad / good)
+    return tuple((a + x, b + y) for x, y in counts)
 
 
 def shares(best: Sequence[float], explore: float) -> tuple[float, ...]:
