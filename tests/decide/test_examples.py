@@ -142,7 +142,8 @@ def test_a_contact_holds_so_many() -> None:
         for n in range(10)
     )
     acts = ", ".join(f"{{score: {{name: likely, by: m{n}}}}}" for n in range(10))
-    text = f"{SHOP.partition('models:')[0]}models:\n{rules}rules:\n  r: {{when: 'fact.type == \"seen\"', then: [{acts}]}}\n"
+    rule = f"rules:\n  r: {{when: 'fact.type == \"seen\"', then: [{acts}]}}\n"
+    text = f"{SHOP.partition('models:')[0]}models:\n{rules}{rule}"
     on = On(plan(text))
     for day in range(0, 90, 5):
         on.fact(day * DAY, "seen")
@@ -211,3 +212,12 @@ def test_outcomes_in_whatever_order_they_come() -> None:
             on.fact(at, type)
         assert [found.met for found in on.fact(8 * DAY, "other")] == [True]
         assert msgspec.convert(msgspec.to_builtins(on.contact), Contact) == on.contact
+
+
+def test_an_erased_contact_takes_its_examples_along() -> None:
+    on = On(plan())
+    on.fact(0, "seen")
+    assert on.contact.examples
+    outcome = step(on.contact, fact("e", "$erase", HOUR, properties={"erasure": "er-1"}), on.plan, START)
+    assert outcome.erases
+    assert (outcome.contact.examples, outcome.outcomes) == ({}, [])
