@@ -282,6 +282,14 @@ async def test_a_question_that_takes_long(admin: ClientSession, memory: Memory):
         assert (status, problem["code"]) == (400, "request.query")
 
 
+async def test_a_preview(admin: ClientSession):
+    asked = {"template": "hello", "ruleset": "vip", "data": {"contact": {"name": "Ada"}}}
+    async with admin.post("/v1/templates/preview", json=asked) as response:
+        assert (response.status, (await response.json())["text"]) == (200, "Hello Ada")
+    async with admin.post("/v1/templates/preview", json={"templates": "hello"}) as response:
+        assert (response.status, (await response.json())["code"]) == (400, "preview.malformed")
+
+
 async def test_health(site: str, memory: Memory):
     async with ClientSession(site) as client:
         assert await get(client, "/healthz") == (200, {"status": "ok"})

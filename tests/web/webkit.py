@@ -15,6 +15,7 @@ from overture.model.artefact import digest, unpack
 from overture.plugin.listening import HostedPush
 from overture.rules import RulesetInvalid
 from overture.rules.difference import Change
+from overture.trial.preview import Preview
 from overture.trial.results import Coverage, Result
 from overture.web import Page, Receipt, RulesetState, Services, StoredRevision
 from overture.web.backtested import Backtest, BacktestProgress, BacktestQuery
@@ -28,6 +29,7 @@ from overture.web.inboxed import InboxItem, InboxPage, InboxToken
 from overture.web.keyed import KeyView, NewKey, TrackingGrant
 from overture.web.modelled import Deciding, ModelState, Pin
 from overture.web.plugged import PluginView, RefusalView, Unwanted
+from overture.web.previewed import PreviewRequest
 from overture.web.scripted import ScriptView
 from overture.web.shapes import ContactView
 from overture.web.subscribed import ConsentEntry, LedgerCheck, Subscription
@@ -94,6 +96,7 @@ class Memory:
             key_ring=MemoryKeys(),
             browsers=MemoryBrowsers(),
             scripts=MemoryScripts(),
+            previews=MemoryPreviews(),
         )
 
     def _may_fail(self) -> None:
@@ -274,6 +277,11 @@ class MemoryBrowsers:
 
     async def admit(self, drafts: Sequence[Draft], grant: TrackingGrant, now: int) -> list[Draft | Refused]:
         return list(drafts)
+
+
+class MemoryPreviews:
+    async def preview(self, asked: PreviewRequest) -> Preview:
+        return Preview(asked.template, text=f"Hello {asked.data['contact']['name']}")
 
 
 class MemoryScripts:

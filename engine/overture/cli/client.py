@@ -97,6 +97,10 @@ class Client:
         """The answer, or how far it is: then it has no ``rows`` yet."""
         return self._call("GET", f"/v1/attribution?{urlencode({name: x for name, x in query.items() if x})}")
 
+    def preview(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """What a template says."""
+        return self._call("POST", "/v1/templates/preview", json.dumps(asked).encode())
+
     def put_artefact(self, model: str, artefact: bytes) -> dict[str, Any]:
         """Let it decide for a model, by its full name, ``ruleset/model``."""
         return self._call("PUT", f"/v1/models/{quote(model)}", artefact)

@@ -21,7 +21,19 @@ from cyclopts.validators import Number
 from rich.console import Console
 
 from overture import __version__
-from overture.cli import attribution, authoring, clock, consent, contact, importing, keys, packaging, plugins, training
+from overture.cli import (
+    attribution,
+    authoring,
+    clock,
+    consent,
+    contact,
+    importing,
+    keys,
+    packaging,
+    plugins,
+    preview,
+    training,
+)
 from overture.cli.doctor import doctor
 from overture.cli.documents import check_files, deployables, report
 from overture.cli.explain import show
@@ -63,6 +75,7 @@ app.command(plugins.plugins)
 app.command(doctor)
 app.command(training.train)
 app.command(training.rfm)
+app.command(preview.preview)
 app.command(authoring.fmt)
 app.command(authoring.schema)
 app.command(authoring.diff)

@@ -54,6 +54,13 @@ class Folders:
             found = {ruleset.name: ruleset for ruleset in read if ruleset is not None}
         return {**found, suite.ruleset.name: suite.ruleset}
 
+    def beside(self, file: Path) -> tuple[Ruleset | None, list[Diagnostic], dict[str, Ruleset]]:
+        """A ruleset, what is wrong with it, and the rulesets of its folder that can be used, by name."""
+        ruleset, _, findings = self._ruleset(file)
+        needs = ruleset is not None and ruleset.requires
+        read = [self._ruleset(other)[0] for other in documents(file.parent)] if needs else []
+        return ruleset, findings, {each.name: each for each in read if each is not None}
+
     def _ruleset(self, file: Path) -> tuple[Ruleset | None, tuple[Trial, ...], list[Diagnostic]]:
         if file not in self._read:
             self._read[file] = inspect(read(file), self._pure)

@@ -81,8 +81,8 @@ class Scorer:
 
 @dataclass(frozen=True, slots=True)
 class Pure:
-    """Those of one installation, by name. ``check`` reads scripts for mistakes, ``templates`` asks the engine about texts of
-    templates; None: nobody asks for these, as they were asked for when the document was put.
+    """Those of one installation, by name. ``check`` reads scripts for mistakes, ``templates`` asks the engine about
+    texts of templates; None: nobody asks for these, as they were asked for when the document was put.
     """
 
     functions: Mapping[str, Function] = field(default_factory=dict[str, Function])

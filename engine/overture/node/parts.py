@@ -37,6 +37,7 @@ from overture.node.hooked import Hooked
 from overture.node.inboxes import InboxKeeper, InboxService
 from overture.node.models import ModelService
 from overture.node.plugged import PluginService
+from overture.node.previewing import PreviewService
 from overture.node.privacy import PrivacyService
 from overture.node.pulling import Pulling
 from overture.node.reading import ContactService, MessageService, RankingService, RulesetService
@@ -48,6 +49,7 @@ from overture.plugin.host import HostedChannel
 from overture.plugin.listening import HostedPush, OpenPull
 from overture.plugin.manager import PluginManager
 from overture.records import Past
+from overture.sandbox.rendering.renderer import Renderer
 from overture.settings import Settings
 from overture.state.choices import ChoiceCounts
 from overture.state.clicks import Clicks
@@ -102,6 +104,7 @@ class Parts:
     hooked: Hooked
     telling: Telling
     eraser: Eraser
+    renderer: Renderer
     scripts: ScriptService
     worker: Worker | None = None
     deliverer: Deliverer | None = None
@@ -118,6 +121,7 @@ class Parts:
         await asyncio.gather(self.backtests.close(), self.questions.close())
         await self.clock.close()
         await self.scripts.close()
+        await self.renderer.close()
         await self.wire.close()
         await self.reader.close()
 
@@ -147,13 +151,13 @@ async def assemble(
     fenced = environ.get(UNFENCED) != "1"
     pure = plugins.pure()
     named = plugins.channel_names(settings.channels)
+    renderer = Renderer(settings.locale)
     # Whatever the API asks: what is active, and versions of the past.
     asked = Plans(registry, "reference", plugins.pure(apart=True))
     timeout = settings.script_timeout_ms
     scripts = ScriptService(settings.script_workers, timeout, asked)
-    rulesets = RulesetService(
-        registry, named, settings.plugins_allowed, pure, scripts=scripts.check, script_timeout_ms=timeout
-    )
+    allowed, engine = settings.plugins_allowed, renderer.engine()
+    rulesets = RulesetService(registry, named, allowed, pure, engine, scripts.check, timeout)
     hooked = Hooked.open(plugins, settings)
     telling = Telling(hooked.observers)
     worker: Worker | None = None
@@ -171,7 +175,8 @@ async def assemble(
         channels = plugins.open_channels(InboxKeeper(inboxes, contacts, identity))
         leases = Leases(wire, "delivery", name, n, settings.lease_seconds, fenced=fenced)
         read = Templates(registry, pure)
-        attempt = Attempt(contacts, read, channels, ledgers, links, Suppressed(wire), settings.tracking, hooked.gates)
+        suppressed, tracking = Suppressed(wire), settings.tracking
+        attempt = Attempt(contacts, read, channels, ledgers, links, suppressed, renderer, tracking, hooked.gates)
         deliverer = Deliverer(leases, outbox, attempt, Pace(Rates(wire), settings.channel_rates))
         if worker is not None:
             worker.tell_of_messages(deliverer.wake)
@@ -208,6 +213,7 @@ async def assemble(
         explanations=ExplainService(contacts, outbox, asked, past, RuleSamples(wire, n)),
         backtests=BacktestService(backtests),
         attribution=questions,
+        previews=PreviewService(rulesets, people, asked, renderer, pure),
         forms=FormService(links, facts, contacts, identity, asked),
         subscriptions=subscriptions,
         journeys=FunnelService(funnels, registry, asked),
@@ -239,6 +245,7 @@ async def assemble(
         hooked,
         telling,
         eraser,
+        renderer,
         scripts,
         worker,
         deliverer,

@@ -23,6 +23,7 @@ from overture.web.inboxed import Inbox
 from overture.web.keyed import Browsers, KeyRing
 from overture.web.modelled import Models
 from overture.web.plugged import Plugins
+from overture.web.previewed import Previews
 from overture.web.scripted import Scripts
 from overture.web.sharing import Sharing
 from overture.web.subscribed import Subscriptions
@@ -220,4 +221,5 @@ class Services:
     key_ring: KeyRing
     browsers: Browsers
     scripts: Scripts
+    previews: Previews
     sharing: Sharing = field(default_factory=Sharing)

@@ -52,6 +52,11 @@ class Renderer:
         self._strikes = Strikes()
         self.crashes = 0
 
+    @property
+    def pid(self) -> int | None:
+        """Of its process; None where none has been started."""
+        return self._process.pid if self._process is not None else None
+
     async def render(self, page: Page, context: Mapping[str, Any]) -> Rendered:
         """Raises RenderRefused; Overloaded ``template.no_renderer``, which says nothing about the template."""
         said = self._strikes.left_alone(page)
@@ -189,6 +194,10 @@ class _Process(asyncio.SubprocessProtocol):
         stdin = transport.get_pipe_transport(0)
         assert isinstance(stdin, asyncio.WriteTransport)
         self._stdin = stdin
+
+    @property
+    def pid(self) -> int | None:
+        return self._transport.get_pid() if self._transport is not None else None
 
     def write(self, request: bytes) -> None:
         if self._stdin is not None and not self._stdin.is_closing():
