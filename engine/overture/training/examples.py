@@ -18,6 +18,7 @@ from overture.rules.learning import Model
 from overture.training.facts import Source
 
 MOST = 200_000  # examples that are kept of either side of the split
+VALUES = 2_000_000  # of features in them
 
 
 class Example(NamedTuple):
@@ -34,7 +35,7 @@ class Example(NamedTuple):
 class Drawn:
     """Examples, of more than ``most`` an even sample: which ones depends on nothing but themselves."""
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int) -> None:
         self.seen = 0
         self._most = most
         self._one_in = 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec.structs import replace
 
 from overture.model import Refused
-from overture.model.artefact import VALUES, Feature, Linear, Platt, Trees, columns, feature_of
+from overture.model.artefact import VALUES, Feature, Isotonic, Linear, Platt, Trees, columns, feature_of
 from overture.model.numbers import NUMBER_LIMIT
 from overture.training import export
 
@@ -28,6 +28,8 @@ _ROUNDS = 400  # trees at most
 _LEAVES = 8
 _LEAST = 40  # examples in a leaf
 _RATE = 0.05
+_TABLED = 2_000  # examples from which on a table may calibrate better than a curve
+_ROWS = 25
 
 Rows = Sequence[Mapping[str, Feature]]
 Columned = Sequence[Mapping[str, float]]
@@ -122,7 +124,7 @@ def _logistic(
     model: Any = LogisticRegression(max_iter=2000, random_state=seed)
     model.fit(scaled(x), outcomes)
     found = export.linear(model, edition, names, means.tolist(), scales.tolist(), len(rows))
-    return replace(found, calibration=_platt(model.decision_function(scaled(_matrix(names, later))), theirs))
+    return replace(found, calibration=_calibration(model.decision_function(scaled(_matrix(names, later))), theirs))
 
 
 def _boosting(
@@ -152,16 +154,55 @@ def _boosting(
     staged: list[Numbers] = [np.ravel(raw) for raw in model.staged_decision_function(_matrix(names, later))]
     best = int(np.argmin([np.logaddexp(0, sign * raw).mean() for raw in staged]))
     found = export.trees(model, edition, names, best + 1, len(rows))
-    return replace(found, calibration=_platt(staged[best], theirs))
+    return replace(found, calibration=_calibration(staged[best], theirs))
 
 
-def _platt(raw: Numbers, outcomes: Sequence[bool]) -> Platt:
-    """How logarithms of odds become probabilities that are as likely as they say, on examples that were not learned."""
+def _calibration(raw: Numbers, outcomes: Sequence[bool]) -> Platt | Isotonic:
+    """How logarithms of odds become probabilities that are as likely as they say, on examples that were not learned.
+
+    A table where there are many of them and it does better on the later half, made of the earlier one.
+    """
+    import numpy as np
+
+    y = np.asarray(outcomes, dtype=float)
+    half = len(y) // 2
+    early, late = slice(None, half), slice(half, None)
+    if len(y) < _TABLED or not all(_LEAST < y[part].sum() < half - _LEAST for part in (early, late)):
+        return _platt(raw, y)
+    platt, table = _platt(raw[early], y[early]), _table(raw[early], y[early])
+    by_platt = 1 / (1 + np.exp(-(platt.slope * raw[late] + platt.offset)))
+    by_table = np.interp(raw[late], table.raw, table.probability)
+    better = _loss(by_table, y[late]) < _loss(by_platt, y[late])
+    return _table(raw, y) if better else _platt(raw, y)
+
+
+def _platt(raw: Numbers, outcomes: Numbers) -> Platt:
     from sklearn.linear_model import LogisticRegression  # pyright: ignore[reportMissingTypeStubs]
 
     model: Any = LogisticRegression(C=1e6, max_iter=1000)
     model.fit(raw.reshape(-1, 1), outcomes)
     return Platt(float(model.coef_[0][0]), float(model.intercept_[0]))
+
+
+def _table(raw: Numbers, outcomes: Numbers) -> Isotonic:
+    """How many had the outcome in each of as many parts of the same size; more of it never makes it less likely."""
+    import numpy as np
+    from sklearn.isotonic import IsotonicRegression  # pyright: ignore[reportMissingTypeStubs]
+
+    order = np.argsort(raw, kind="stable")
+    parts = [part for part in np.array_split(order, _ROWS) if len(part)]
+    middles = np.array([raw[part].mean() for part in parts])
+    model: Any = IsotonicRegression(y_min=1e-4, y_max=1 - 1e-4)
+    rising = model.fit_transform(middles, np.array([outcomes[part].mean() for part in parts]))
+    middles, first = np.unique(middles, return_index=True)
+    return Isotonic(middles.tolist(), rising[first].tolist())
+
+
+def _loss(probability: Numbers, outcomes: Numbers) -> float:
+    import numpy as np
+
+    p = np.clip(probability, 1e-6, 1 - 1e-6)
+    return float(-(outcomes * np.log(p) + (1 - outcomes) * np.log(1 - p)).mean())
 
 
 def rates(said: Sequence[float], outcomes: Sequence[bool]) -> Callable[[Sequence[float]], list[float]]:

@@ -18,7 +18,7 @@ from overture.rules import Ruleset, RulesetInvalid, link, load
 from overture.rules.learning import Model
 from overture.rules.report import Report as Findings
 from overture.rules.yamltext import plain, read
-from overture.training.examples import Drawn, Example, Examples, last_of
+from overture.training.examples import MOST, VALUES, Drawn, Example, Examples, last_of
 from overture.training.facts import Source
 from overture.training.fitting import Kind, fit, rates, require_sklearn
 from overture.training.measure import measure
@@ -73,7 +73,8 @@ def prepare(asked: Asked, source: Source, pure: Pure, ask: Ask = unavailable) ->
     split = asked.split.counted(last + 1) if asked.split else last - (last - first) // TESTED
     until = asked.until.counted(last + 1) if asked.until else last + 1
     examples = Examples(source, Plan(link(with_rule, 1), "reference"), watched, ask)
-    before, tested = Drawn(), Drawn()
+    most = min(MOST, VALUES // len(watched.features))
+    before, tested = Drawn(most), Drawn(most)
     for example in map(_ruled, examples.read(last)):
         if example.at + model.within_ms <= split:
             before.add(example)
