@@ -10,6 +10,7 @@ import pydantic_monty as monty
 
 from overture.model.numbers import NUMBER_LIMIT
 from overture.model.script import Said, Script
+from overture.sandbox.manner import ANSWER
 
 CUT_OFF = ("script.timeout", "script.memory", "script.crashed")
 """Of what a script did not end by itself."""
@@ -86,8 +87,8 @@ def failure(script: Script, error: monty.MontyError, moved: int, timeout_ms: int
         return too_long(script, timeout_ms)
     if sentence.startswith("MemoryError"):
         return Said(code="script.memory", message=f"{script.path} needs more than {MEMORY >> 20} MB.")
-    if sentence.startswith("ValueError: it answers more"):
-        return _refused(script, "more than 64 KB")
+    if sentence.startswith("ValueError: it answers more than it may"):
+        return _refused(script, f"more than {ANSWER >> 10} KB")
     line = _line(error, sentence, moved)
     sentence = re.sub(r" ?\(<string>, line \d+\)", "", sentence)
     return Said(code="script.failed", message=f"{script.path}{f', line {line}' if line else ''}: {sentence}")

@@ -23,7 +23,7 @@ from typing import Self
 
 import pydantic_monty as monty
 
-from overture.model.errors import Overloaded, StartupRefused
+from overture.model.errors import Overloaded, OvertureError
 from overture.model.script import Call, Said
 from overture.sandbox import answering
 from overture.sandbox.lane import Lane, Quarantine
@@ -286,7 +286,7 @@ class _Worker(threading.Thread):
 
 
 def launcher() -> Path:
-    """The command that becomes the interpreter in the jail. Raises StartupRefused where it is not installed."""
+    """The command that becomes the interpreter in the jail. Raises OvertureError where it is not installed."""
     for scheme in (sysconfig.get_default_scheme(), f"{os.name}_user"):
         try:
             found = Path(sysconfig.get_path("scripts", scheme)) / "overture-jail"
@@ -294,9 +294,8 @@ def launcher() -> Path:
             continue
         if found.is_file() and found.with_name("monty").is_file():
             return found
-    raise StartupRefused(
-        "script.not_installed", "The programs that run scripts are not installed.", "Install overture again, with pip."
-    )
+    message = "The programs that run scripts are not installed."
+    raise OvertureError("script.unavailable", message, "Install overture again, with pip.")
 
 
 def _gone(sentence: str) -> Overloaded:
