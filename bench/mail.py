@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import dkim
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
@@ -18,9 +19,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from rich.console import Console
 from rich.table import Table
 
-from overture.delivery.render import render
+from overture.model.pages import Page
 from overture.plugin import Outgoing
-from overture.rules.ruleset import TemplateDecl
+from overture.sandbox.rendering import engine, locales
+from overture.sandbox.rendering.atonce import renderer_now
+from overture.sandbox.rendering.renderer import Renderer
 from overture.testing import MailServer
 from overture_channels.mail import compose
 from overture_channels.markup import as_text, inlined
@@ -73,17 +76,20 @@ def outgoing(n: int, html: str, text: str) -> Outgoing:
 
 
 def parts() -> dict[str, Callable[[], object]]:
-    mjml = TemplateDecl("hello", subject="Hello", mjml=MJML)
-    html = render(mjml, CONTEXT).html
-    template = TemplateDecl("hello", subject="Hello", html="<p>Hello {{ contact.first_name }}</p>" * 10)
+    mjml = Page("hello", subject="Hello", mjml=MJML)
+    jailed, here = renderer_now().render, engine.render
+    html = jailed(mjml, CONTEXT).html
+    template = Page("hello", subject="Hello", html="<p>Hello {{ contact.first_name }}</p>" * 10)
     text = as_text(html)
     plain = outgoing(1, "", text)
     content = compose(outgoing(1, html, text), SENDER).content
     own = pem(RSA, PrivateFormat.TraditionalOpenSSL).encode()
     signers = {name: Signer(config) for name, config in KEYS.items()}
     return {
-        "render: minijinja, HTML": lambda: render(template, CONTEXT),
-        "render: minijinja, MJML to HTML": lambda: render(mjml, CONTEXT),
+        "render in this process, HTML": lambda: here(template, CONTEXT, "en"),
+        "render in the jail, HTML": lambda: jailed(template, CONTEXT),
+        "render in this process, MJML to HTML": lambda: here(mjml, CONTEXT, "en"),
+        "render in the jail, MJML to HTML": lambda: jailed(mjml, CONTEXT),
         "style sheets inlined": lambda: inlined(html),
         "plain text of the HTML": lambda: as_text(html),
         "compose: text alone": lambda: compose(plain, SENDER),
@@ -106,35 +112,59 @@ def measured() -> dict[str, float]:
     return {name: median(each) for name, each in found.items()}
 
 
-async def leaving(directory: Path, **settings: object) -> float:
-    """Mails a second, over four connections."""
-    html = render(TemplateDecl("hello", mjml=MJML), CONTEXT).html
+async def leaving(directory: Path, jail: bool | None = None, **settings: object) -> float:
+    """Mails a second, over four connections; ``jail``: rendered one by one, in the jail or in this process."""
+    page = Page("hello", mjml=MJML)
+    html = renderer_now().render(page, CONTEXT).html
+    renderer = Renderer()
+    await renderer.render(page, CONTEXT)
     async with MailServer(directory) as server:
         channel = SmtpChannel(SmtpConfig.model_validate({"url": server.url, "sender": SENDER, **settings}))
         numbers = iter(range(MAILS))
 
         async def send() -> None:
             for n in numbers:
-                await channel.send(outgoing(n, html, ""))
+                said = html
+                if jail is not None:
+                    said = (await renderer.render(page, CONTEXT) if jail else engine.render(page, CONTEXT, "en")).html
+                await channel.send(outgoing(n, said, ""))
 
         began = time.perf_counter()
         await asyncio.gather(*(send() for _ in range(AT_ONCE)))
         took = time.perf_counter() - began
         await channel.close()
+        await renderer.close()
         assert len(server.mails()) == MAILS
     return MAILS / took
 
 
+async def rendering(at_once: int) -> float:
+    """ms for each, so many asked for at a time."""
+    renderer, page = Renderer(), Page("hello", subject="Hello", mjml=MJML)
+    await renderer.render(page, CONTEXT)
+    began = time.perf_counter()
+    for _ in range(640 // at_once):
+        await asyncio.gather(*(renderer.render(page, CONTEXT) for _ in range(at_once)))
+    took = time.perf_counter() - began
+    await renderer.close()
+    return took * 1000 / 640
+
+
 async def main() -> None:
+    locales.prepare()
     costs = measured()
     base = costs["compose: HTML and text, inlined"]
+    for n in (1, 32):
+        costs[f"render in the jail, MJML to HTML, asked by the loop, {n} at a time"] = await rendering(n)
     table = Table("a mail needs", "ms", "of composing it")
     for name, cost in costs.items():
         table.add_row(name, f"{cost:.2f}", f"{cost / base:.2f}")
     returns = {"bounces": "bounces+{token}@example.com", "bounce_key": "key-of-this-bench"}
     key = {name: config.model_dump() | {"key": config.key.get_secret_value()} for name, config in KEYS.items()}
-    kinds: dict[str, dict[str, object]] = {
+    kinds: dict[str, dict[str, Any]] = {
         "not signed": {},
+        "the same, each rendered in this process": {"jail": False},
+        "the same, each rendered in the jail": {"jail": True},
         "an address of its own to come back to": returns,
         "the same, and DKIM with RSA 2048": {**returns, "dkim": key["rsa"]},
         "the same, and with Ed25519 too": {**returns, "dkim": list(key.values())},

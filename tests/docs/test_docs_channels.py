@@ -14,7 +14,7 @@ from dockit import CODE, blocks, code, page, part, table
 from pydantic import BaseModel
 
 from overture.rules import load
-from overture.rules.mjml import NESTED
+from overture.sandbox.rendering.mjml import NESTED
 from overture.rules.ways import WAYS
 from overture_channels.mailgun import MailgunConfig
 from overture_channels.markup import MOST_TAGS
