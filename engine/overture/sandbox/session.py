@@ -15,7 +15,7 @@ from overture.model.script import Call, Said, Script
 from overture.sandbox import answering
 from overture.sandbox.manner import PRELUDE, Manner, plain
 
-CALLS = 5_000  # of one session: it grows with each
+CALLS = 5_000  # of one session: it grows with each, and more where the source is read anew for it
 GRACE = 0.05  # seconds after which a worker is killed that does not end by itself
 _ASKS = 1_000  # of one session for clock, randomness and files; the calls that it makes together may ask
 _ASKS_TOGETHER = 200  # so often
@@ -89,6 +89,8 @@ class Session:
         self._host = _Host()
         self._session: monty.MontySession | None = None
         self._calls = 0
+        grows = 2048 + 8 * len(manner.text)  # bytes with each reading, more than was measured
+        self._most = CALLS if manner.made else max(answering.MEMORY // 2 // grows, 1)
 
     @property
     def fresh(self) -> bool:
@@ -136,7 +138,7 @@ class Session:
                 session.__exit__(None, None, None)
 
     def _feed(self, code: str, inputs: dict[str, Any], calls: Sequence[Call]) -> Any:
-        if self._calls + len(calls) > CALLS or self._host.total > _ASKS // 2 or self._manner.alone:
+        if self._calls + len(calls) > self._most or self._host.total > _ASKS // 2 or self._manner.alone:
             self.close()
         if self._session is None:
             self._open()
