@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from overture.model.artefact import Linear, Trees
@@ -54,7 +52,3 @@ class Trained(msgspec.Struct, frozen=True):
 
     artefact: Linear | Trees
     report: Report
-
-
-def as_json(report: Report) -> dict[str, Any]:
-    return msgspec.to_builtins(report)
