@@ -74,6 +74,37 @@ async def idle(total: int = 400) -> dict[str, float]:
     return {"p50_ms": statistics.median(took), "p99_ms": took[int(total * 0.99)]}
 
 
+async def beside(runaways: int = 8, seconds: float = 5.0) -> dict[str, float]:
+    """A good script while others never end and, what is worse than in earnest, are never left alone for it."""
+    endless = "def main(fact, contact):\n    while True:\n        pass\n"
+    with Lanes(2, strikes=1_000_000) as lanes:
+        await lanes.run([call(n) for n in range(64)])
+        running = [asyncio.create_task(_again(lanes, call(0, f"{endless}# {n}\n"))) for n in range(runaways)]
+        late, took = [0.0], list[float]()
+        watch = asyncio.create_task(_watch(late))
+        until = time.perf_counter() + seconds
+        while (began := time.perf_counter()) < until:
+            await lanes.run([call(n) for n in range(16)])
+            took.append((time.perf_counter() - began) * 1e3)
+            await asyncio.sleep(0.01)
+        for task in (watch, *running):
+            task.cancel()
+    took.sort()
+    return {"p50_ms": statistics.median(took), "p99_ms": took[int(len(took) * 0.99)], "loop_late_ms": max(late) * 1e3}
+
+
+async def _again(lanes: Lanes, what: Call) -> None:
+    while True:
+        await lanes.run([what])
+
+
+async def _watch(late: list[float]) -> None:
+    while True:
+        began = time.perf_counter()
+        await asyncio.sleep(0.002)
+        late.append(time.perf_counter() - began - 0.002)
+
+
 def beginnings(program: str | None, times: int = 15) -> dict[str, float]:
     """ms until a worker process has answered first; until a further session has, of a process that is there."""
     processes, sessions = [], []
@@ -122,6 +153,7 @@ async def main() -> None:
         "two workers, batched": await throughput(2, SOURCE),
         "one worker, batched, text over lines": await throughput(1, DOCUMENTED),
         "idle, single": await idle(),
+        "16 calls, 8 runaways beside": await beside(),
         "in the jail": beginnings(jailed) | {"feed_us": feeds(jailed)},
         "without": beginnings(None) | {"feed_us": feeds(None)},
         "cut off at 50 ms": {"ms": cut_off()},

@@ -52,6 +52,7 @@ def test_nothing_of_it_gets_out(how: str, allowed: set[str]) -> None:
 def test_the_worker_of_a_script_is_in_the_jail() -> None:
     with monty.Monty(binary_path=launcher(), max_processes=1) as pool, pool.checkout() as session:
         assert session.feed_run("6 * 7") == 42
+        assert session.worker_pid is not None
         proc = Path(f"/proc/{session.worker_pid}")
         status = dict(line.split(":\t", 1) for line in (proc / "status").read_text().splitlines() if ":\t" in line)
         assert (status["Seccomp"].strip(), status["NoNewPrivs"].strip()) == ("2", "1")
@@ -64,6 +65,8 @@ def test_the_worker_of_a_script_is_in_the_jail() -> None:
             "Max address space         536870912",
         ):
             assert line in limits
+        os.kill(session.worker_pid, signal.SIGINT)
+        assert session.feed_run("6 * 7") == 42
 
 
 def test_the_report_names_what_holds_here() -> None:

@@ -123,6 +123,7 @@ def lock(memory: int = MEMORY, keep: Sequence[int] = ()) -> tuple[str, ...]:
 def become(program: str, arguments: Sequence[str], memory: int = MEMORY) -> NoReturn:
     """Jail this process and become the program, with an empty environment. Raises OSError as `lock` does."""
     _close(())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asks; what is under way may end
     if sys.platform == "linux":
         # Who is at work does not see that nobody reads any more.
         ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
