@@ -118,13 +118,11 @@ def _model(rulesets: Sequence[Ruleset], name: str) -> Model:
     if len(named) == 1:
         return named[0]
     there = ", ".join(model.id for model in found)
-    raise Refused(
-        "train.no_model",
-        f"There is no model {name!r} in these documents."
-        if name and not named
-        else "Which model is meant is not said.",
-        f"There are: {there}." if there else "Declare one under `models`.",
-    )
+    if named:
+        message = "Which model is meant is not said."
+    else:
+        message = f"There is no model {name} in these documents." if name else "There is no model in these documents."
+    raise Refused("train.no_model", message, f"There are: {there}." if there else "Declare one under `models`.")
 
 
 def _with_rule(asked: Asked, rulesets: Sequence[Ruleset], model: Model, pure: Pure) -> list[Ruleset]:
