@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 PARTS = ("limits", "no_new_privs", "landlock", "seccomp")
 MEMORY = 512 << 20  # bytes of address space
 DESCRIPTORS = 16
+_NICE = 5  # what never ends until it is cut off must not keep the server from what it does meanwhile
 PROGRAM = "monty.exe" if sys.platform == "win32" else "monty"
 
 # fmt: off
@@ -124,6 +125,7 @@ def become(program: str, arguments: Sequence[str], memory: int = MEMORY) -> NoRe
     """Jail this process and become the program, with an empty environment. Raises OSError as `lock` does."""
     _close(())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who asks; what is under way may end
+    os.nice(_NICE)
     if sys.platform == "linux":
         # Who is at work does not see that nobody reads any more.
         ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
