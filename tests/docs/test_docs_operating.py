@@ -17,10 +17,10 @@ from dockit import PATIENCE, Running, blocks, code, page, part, table
 from prometheus_client.parser import text_string_to_metric_families
 
 from overture.delivery.backoff import Backoff
-from overture.delivery.render import LARGEST
 from overture.model.environ import PREFIX
 from overture.node.facts import PATIENCE as WAIT
 from overture.plugin import Limits
+from overture.sandbox.rendering.engine import LARGEST
 from overture.settings import Settings
 from overture.settings.sentences import TABLES
 from overture.state import keys

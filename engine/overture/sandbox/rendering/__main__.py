@@ -17,6 +17,7 @@ from overture.sandbox.rendering import engine, locales
 from overture.sandbox.rendering.wire import (
     BROKEN,
     LENGTH,
+    MEMORY,
     MOMENT,
     RECYCLED,
     Answer,
@@ -32,7 +33,6 @@ from overture.sandbox.rendering.wire import (
 )
 
 SHARE = 5_000  # that one copy does: what a library does not give back goes with it
-MEMORY = 192 * 1024**2  # bytes of address space that a copy may have beyond what is there already
 IN, OUT, ERR = 0, 1, 2
 
 

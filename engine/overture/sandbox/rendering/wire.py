@@ -135,6 +135,7 @@ def crashed(ask: Ask, signal: int) -> Refusal:
 
 TOO_SLOW = 27  # SIGPROF
 MOMENT = 0.25  # seconds of computing that one message may take
+MEMORY = 192 * 1024**2  # bytes of address space that it may have beyond what is there already
 
 
 def _sendable(value: Any) -> Any:
