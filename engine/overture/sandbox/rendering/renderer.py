@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from overture.model.pages import Engine, Fault, Page, Piece, Rendered
 from overture.sandbox.rendering.spawning import COMMAND, ENVIRONMENT, PATIENCE, end_group
@@ -130,6 +130,8 @@ class Renderer:
         for item in self._open:
             process.write(item.request)
         self._wait()
+        if process.ended.is_set():  # before anybody could be told which it was
+            self._lost(process)
 
     def _answered(self, answer: Answer) -> None:
         self._in_vain = 0
@@ -189,11 +191,8 @@ class _Process(asyncio.SubprocessProtocol):
         self.ended = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.SubprocessTransport)
-        self._transport = transport
-        stdin = transport.get_pipe_transport(0)
-        assert isinstance(stdin, asyncio.WriteTransport)
-        self._stdin = stdin
+        self._transport = cast(asyncio.SubprocessTransport, transport)  # uvloop's is no subclass of it
+        self._stdin = cast(asyncio.WriteTransport, self._transport.get_pipe_transport(0))
 
     @property
     def pid(self) -> int | None:
