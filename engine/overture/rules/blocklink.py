@@ -27,7 +27,8 @@ def check_blocks(rulesets: Sequence[Ruleset], report: Report) -> Whole:
     by_name = {ruleset.name: ruleset for ruleset in rulesets}
     made: dict[tuple[str, str, str], TemplateDecl] = {}
     for ruleset in rulesets:
-        _redefined(ruleset, by_name, report)
+        if _redefined(ruleset, by_name, report):
+            continue  # what its templates are with words that they may not have says nothing
         for template in ruleset.templates.values():
             if template.blocks:
                 try:
@@ -55,7 +56,9 @@ def whole_of_older(older: Sequence[Ruleset], rulesets: Mapping[str, Ruleset]) ->
     return made
 
 
-def _redefined(ruleset: Ruleset, others: Mapping[str, Ruleset], report: Report) -> None:
+def _redefined(ruleset: Ruleset, others: Mapping[str, Ruleset], report: Report) -> bool:
+    """Whether it gives locked blocks other words; each is reported."""
+    found = False
     for name, block in ruleset.blocks.items():
         home = name.partition("/")[0]
         owner = others.get(home)
@@ -64,6 +67,8 @@ def _redefined(ruleset: Ruleset, others: Mapping[str, Ruleset], report: Report) 
             message = f"The block {name!r} is locked by {home!r}, and {ruleset.name!r} gives it other words"
             hint = "Remove it; include it as it is, or fill its slots."
             report.at("block.locked", message, block.place, f"{ruleset.name}#/blocks/{name}", hint)
+            found = True
+    return found
 
 
 def _filled(template: TemplateDecl, own: Ruleset, others: Mapping[str, Ruleset]) -> None:
