@@ -15,7 +15,7 @@ run:
 
 test:
 	$(INSTALL) $(VENV)/.dev $(VENV)/.peers
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 	$(BIN)/overture test rulesets --fail-on-empty
 
 check:

@@ -42,3 +42,8 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes are named by their number: what a compressor writes holds the second it was written in,
     and processes that share a run must collect tests of the same names."""
     return f"{argname}-{len(val)}B" if isinstance(val, bytes) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts servers comes first: with the longest files last, one process would be at them while others idle."""
+    items.sort(key=lambda item: "server" not in item.path.parts)
