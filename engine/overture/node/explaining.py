@@ -7,9 +7,9 @@ from collections.abc import Callable
 from overture.model import Contact, Refused, Trace, clock
 from overture.model.clock import to_text
 from overture.node import account, underway
-from overture.node.shown import of_choice
 from overture.node.account import Lasting, Scene
 from overture.node.reading import shown
+from overture.node.shown import of_choice
 from overture.records import Found, Moment, Past, Sight
 from overture.rules.program import Program
 from overture.rules.report import did_you_mean

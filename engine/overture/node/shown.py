@@ -16,12 +16,12 @@ def of_choice(contact: Contact, name: str, active: Program) -> Explanation:
     """What it was shown last. Raises Refused 404 ``choice.unknown``, 400 ``choice.ambiguous``."""
     choosing = Choosing.of(active)
     found = choosing.named(name) if choosing is not None else "choice.unknown"
-    if found == "choice.ambiguous":
-        ids = [id for id, choice in active.choices.items() if choice.name == name]
-        raise Refused(found, f"Several choices are called {name}: {', '.join(ids)}.", "Write ruleset/choice.")
     if isinstance(found, str):
-        hint = did_you_mean(name, sorted(active.choices))
-        raise Refused(found, f"No active ruleset has the choice {name}.", hint, status=404)
+        ids = sorted(active.choices)
+        if found == "choice.ambiguous":
+            alike = ", ".join(id for id in ids if id.endswith(f"/{name}"))
+            raise Refused(found, f"Several choices are called {name}: {alike}.", "Write ruleset/choice.")
+        raise Refused(found, f"No active ruleset has the choice {name}.", did_you_mean(name, ids), status=404)
     shown = [each for each in contact.choices if each.choice == found.key]
     revision = found.choice.revision
     return Explanation(
