@@ -24,6 +24,7 @@ from overture.rules.reading import Reading
 from overture.rules.report import Report
 from overture.rules.ruleset import ScoreDecl
 from overture.rules.scope import BUILT_IN, Scope
+from overture.rules.scripts import Scripts
 from overture.rules.tree import Place
 from overture.rules.types import DECLARABLE
 
@@ -100,8 +101,19 @@ def test_the_functions_are_the_codes():
 
 
 def test_the_actions_are_the_codes():
-    none = actions.Declared(frozenset(), {}, {}, {}, frozenset(), frozenset())
-    readers = actions.Actions(Reading(Report()), Scope(), none).readers
+    reading = Reading(Report())
+    none = actions.Declared(
+        channels=frozenset(),
+        scores={},
+        lists={},
+        templates={},
+        computed=frozenset(),
+        scripts=Scripts(reading, Scope(), ()),
+        journeys=frozenset(),
+        choices={},
+        models={},
+    )
+    readers = actions.Actions(reading, Scope(), none).readers
     headings = [line for line in part(PAGE, "## Actions").splitlines() if line.startswith("### ")]
     assert {name for line in headings for name in CODE.findall(line)} == set(readers) == ACTION.keys.keys()
 

@@ -93,7 +93,7 @@ CODES: dict[str, Code] = {
     "channel.unknown": Code("An unknown channel", "Name the channels that the ruleset uses under `requires.channels`."),
     "scorer.unknown": Code("An unknown scorer", "Scorers come from plugins; `overture plugins` shows those that are installed."),
     "script.unknown": Code("An unknown script", "Declare it under `scripts`."),
-    "script.taken": Code("A name that is taken", "`by` would not know which is meant: the script, or the scorer of a plugin."),
+    "script.taken": Code("A name that is taken", "A scorer of a plugin has the same name: `by` means the script.", "warning"),
     "script.main": Code(
         "No main",
         "A script has a function `main` at the beginning of a line; its parameters are `fact`, `contact` and `now`, as many of them as it needs, or `request`.",
