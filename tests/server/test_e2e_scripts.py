@@ -150,7 +150,7 @@ def test_actions_and_scores_come_from_scripts(server: Server) -> None:
     assert contact["traits"] == {"tier": "gold"}
     assert contact["scores"] == {"lead": 14, "fit": 13, "plain": 2}
     assert second["scores"]["fit"] == 13
-    last = effects(server.timeline(ada)[-1])
+    last = effects([moment for moment in server.timeline(ada) if moment["fact"]["type"] == "order"][-1])
     shares = {"value": 13, "contributions": {"total": 12, "order": 1}}
     assert ("script", "worth", "fit", shares, "") in last
     assert ("set", "tier", "", "gold", "") in last
