@@ -14,8 +14,8 @@ from dockit import CODE, blocks, code, page, part, table
 from pydantic import BaseModel
 
 from overture.rules import load
-from overture.sandbox.rendering.mjml import NESTED
 from overture.rules.ways import WAYS
+from overture.sandbox.rendering.mjml import NESTED
 from overture_channels.mailgun import MailgunConfig
 from overture_channels.markup import MOST_TAGS
 from overture_channels.postmark import PostmarkConfig

@@ -65,7 +65,12 @@ rules:
   by-key: {when: fact.type == "thanked", once_per: fact.total, then: [{list: {add: plain}}]}
   by-contact: {when: fact.type == "thanked", once_per: contact, then: [{unset: n}]}
 templates:
-  t: {subject: Hi, text: Hi, html: '<p>{% if contact.tier is defined %}{{ contact.tier | default("x") | upper }}{% endif %}{{ links.preferences }}</p>'}
+  t:
+    subject: Hi
+    text: Hi
+    html: |
+      <p>{% if contact.tier is defined %}{{ contact.tier | default("x") | upper }}{% endif %}</p>
+      {{ links.preferences }}
 """
 
 
