@@ -19,9 +19,10 @@ class Range(msgspec.Struct, frozen=True):
 
 
 class ArmState(msgspec.Struct, frozen=True):
-    """One variant. ``shown``: its impressions; ``counted`` those whose time is over, and ``reached`` the successes among
-    them, of which ``rate`` is the share (Wilson's interval). ``share``: how often it is drawn now, where all variants
-    may be. ``value``: the rate if all had been shown it, by inverse propensities. Null where nothing was counted.
+    """One variant. ``shown``: its impressions; ``counted`` those whose time is over, and ``reached`` the successes
+    among them, of which ``rate`` is the share (Wilson's interval). ``share``: how often it is drawn now, where all
+    variants may be. ``value``: the rate if all had been shown it, by inverse propensities. Null where nothing was
+    counted.
     """
 
     variant: str

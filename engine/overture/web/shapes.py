@@ -106,9 +106,9 @@ class FactsAnswer(msgspec.Struct, frozen=True):
 class DecideAnswer(msgspec.Struct, frozen=True):
     """``decision`` is null where it did not come in time, or where the fact is a duplicate: it takes effect once.
 
-    ``choices`` is there if asked for: by name the ``variant`` to show (null, with a ``reason``, where there is none), the
-    ``propensity`` with which it was drawn, the ``version`` of what was learned until then (null: nothing), and whether
-    it was ``kept`` from before.
+    ``choices`` is there if asked for: by name the ``variant`` to show (null, with a ``reason``, where there is none),
+    the ``propensity`` with which it was drawn, the ``version`` of what was learned until then (null: nothing), and
+    whether it was ``kept`` from before.
     """
 
     id: str
