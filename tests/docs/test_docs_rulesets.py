@@ -179,6 +179,7 @@ def test_the_limits_of_a_contact_are_the_codes():
         "values remembered by one rule's `once_per`": limits.KEYS_REMEMBERED,
         "facts remembered of one part of a join": limits.CANDIDATES,
         "what a join reads of one such fact": limits.PART_BYTES,
+        "impressions of [choices](choices.md) remembered": limits.SHOWN_VARIANTS,
         "visits remembered": limits.SESSIONS,
         "facts remembered of one visit": limits.EVENTS,
         "how late a fact still finds its join or its visit": limits.LATE // DAY,
