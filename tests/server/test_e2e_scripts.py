@@ -217,6 +217,8 @@ def test_a_script_that_is_cut_off_again_and_again_is_left_alone_and_that_is_seen
     assert shown["trouble"]["state"] == "quarantined"
     assert "script.timeout" in shown["trouble"]["last"]
     assert shown["sort"]["state"] == "active"
+    told = server.get(f"/v1/contacts/{names[-1]}/explain?rule=scripted/trouble")["sentence"]
+    assert "scripted/trouble was cut off" in told
     codes = {e[4] for name in names for e in effects(server.timeline(name)[-1]) if e[0] == "script"}
     assert codes == {"script.timeout", "script.quarantined"}
     assert 'outcome="script.quarantined",script="scripted/trouble"' in server.call("GET", "/metrics").body.decode()

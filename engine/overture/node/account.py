@@ -125,7 +125,7 @@ def _became_of(id: str, rule: Rule, scene: Scene, account: Account, firing: Firi
         if firing.held_back:
             return "held_back", f"The condition held, but once_per held the rule back ({firing.held_back})."
         scored = scores_told(firing.effects, scene.program.models, ruleset)
-        return "fired", f"It fired. {_did(firing.effects)}{_chose(firing.effects)}{scored}"
+        return "fired", f"It fired. {_did(firing.effects)}{_scripts(firing.effects)}{_chose(firing.effects)}{scored}"
     if fact.type not in rule.types:
         listens = ", ".join(sorted(rule.types))
         return "wrong_type", f"The fact is of type {fact.type}, and the rule is about {listens}."
@@ -152,6 +152,11 @@ def _did(effects: list[Effect]) -> str:
         return f"{done}."
     reasons = ", ".join(dict.fromkeys(e.reason for e in suppressed))
     return f"{done}; {_count(len(suppressed))} did not happen ({reasons})."
+
+
+def _scripts(effects: list[Effect]) -> str:
+    """What scripts did not answer, and why."""
+    return "".join(f" {e.after}" for e in effects if e.kind == "script" and e.reason and e.after)
 
 
 def _chose(effects: list[Effect]) -> str:
