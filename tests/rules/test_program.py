@@ -8,7 +8,7 @@ import pytest
 
 from overture.rules.document import load
 from overture.rules.journey import conditions_of
-from overture.rules.program import link
+from overture.rules.linking import link
 from overture.rules.reach import named_types
 from overture.rules.report import RulesetInvalid
 from overture.rules.ruleset import Ruleset

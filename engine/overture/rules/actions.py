@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from overture.model.pure import Scoring
-from overture.rules.condition import check_value, expression
+from overture.rules.actionparts import ActionParts, Declared
 from overture.rules.durations import DAY, minute_of_day
 from overture.rules.infer import Types
 from overture.rules.keys import (
@@ -21,59 +19,34 @@ from overture.rules.keys import (
     WHEN,
 )
 from overture.rules.learning import Model
-from overture.rules.models import Models
 from overture.rules.plugged import scoring
-from overture.rules.presence import Present, certain
-from overture.rules.reading import FIELD_NAME, NAME, Reading, literal
+from overture.rules.presence import certain
+from overture.rules.reading import FIELD_NAME, NAME, Reading
 from overture.rules.report import did_you_mean
 from overture.rules.ruleset import (
     Action,
     AssertAction,
-    Choice,
     IssueAction,
     ListAction,
-    ListDecl,
     RunAction,
     ScoreAction,
-    ScoreDecl,
     SegmentAction,
     SendAction,
     SetAction,
     StartAction,
     StopAction,
-    TemplateDecl,
     UnsetAction,
 )
 from overture.rules.scope import BUILT_IN, KEYED, PLAIN, Scope
 from overture.rules.script import ScriptDecl
-from overture.rules.scripts import Scripts
-from overture.rules.tree import Literal, Node
-from overture.rules.types import ANY, NUMBER, STRING, Type
+from overture.rules.tree import Node
+from overture.rules.types import ANY, NUMBER, STRING
 from overture.rules.yamltext import Mapping, Scalar, Sequence, YamlNode
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """What the actions of one document may name, beside its scope."""
-
-    channels: frozenset[str]
-    scores: dict[str, ScoreDecl]
-    lists: dict[str, ListDecl]
-    templates: dict[str, TemplateDecl]
-    computed: frozenset[str]  # segments with `when`
-    scripts: Scripts
-    journeys: frozenset[str]
-    choices: dict[str, Choice | None]  # None: something is wrong with it
-    models: Models
-
-
-class Actions(Reading):
+class Actions(ActionParts):
     def __init__(self, reading: Reading, scope: Scope, declared: Declared) -> None:
-        super().__init__(reading.report)
-        self.scope = scope
-        self.declared = declared
-        self.present: Present = frozenset()  # of the actions that are being read
-        self.types: Types = None  # of the facts that they run on
+        super().__init__(reading, scope, declared)
         self.readers = {
             "score": self.score,
             "set": self.set,
@@ -378,67 +351,3 @@ class Actions(Reading):
     def stop(self, node: YamlNode, types: Types) -> Action | None:
         name = self.journey(node, "stop")
         return StopAction(name.text) if name else None
-
-    def journey(self, node: YamlNode, what: str) -> Scalar | None:
-        name = self.text(node, what)
-        if name and name.text not in self.declared.journeys:
-            hint = did_you_mean(name.text, self.declared.journeys, "Declare it under journeys.")
-            self.report.add("journey.unknown", f"There is no journey {name.text!r}", name, hint)
-        return name
-
-    # --- parts ----------------------------------------------------------------------------------------------
-
-    def choice(self, body: Mapping, *keys: str) -> str:
-        """The one of the keys that is there; empty and reported for none or several."""
-        there = [key for key in keys if key in body.items]
-        if len(there) == 1:
-            return there[0]
-        named = f"{', '.join(map(repr, keys[:-1]))} and {keys[-1]!r}"
-        self.report.add("action.choice", f"Exactly one of {named} is needed", body)
-        return ""
-
-    def trait(self, name: Scalar) -> Type | None:
-        kind = self.scope.traits.get(name.text)
-        if kind is None:
-            hint = did_you_mean(name.text, self.scope.traits, "Declare it under traits.")
-            self.report.add("trait.unknown", f"There is no trait {name.text!r}", name, hint)
-        return kind
-
-    def value(self, node: YamlNode, expected: Type, types: Types) -> Node | None:
-        r"""A literal, or an expression where the text begins with ``=`` (``\=`` for a text that begins so)."""
-        if isinstance(node, Scalar) and isinstance(node.value, str):
-            if node.value.startswith("="):
-                return self.computed(node, expected, types)
-            if node.value.startswith("\\="):
-                return Literal(node.value[1:], node.place) if self.fits(STRING, expected, node) else None
-        value = literal(node)
-        if value is None:
-            hint = "To remove a trait, use unset." if isinstance(node, Scalar) and node.value is None else ""
-            self.report.add("value.type", "A value is a text, a number, a boolean, or a list of these", node, hint)
-            return None
-        return (
-            value
-            if self.fits(check_value(value, types, self.scope, self.report, node.pointer), expected, node)
-            else None
-        )
-
-    def computed(self, node: Scalar, expected: Type, types: Types) -> Node | None:
-        value = expression(node, 1, self.scope, self.report)
-        if value is None:
-            return None
-        before = len(self.report.diagnostics)
-        kind = check_value(value, types, self.scope, self.report, node.pointer, self.present)
-        if len(self.report.diagnostics) > before or not self.fits(kind, expected, node):
-            return None
-        if kind.optional and not expected.optional and expected is not ANY:
-            self.report.add("value.may_be_missing", "The value may be missing", node, "Ask has(…) in the condition.")
-        return value
-
-    def fits(self, kind: Type, expected: Type, node: YamlNode) -> bool:
-        if kind.fits(expected):
-            return True
-        hint = "An expression begins with =." if kind == STRING else ""
-        if expected.kind == "datetime":
-            hint = 'A time comes from a fact: "= fact.occurred_at".'
-        self.report.add("value.type", f"{str(expected).capitalize()} is needed here, and this is {kind}", node, hint)
-        return False

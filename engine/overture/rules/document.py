@@ -8,7 +8,8 @@ from hashlib import sha256
 from overture.model.errors import Diagnostic, Refused
 from overture.model.pure import NO_PLUGINS, Pure
 from overture.rules import lint
-from overture.rules.actions import Actions, Declared
+from overture.rules.actionparts import Declared
+from overture.rules.actions import Actions
 from overture.rules.behaviour import Behaviour
 from overture.rules.choices import Choices
 from overture.rules.conflicts import check_derived, check_traits, segment_order
