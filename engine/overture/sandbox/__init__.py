@@ -1,1 +1,1 @@
-"""Where code of authors runs: scripts (`lanes`), their check (`check`), and the jail around both (`jail`)."""
+"""Where code of authors runs: scripts (`lanes`), their check, templates (`rendering`), and the `jail` around all."""

@@ -1,4 +1,4 @@
-"""The line of one script: what it is asked, how much at once, and what it has on record."""
+"""The line of one script: what it is asked, how much at once, and how often it was cut off: then it is left alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The split by time: what a model is fitted to, calibrated on and tested on, each later than the one before.
+"""The parts of a record that is split by time (where, says `run.prepare`): what a model is fitted to, calibrated on and
+tested on, each later than the one before.
 
 An example belongs to a part only if what came of it was known before the next part begins, so no part has a share in
 the answers of another.

@@ -1,4 +1,7 @@
-"""Templates that were cut off again and again are not tried for a while: each try costs everybody a moment."""
+"""Templates that were cut off again and again are not tried for a while: each try costs everybody a moment.
+
+Scripts have this in `overture.sandbox.lane`.
+"""
 
 from __future__ import annotations
 
