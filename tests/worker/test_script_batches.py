@@ -19,13 +19,17 @@ from overture.model import Contact, Fact, Overloaded, Step
 from overture.model.script import Call, Said
 from overture.rules import load
 from overture.sandbox.lanes import Lanes
+from overture.state import keys
 from overture.state.checkpoint import Checkpoint
 from overture.state.contacts import encode
-from overture.state.lease import Lease
+from overture.state.lease import Lease, Leases
 from overture.state.registry import Activation
 from overture.worker.batch import decide_batch
+from overture.worker.commit import Committer
 from overture.worker.partition import Partition
 from overture.worker.plans import Plans
+from overture.worker.recovery import Recovery
+from overture.worker.replies import Replies
 
 HEAD = """\
 apiVersion: overture/v1
@@ -162,14 +166,32 @@ async def test_what_many_contacts_ask_is_asked_in_one_go(plans: Plans) -> None:
     assert asked == [8, 8, 8]  # two of the second fact, one of the third
 
 
-async def test_where_no_script_can_be_asked_nothing_is_decided_and_nothing_lost(plans: Plans) -> None:
-    async def run(calls: Sequence[Call]) -> list[Said]:
-        raise Overloaded("script.unavailable", "No process can be had.", status=503)
+async def none_to_be_had(calls: Sequence[Call]) -> list[Said]:
+    raise Overloaded("script.unavailable", "No process can be had.", status=503)
 
+
+async def test_where_no_script_can_be_asked_nothing_is_decided_and_nothing_lost(plans: Plans) -> None:
     facts = facts_of([("a", "plain", 1), ("a", "once", 1)])
     part = Partition(Lease(0, 1), "", Checkpoint("0-0", 0, 2), await plans.plan(2))
     part.pending.append(("1-0", facts, 1))
 
     with pytest.raises(Overloaded):
-        await decide_batch(part, facts, plans, run)
+        await decide_batch(part, facts, plans, none_to_be_had)
     assert part.at == Checkpoint("0-0", 0, 2)
+
+
+async def test_a_fact_whose_script_cannot_be_asked_has_killed_nobody(store_url: str, tmp_path: Path) -> None:
+    async with Bed(store_url, tmp_path) as bed:
+        ruleset = load(VERSIONS[0])
+        await bed.registry.put("scripted", ruleset.revision, VERSIONS[0], 1)
+        await bed.registry.activate(1, Activation({"scripted": ruleset.revision}), 1)
+        plans, leases = Plans(bed.registry, "reference"), Leases(bed.wire, "worker", "recovering", 1, 30)
+        committer = Committer(bed.wire, leases, bed.log, Replies(store_url, "recovering"))
+        part = Partition(Lease(0, 1, taken_over=True), "", Checkpoint("0-0", 0, 2), await plans.plan(2), recovering=1)
+        part.pending.append(("1-0", facts_of([("a", "once", 1)]), 1))
+
+        with pytest.raises(Overloaded):
+            await Recovery(bed.wire, plans, committer, none_to_be_had).go_on(part)
+
+        assert part.at == Checkpoint("0-0", 0, 2)
+        assert bed.store.hlen(keys.tries(0)) == 0

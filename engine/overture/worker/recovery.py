@@ -55,13 +55,13 @@ class Recovery:
         )
         if fact.contact and fact.contact not in part.cache:
             part.cache.update(await contacts.load(self._wire, part.lease.partition, [fact.contact]))
-        if begun > KILLS and not fact.type.startswith(NEEDED):
-            log.error("Fact %s is set aside: %d workers vanished while deciding it", fact.id, KILLS)
-            batch = Batch(part, part.advance(1, part.at.version))
-            batch.set_aside(fact, f"{KILLS} workers vanished while deciding it")
-        else:
-            batch = await decide_batch(part, [fact], self._plans, self._run)
         try:
+            if begun > KILLS and not fact.type.startswith(NEEDED):
+                log.error("Fact %s is set aside: %d workers vanished while deciding it", fact.id, KILLS)
+                batch = Batch(part, part.advance(1, part.at.version))
+                batch.set_aside(fact, f"{KILLS} workers vanished while deciding it")
+            else:
+                batch = await decide_batch(part, [fact], self._plans, self._run)
             batch, answer = await self._send(batch, fact)
             await self._committer.settle(batch, answer)
         except OvertureError:  # still alive: whatever went wrong, this fact did not do it
