@@ -35,7 +35,7 @@ import json
 
 from pydantic import BaseModel
 
-from overture.plugin import Answer, Endpoint, NoFact, Posted, PushSourcePlugin, Refuse, hookimpl
+from overture.plugin import Answer, Endpoint, NoFact, Posted, PushSourcePlugin, Refuse, Transform, hookimpl
 
 
 class Config(BaseModel):
@@ -183,6 +183,12 @@ async def test_an_answer_is_given_as_it_is(bell: ClientSession):
     async with bell.post("/ring", json={"do": "hello"}) as answer:
         assert (answer.status, answer.content_type, await answer.read()) == (201, "text/plain", b"hi")
         assert answer.headers["X-House"] == "ours"
+
+
+async def test_a_request_that_is_to_be_sent_again_is_not_recorded_as_refused(site: Site, bell: ClientSession):
+    status, told = await ring(bell, do="type", what='Transform(script="shop/desk", request={}, seed="1")')
+    assert (status, told["code"]) == (503, "transform.unknown")
+    assert await site.service.refused(10) == []
 
 
 async def test_facts_are_taken_and_bad_ones_recorded(site: Site, bell: ClientSession):

@@ -112,11 +112,14 @@ async def _answered(
 
 
 async def _transformed(asked: Transform, source: str, services: Services, now: int) -> Posted:
-    """The facts that a script makes of a request. What it makes none of is recorded; raises Refused with the reason."""
+    """The facts that a script makes of a request. What it makes none of is recorded, unless it is to be sent again;
+    raises Refused with the reason.
+    """
     try:
         facts = await services.scripts.transform(asked.script, asked.request, asked.seed, now)
     except Refused as error:
-        await services.plugins.record(source, [Unwanted(error.code, error.message, "", asked.request)], now)
+        if error.status < 500:
+            await services.plugins.record(source, [Unwanted(error.code, error.message, "", asked.request)], now)
         raise
     return Posted(facts=facts, answer=asked.answer)
 
