@@ -11,7 +11,7 @@ from decidekit import done, made, plan
 
 from overture.decide import Plan, step
 from overture.decide.asked import step_asking
-from overture.decide.limits import SCRIPT_CALLS
+from overture.decide.limits import SCRIPT_CALLS, SCRIPT_CHANGES
 from overture.model import Contact, Fact, Step
 from overture.model.script import Awaiting, Call, Said
 from overture.rules import load
@@ -182,6 +182,15 @@ def test_nonsense_costs_its_rule_alone(planned: Plan, answer: Any) -> None:
     )
     assert [e[3] for e in of(outcome, "thanks")] == ["script.failed", "script.failed"]
     assert not outcome.trace.error
+
+
+def test_what_is_too_many_changes_is_not_made(planned: Plan) -> None:
+    points = {f"topic{n}": 1 for n in range(SCRIPT_CHANGES)}
+    step = decided(planned, Asked(sort={"score": {"interest": points}, "set": {"tier": "gold"}}))
+    assert len(step.contact.scores["interest"]) == SCRIPT_CHANGES
+    assert "tier" not in step.contact.traits
+    assert of(step, "sort")[-1] == ("script", "sort", "", "script.too_many_changes")
+    assert decided(planned, Asked(sort={"score": {"interest": points}})).trace.firings[0].effects[-1].kind == "score"
 
 
 def test_a_script_says_what_a_score_is(planned: Plan) -> None:

@@ -6,6 +6,7 @@ The step runs nothing. A call that it was not told the answer of ends it (`Await
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -100,14 +101,17 @@ def compile_run(action: RunAction, program: Program) -> Callable[[Work, Fact, st
             message = "What an action is to do stands in an object: {set: …, score: …}."
             return [failed(script, "", Said(code="script.no_object", message=message))]
         effects = [told]
-        for n, each in enumerate(doing.parts(work, fact, rule, said.value)):
+        for n, change in enumerate(doing.parts(work, fact, rule, said.value)):
             if n >= SCRIPT_CHANGES:
                 effects.append(Effect("script", script.name, reason="script.too_many_changes"))
                 break
-            effects += each
+            effects += change()
         return effects
 
     return act
+
+
+Change = Callable[[], list[Effect]]
 
 
 class _Doing:
@@ -119,21 +123,22 @@ class _Doing:
         self.scores = {name: program.scores[name] for name in action.changes.scores}
         self.lists = {name: program.lists[name] for name in action.changes.lists}
 
-    def parts(self, work: Work, fact: Fact, rule: str, answer: dict[str, Any]) -> Iterator[list[Effect]]:
+    def parts(self, work: Work, fact: Fact, rule: str, answer: dict[str, Any]) -> Iterator[Change]:
+        """Each change that the answer says, not made yet."""
         for part, said in answer.items():
             match part, said:
                 case "set", dict():
-                    yield from (self.set(work, *each) for each in cast("dict[str, Any]", said).items())
+                    yield from (partial(self.set, work, *each) for each in cast("dict[str, Any]", said).items())
                 case "score", dict():
                     for name, points in cast("dict[str, Any]", said).items():
                         yield from self.score(work, fact, name, points)
                 case "assert", list():
-                    yield from (self.derive(work, fact, rule, each) for each in cast("list[Any]", said))
+                    yield from (partial(self.derive, work, fact, rule, each) for each in cast("list[Any]", said))
                 case (("segment" | "list"), dict()):
                     yield from self.moves(work, part, cast("dict[str, Any]", said))
                 case _:
                     reason = "script.wrong_shape" if part in _PARTS else "script.unknown_part"
-                    yield [Effect("script", self.script, shown(part), reason=reason)]
+                    yield partial(list, [Effect("script", self.script, shown(part), reason=reason)])
 
     def set(self, work: Work, name: str, value: Any) -> list[Effect]:
         kind = self.changes.traits.get(name)
@@ -143,20 +148,20 @@ class _Doing:
         effect = work.set_trait(name, value)
         return [effect] if effect else []
 
-    def score(self, work: Work, fact: Fact, name: str, points: Any) -> Iterator[list[Effect]]:
+    def score(self, work: Work, fact: Fact, name: str, points: Any) -> Iterator[Change]:
         decl = self.scores.get(name)
         if decl is None:
-            yield [Effect("score", shown(name), reason=UNDECLARED)]
-        elif decl.per:
-            if points.__class__ is not dict:
-                yield [Effect("score", name, reason="score.no_key")]
-                return
-            for key, each in cast("dict[str, Any]", points).items():
-                yield self.add(work, fact, decl, key, each) if key else [Effect("score", name, reason="score.no_key")]
+            yield partial(list, [Effect("score", shown(name), reason=UNDECLARED)])
+        elif not decl.per:
+            yield partial(self.add, work, fact, decl, "", points)
+        elif points.__class__ is dict:
+            yield from (partial(self.add, work, fact, decl, *each) for each in cast("dict[str, Any]", points).items())
         else:
-            yield self.add(work, fact, decl, "", points)
+            yield partial(list, [Effect("score", name, reason="score.no_key")])
 
     def add(self, work: Work, fact: Fact, decl: ScoreDecl, key: str, points: Any) -> list[Effect]:
+        if decl.per and not key:
+            return [Effect("score", decl.name, reason="score.no_key")]
         if not _number(points):
             return [Effect("score", decl.name, shown(key), reason="value.not_a_number")]
         effect = work.add_score(decl.name, key, points, fact.occurred_at)
@@ -188,14 +193,14 @@ class _Doing:
             return [*refused, *(Effect("assert", name, field, reason="script.missing_property") for field in missing)]
         return [work.derive(rule, fact, name, kept, length), *refused]
 
-    def moves(self, work: Work, part: str, said: dict[str, Any]) -> Iterator[list[Effect]]:
+    def moves(self, work: Work, part: str, said: dict[str, Any]) -> Iterator[Change]:
         ways = ("enter", "leave") if part == "segment" else ("add", "remove")
         for way, names in said.items():
             if way not in ways or names.__class__ is not list:
-                yield [Effect("script", self.script, f"{part}.{shown(way)}", reason="script.wrong_shape")]
+                wrong = Effect("script", self.script, f"{part}.{shown(way)}", reason="script.wrong_shape")
+                yield partial(list, [wrong])
                 continue
-            for name in cast("list[Any]", names):
-                yield self.move(work, part, name, way == ways[0])
+            yield from (partial(self.move, work, part, name, way == ways[0]) for name in cast("list[Any]", names))
 
     def move(self, work: Work, part: str, name: Any, inward: bool) -> list[Effect]:
         known = self.changes.segments if part == "segment" else self.lists
