@@ -10,7 +10,8 @@ import pytest
 
 from overture.deploy import online
 from overture.deploy.learners import Learners
-from overture.model import Contact, Fact, Step, Trace
+from overture.deploy.settling import Settling
+from overture.model import Contact, Fact, Step, StoreUnavailable, Trace
 from overture.model.artefact import Feature, Linear, predict
 from overture.model.example import Outcome
 from overture.model.learned import Learned
@@ -121,6 +122,21 @@ async def test_what_was_learned_decides_once_it_is_good_for_something(bed: Bed) 
     assert predict(artefact, many).probability > 0.8 > 0.4 > predict(artefact, few).probability
     assert artefact.edition == bed.model.edition
     assert await bed.learners().settle() == []  # nothing new
+
+
+async def test_what_cannot_be_read_for_one_keeps_no_other_from_being_decided(bed: Bed, store_url: str) -> None:
+    await bed.count(made(400))
+    cut_off = await Wire.connect(store_url)
+    await cut_off.close()
+    plans = Plans(bed.registry, "reference")
+    first = Learners(cut_off, bed.leases, bed.registry, plans, PARTITIONS, 0)
+    assert await Settling(first, bed.learners()).settle()
+    assert (await bed.learned()).examples == 400
+    with pytest.raises(StoreUnavailable):
+        await Settling(first, bed.learners()).settle()
+
+    await bed.wire.call("HSET", keys.LEARNERS, bed.model.key, b"no msgpack")
+    assert not await Settling(bed.learners()).settle()
 
 
 async def test_noise_never_decides(bed: Bed) -> None:
