@@ -106,7 +106,8 @@ class Learners:
 def news(model: Model, deciding: Artefact | None, known: Learned, now: int, every: int) -> Linear | None:
     """What is to decide from now on in place of ``deciding``; None: that goes on."""
     same = deciding if isinstance(deciding, Linear) and deciding.edition == model.edition else None
-    if (same is not None and now - int(same.about.get("at", 0)) < every) or online.why_not(known):
+    made = same.about.get("at") if same is not None else None  # of a put one: whatever its maker noted down
+    if (isinstance(made, int | float) and 0 <= now - made < every) or online.why_not(known):
         return None
     new = online.artefact(known, model.edition, now)
     return new if same is None or online.differs(same, new) >= ENOUGH else None

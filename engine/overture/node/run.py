@@ -288,11 +288,17 @@ async def _drain(parts: Parts) -> None:
 
 
 async def _settle(settling: Settling) -> None:
-    """What goes wrong is told by what else asks for the rulesets; here the next look is as good."""
+    """What goes wrong is told by what else asks for the rulesets; here the next look is as good. A mistake of ours must
+    not end it unheard: nothing would be learned any more.
+    """
     while True:
         await asyncio.sleep(CONTESTS)
-        with contextlib.suppress(OvertureError):
+        try:
             await settling.settle()
+        except OvertureError:
+            continue
+        except Exception:
+            log.exception("What came of splits, choices and models could not be looked at.")
 
 
 async def _refresh_keys(parts: Parts) -> None:

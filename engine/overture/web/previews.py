@@ -29,7 +29,7 @@ async def preview(call: Call) -> web.Response:
     body = await call.bodies.read(call.request, _CAP)
     try:
         asked = _decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         hint = 'Send {"template": "…", "ruleset": "…"}, or "document" in place of "ruleset".'
         raise Refused("preview.malformed", f"This is no request for a preview: {error}.", hint) from None
     finally:
