@@ -17,7 +17,7 @@ DOTTED = re.compile(r"[a-z][a-z_]*\.[a-z][a-z0-9_]*")
 ROOTS = {"OvertureError", "EgressRefused"}
 # what else carries a code
 VALUES = {"Rejected", "Handed", "BacktestError", "respond", "_later", "fail", "Refuse", "NoFact", "Wrong", "Judged"}
-VALUES |= {"Said"}
+VALUES |= {"Said", "Refusal"}
 TREES = list(modules())
 
 
