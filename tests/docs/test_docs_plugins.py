@@ -203,7 +203,7 @@ def test_what_the_page_says_of_sources_is_the_codes():
     text = part(SOURCE, "### What `parse` may do")
     assert {field.name for field in fields(Incoming)} <= set(CODE.findall(text))
     said = {name for row in table(text, "it") for name in CODE.findall(row[0])}
-    assert said == {"Posted", "Transform", "Answer", "Refuse", "seed"}
+    assert said == {"Posted", "Transform", "Answer", "Refuse"}
     assert f"longer than {LISTENING.timeout:g} seconds" in text
     assert f"up to {LISTENING.parallel} times at" in text
     assert (
