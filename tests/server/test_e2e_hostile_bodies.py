@@ -65,3 +65,20 @@ def test_what_an_artefact_notes_for_people_does_not_end_learning(tmp_path: Path,
             lambda: (found := server.get("/v1/models")[0])["version"] != first and found, "what was learned decides"
         )
         assert learned["examples"] == 120
+
+
+def test_scripts_that_take_long_to_check_take_it_once_and_not_each(server: Server) -> None:
+    deep = "".join(f"{'    ' * n}def f{n}():\n" for n in range(1, 90)) + "    " * 90 + "pass\n"
+    slow = [f"def main(fact):\n{deep}    return None\n\n\nX = {n}\n" for n in range(8)]
+    document = {
+        "apiVersion": "overture/v1",
+        "kind": "Ruleset",
+        "name": "slow",
+        "facts": {"ping": {}},
+        "scripts": {f"s{n}": source for n, source in enumerate(slow)},
+        "rules": {f"r{n}": {"when": 'fact.type == "ping"', "then": [{"run": f"s{n}"}]} for n in range(8)},
+    }
+    answer = server.call("POST", "/v1/rulesets/slow/check", document, headers={"Content-Type": "application/yaml"})
+    told = [problem["message"] for problem in answer.json["errors"] if problem["code"] == "script.syntax"]
+    assert "s0, line 1: To check the source takes too long" in told
+    assert "s7, line 1: The scripts before it took too long to check, so this one was not checked" in told

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Collection, Mapping
+import time
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -14,7 +15,7 @@ from overture.deploy.scratch import Scratch
 from overture.model import Diagnostic, Refused, clock
 from overture.model.pages import Engine
 from overture.model.pure import NO_PLUGINS, Pure
-from overture.model.script import Check
+from overture.model.script import Check, Problem
 from overture.rules import Ruleset, RulesetInvalid, load, require_name
 from overture.rules.difference import Change, difference
 from overture.rules.series import since
@@ -22,6 +23,8 @@ from overture.state.registry import Activation, ActiveSet, Registry
 from overture.trial.job import Prove, Try
 from overture.trial.reading import inspect
 from overture.trial.results import Result, TrialsFailed
+
+SCRIPTS = 10.0  # seconds after which no further script of a document is checked: others wait for the same process
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,8 @@ class Rulesets:
 
         A large document takes a second: in a thread, so that others are answered meanwhile.
         """
-        ruleset, _, findings = await asyncio.to_thread(inspect, text, self._checking)
+        checking = dataclasses.replace(self._checking, check=_bounded(self._checking.check))
+        ruleset, _, findings = await asyncio.to_thread(inspect, text, checking)
         return ruleset, findings
 
     async def put(self, name: str, text: str) -> Revision:
@@ -196,3 +200,18 @@ class Rulesets:
 
 
 __all__ = ["Revision", "RulesetInvalid", "Rulesets"]
+
+
+def _bounded(check: Check | None) -> Check | None:
+    """The same, for the scripts of one document, from now on."""
+    if check is None:
+        return None
+    until = time.monotonic() + SCRIPTS
+
+    def bounded(source: str, stub: str) -> Sequence[Problem]:
+        if time.monotonic() < until:
+            return check(source, stub)
+        message = "The scripts before it took too long to check, so this one was not checked."
+        return [Problem("script.syntax", 1, 1, message)]
+
+    return bounded
