@@ -12,8 +12,6 @@ from urllib.parse import urlencode
 import pytest
 from serverkit import Server, effects, eventually, fact, installed, overture, refused
 
-from overture.plugin.asking import ASKING
-
 TALK = """
 import time
 
