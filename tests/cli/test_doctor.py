@@ -50,3 +50,11 @@ def test_what_a_server_would_not_run_without_is_told_with_what_to_do(tmp_path: P
     code, found = doctor(tmp_path, OVERTURE_PORT="many")
     assert (code, found["settings"]["state"]) == (1, "fails")
     assert found["scripts"]["state"] == "ok"
+
+
+def test_an_interpreter_that_does_not_load_here_is_told_and_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "pydantic_monty.py").write_text("raise ImportError('libm.so.6: version GLIBC_2.38 not found')\n")
+    code, found = doctor(tmp_path, PYTHONPATH=str(tmp_path))
+    assert (code, found["scripts"]["state"]) == (1, "fails")
+    assert "GLIBC_2.38" in found["scripts"]["says"]
+    assert found["matcher"]["state"] in ("ok", "lacks"), "what comes after it is told, too"

@@ -79,6 +79,8 @@ def _found(about: str, look: Callable[[], Finding]) -> Finding:
         return Finding(about, "fails", error.message, error.hint)
     except OSError as error:
         return Finding(about, "fails", f"{error.strerror or error}.")
+    except (ImportError, subprocess.SubprocessError) as error:  # a package for another machine; a program that hangs
+        return Finding(about, "fails", f"{error}.")
 
 
 def _store(settings: Settings) -> Finding:
