@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from overture.rules.blocks import PARTS, Unresolved, layout_of, qualified, slots_of, whole
+from overture.rules.lint import ELEMENT
 from overture.rules.report import Report
 from overture.rules.ruleset import BlockDecl, Ruleset, TemplateDecl
 from overture.rules.ways import ways
@@ -13,7 +13,6 @@ from overture.rules.ways import ways
 Whole = Mapping[tuple[str, str, str], TemplateDecl]
 """Templates that have blocks, with these in them, by ruleset, revision and name."""
 
-_ELEMENT = re.compile(r"""<(/?)([A-Za-z][\w:.-]*)((?:[^<>"']|"[^"]*"|'[^']*')*)>""")
 _VOID = frozenset({"area", "br", "col", "embed", "hr", "img", "input", "source", "wbr"})
 _ELSEWHERE = frozenset({
     "base", "body", "frameset", "head", "html", "iframe", "link", "meta", "mj-attributes", "mj-body", "mj-head",
@@ -95,7 +94,7 @@ def _loose(fill: str) -> str:
     for source in ways(fill, lambda length: "x" * length):
         opened: list[str] = []
         at = 0
-        for found in _ELEMENT.finditer(source):
+        for found in ELEMENT.finditer(source):
             if "<" in source[at : found.start()]:
                 return "goes what begins an element and does not end it, or a comment"
             at = found.end()

@@ -20,8 +20,9 @@ from overture.rules.tree import Place
 CLIPPED = 102_400  # bytes of HTML, behind which Gmail cuts a mail
 SUBJECT = 70  # characters; more is cut in most lists of mails
 _OPEN = "\ue000"  # stands where a value is; no text has it
-_ELEMENT = re.compile(r"""<(/?)([A-Za-z][\w:.-]*)((?:[^<>"']|"[^"]*"|'[^']*')*)>""")
-_ATTRIBUTE = re.compile(r"""([\w:-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""")
+# Nothing is tried twice (++): what is read may be one name of 200,000 letters.
+ELEMENT = re.compile(r"""<(/?)([A-Za-z][\w:.-]*+)((?:[^<>"']|"[^"]*"|'[^']*')*+)>""")
+_ATTRIBUTE = re.compile(r"""(?<![\w:-])([\w:-]++)\s*+=\s*+(?:"([^"]*)"|'([^']*)'|([^\s"'>]++))""")
 _LOCAL = re.compile(r"https?://(localhost|127\.|0\.0\.0\.0|\[::1\]|10\.|192\.168\.)", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _PICTURES = frozenset({"img", "mj-image", "mj-carousel-image", "mj-hero"})
@@ -44,14 +45,18 @@ class Finding:
 def of_markup(source: str, *, mjml: bool) -> Iterator[Finding]:
     """About HTML or MJML, with tags of templates in it or without."""
     text = _masked(source)
+    lowered = text.lower()
     whole = viewport = False
     hidden = ""  # the element whose inside is no text
-    for found in _ELEMENT.finditer(text):
+    for found in ELEMENT.finditer(text):
         closing, name, rest, at = found[1], found[2].lower(), found[3], found.start()
         if name in ("script", "style", "mj-style"):
-            hidden = "" if closing else name
-            if not closing and _OPEN in text[at : _end(text, name, at)]:
-                yield Finding("template.unquoted", f"A value stands in <{name}>, where nothing is escaped", "", at)
+            if closing:
+                hidden = "" if hidden == name else hidden
+            elif not hidden:
+                hidden = name
+                if _OPEN in text[at : _end(lowered, name, at)]:
+                    yield Finding("template.unquoted", f"A value stands in <{name}>, where nothing is escaped", "", at)
         if closing or hidden not in ("", name):
             continue
         attributes = {a[1].lower(): a[2] or a[3] or a[4] or "" for a in _ATTRIBUTE.finditer(rest)}
@@ -124,7 +129,7 @@ def _masked(source: str) -> str:
 
 
 def _end(text: str, name: str, at: int) -> int:
-    end = text.lower().find(f"</{name}", at)
+    end = text.find(f"</{name}", at)
     return len(text) if end < 0 else end
 
 
