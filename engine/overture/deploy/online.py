@@ -23,6 +23,7 @@ from overture.model.artefact import (
     sigmoid,
 )
 from overture.model.example import Outcome
+from overture.model.ids import digest
 from overture.model.learned import Learned, Row
 
 RECENT = 2_000  # examples that are measured and calibrated by
@@ -100,18 +101,24 @@ def _split(known: Learned, features: dict[str, Feature]) -> tuple[dict[str, floa
         if "=" not in column and not column.endswith("?"):
             numbers[column] = value
             continue
-        feature = feature_of(column)
-        if column not in known.seen and _of(known, feature, 1) >= WATCHED:
+        feature, kept = feature_of(column), _kept(column)
+        if kept not in known.seen and _of(known, feature, 1) >= WATCHED:
             continue
-        n = known.seen[column] = known.seen.get(column, 0) + 1
+        n = known.seen[kept] = known.seen.get(kept, 0) + 1
         if column in known.weights or (n >= LEAST_SEEN and _of(known, feature, LEAST_SEEN) <= VALUES):
             marks.append(column)
     return numbers, marks
 
 
+def _kept(column: str) -> str:
+    """As what a text is counted: what only few have may name one of them, who may be erased."""
+    feature, told, text = column.partition("=")
+    return f"{feature}={digest('text', text)[:8].hex()}" if told else column
+
+
 def _of(known: Learned, feature: str, often: int) -> int:
     """How many texts of a feature were there so often."""
-    return sum(n >= often and feature_of(column) == feature for column, n in known.seen.items())
+    return sum(n >= often and feature_of(kept) == feature for kept, n in known.seen.items())
 
 
 def watch(known: Learned, outcomes: Iterable[Outcome]) -> None:

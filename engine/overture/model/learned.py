@@ -17,7 +17,7 @@ class Row(msgspec.Struct, frozen=True, array_like=True):
 
 class Learned(msgspec.Struct, array_like=True):
     """``squares`` of gradients, by column (AdaGrad); ``counts``, ``means`` and ``variances`` of numbers; ``seen``: how
-    often each text was there.
+    often each text was there, by its digest.
     """
 
     examples: int = 0
