@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 
 from hostiletemplates import CONTEXT, CORPUS
@@ -85,5 +86,32 @@ async def test_the_process_that_is_killed_is_replaced_and_nothing_is_lost():
         assert renderer.pid is not None
         os.kill(renderer.pid, 9)
         assert [each.text for each in await asyncio.gather(*waiting)] == ["Dear Ada"] * 200
+    finally:
+        await renderer.close()
+
+
+async def test_a_process_that_stands_still_is_no_fault_of_the_message_that_waits_for_it():
+    """As after a machine was paused: the template has computed nothing meanwhile."""
+    renderer = Renderer(patience=3.0)
+    try:
+        await renderer.render(GOOD, CONTEXT)
+        assert renderer.pid is not None
+        os.killpg(renderer.pid, signal.SIGSTOP)
+        assert (await renderer.render(GOOD, CONTEXT)).text == "Dear Ada"
+    finally:
+        await renderer.close()
+
+
+async def test_answers_that_were_there_when_this_process_slept_go_to_who_asked():
+    renderer = Renderer(patience=1.0)
+    names = [f"Ada {n}" for n in range(20)]
+    try:
+        await renderer.render(GOOD, CONTEXT)
+        contexts = [{**CONTEXT, "contact": {"name": name}} for name in names]
+        waiting = [asyncio.create_task(renderer.render(GOOD, context)) for context in contexts]
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(time.sleep, 1.5)  # nothing is read meanwhile, and the patience is over
+        assert [each.text for each in await asyncio.gather(*waiting)] == [f"Dear {name}" for name in names]
+        assert (await renderer.render(GOOD, CONTEXT)).text == "Dear Ada"
     finally:
         await renderer.close()

@@ -36,14 +36,18 @@ class _Open:
     ask: Ask
     request: bytes
     answer: asyncio.Future[Answer]
+    in_vain: int = 0  # processes that did not answer it in time
 
 
 class Renderer:
     """Give back by `close`. All but `engine` belongs to one event loop."""
 
-    def __init__(self, locale: str = "en") -> None:
-        """``locale``: for contacts that have none."""
+    def __init__(self, locale: str = "en", patience: float = PATIENCE) -> None:
+        """``locale``: for contacts that have none. ``patience``: seconds for one answer; thrice that for the first of a
+        process, which has to begin.
+        """
         self._locale = locale
+        self._allowed = patience
         self._open: deque[_Open] = deque()
         self._process: _Process | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -116,7 +120,7 @@ class Renderer:
         loop = asyncio.get_running_loop()
         try:
             _, process = await loop.subprocess_exec(
-                lambda: _Process(self._answered, self._lost),
+                lambda: _Process(self._heard, self._lost),
                 *COMMAND,
                 env=ENVIRONMENT,
                 stderr=None,
@@ -132,6 +136,11 @@ class Renderer:
         self._wait()
         if process.ended.is_set():  # before anybody could be told which it was
             self._lost(process)
+
+    def _heard(self, process: _Process, answer: Answer) -> None:
+        """What one says that was given up is about what another one is asked now."""
+        if process is self._process:
+            self._answered(answer)
 
     def _answered(self, answer: Answer) -> None:
         self._in_vain = 0
@@ -151,13 +160,20 @@ class Renderer:
             self._patience.cancel()
         self._patience = None
         if self._open:
-            self._patience = asyncio.get_running_loop().call_later(PATIENCE, self._stuck)
+            begun = self._process is not None and self._process.begun
+            allowed = self._allowed if begun else 3 * self._allowed
+            self._patience = asyncio.get_running_loop().call_later(allowed, self._stuck)
 
     def _stuck(self) -> None:
+        """What a template may compute has a limit of its own: it was the machine that took so long. So it is asked
+        again, but not for ever.
+        """
         if self._process is not None and self._open:
             process, self._process = self._process, None
             process.end()
-            self._answered(Died(TOO_SLOW))
+            self._open[0].in_vain += 1
+            if self._open[0].in_vain >= STARTS:
+                self._answered(Died(TOO_SLOW))
             if self._open:
                 self._start()
 
@@ -182,10 +198,11 @@ class Renderer:
 
 
 class _Process(asyncio.SubprocessProtocol):
-    def __init__(self, answered: Callable[[Answer], None], lost: Callable[[_Process], None]) -> None:
-        self._answered = answered
+    def __init__(self, heard: Callable[[_Process, Answer], None], lost: Callable[[_Process], None]) -> None:
+        self._heard = heard
         self._lost = lost
         self._answers = Answers()
+        self.begun = False  # it has answered something
         self._transport: asyncio.SubprocessTransport | None = None
         self._stdin: asyncio.WriteTransport | None = None
         self.ended = asyncio.Event()
@@ -205,7 +222,8 @@ class _Process(asyncio.SubprocessProtocol):
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         try:
             for answer in self._answers.feed(data):
-                self._answered(answer)
+                self.begun = True
+                self._heard(self, answer)
         except Garbled:
             self.end()
 
