@@ -8,6 +8,7 @@ import pytest
 from workerkit import Bed
 
 from overture.model import Contact, Fact, Score, Step, Trace
+from overture.model.example import Example
 from overture.rules import load
 from overture.state.checkpoint import Checkpoint
 from overture.state.contacts import encode
@@ -70,6 +71,18 @@ async def test_a_commit_ends_where_it_holds_enough(store_url: str, tmp_path: Pat
         assert COMMIT_BYTES / 2 < most < 1.2 * COMMIT_BYTES
         assert part.at == Checkpoint(f"{len(entries) + 2}-0", 0, 1)
         assert part.cache == {}, "what is large is loaded again"
+
+
+async def test_what_models_are_to_learn_from_counts_as_well(store_url: str, tmp_path: Path) -> None:
+    async with Bed(store_url, tmp_path) as bed:
+        names = [f"u{n}" for n in range(60)]
+        part, plans = await partition(bed, counted(*names))
+        noted = [Example(n, 2**50, {f"feature {i}": "x" * 64 for i in range(64)}) for n in range(64)]
+        part.cache = {name: Contact(name, examples={"shop/buys#1": noted}) for name in names}
+        batches = await through(part, plans)
+        assert len(batches) > 1
+        most = max(len(encode([step.contact for step in steps])) for steps in batches)
+        assert COMMIT_BYTES / 4 < most < 1.2 * COMMIT_BYTES
 
 
 async def test_a_message_counts_with_all_it_carries(store_url: str, tmp_path: Path) -> None:

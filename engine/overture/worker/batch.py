@@ -38,7 +38,8 @@ TURN = 0.05  # seconds after which they get one anyway: with one fact a thousand
 COMMIT_BYTES = 8 << 20  # of states, effects and messages in one commit, about
 EFFECT_BYTES = 256  # of one effect in a timeline, about
 INSTANT_BYTES = 18  # of one fact in a series, with its value
-REMEMBERED_BYTES = 128  # of one fact that a join or a visit remembers, about
+REMEMBERED_BYTES = 128  # of one fact that a join or a visit remembers, about, or of a variant that was shown
+FEATURE_BYTES = 80  # of one feature in an example, with its name, about
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,9 @@ def _bytes(step: Step) -> int:
     size = contact.weight + EFFECT_BYTES * sum(1 + len(f.effects) for trace in told for f in trace.firings)
     if contact.history:
         size += INSTANT_BYTES * sum(len(series.at) for series in contact.history.values())
+    if contact.examples:
+        size += FEATURE_BYTES * sum(len(each.features) for found in contact.examples.values() for each in found)
+    size += REMEMBERED_BYTES * len(contact.choices)
     if contact.joins or contact.sessions:
         kept = sum(len(part) for parts in contact.joins.values() for part in parts)
         size += REMEMBERED_BYTES * (kept + sum(len(session.events) for session in contact.sessions))
