@@ -82,3 +82,33 @@ def test_scripts_that_take_long_to_check_take_it_once_and_not_each(server: Serve
     told = [problem["message"] for problem in answer.json["errors"] if problem["code"] == "script.syntax"]
     assert "s0, line 1: To check the source takes too long" in told
     assert "s7, line 1: The scripts before it took too long to check, so this one was not checked" in told
+
+
+STAMPS = """\
+apiVersion: overture/v1
+kind: Ruleset
+name: stamps
+facts: {visited: {}, bought: {}}
+traits: {stamp: "number?"}
+scores: {likely: {min: 0, max: 1}}
+models:
+  buys: {predict: fact.type == "bought", within: 7d, features: {stamp: contact.stamp}}
+rules:
+  score: {when: fact.type == "visited", then: [{score: {name: likely, by: buys}}]}
+"""
+
+
+def test_numbers_as_large_as_facts_may_have_are_learned_from_and_decide(tmp_path: Path) -> None:
+    with Server(tmp_path, RULESETS="", MOVABLE_CLOCK="true") as server:
+        server.deploy("stamps", STAMPS)
+        who = [f"c{n}" for n in range(120)]
+        server.facts(*(fact("identify", c, stamp=9e15 * (1 - 2 * (n % 2))) for n, c in enumerate(who)))
+        server.facts(*(fact("visited", c) for c in who))
+        server.facts(*(fact("bought", c) for c in who[::2]))
+        server.advance("8d")
+        eventually(lambda: server.get("/v1/models")[0]["version"], "what was learned decides")
+        server.stop()
+        server.start()
+        server.facts(fact("visited", "c0"), fact("visited", "c1"))
+        keen, idle = (server.contact(c)["scores"]["likely"] for c in ("c0", "c1"))
+        assert keen > 0.5 > idle

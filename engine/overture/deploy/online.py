@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from overture.model.artefact import (
+    LEAST_SCALE,
     VALUES,
     Feature,
     Linear,
@@ -133,7 +134,7 @@ def watch(known: Learned, outcomes: Iterable[Outcome]) -> None:
 
 def artefact(known: Learned, edition: str, now: int) -> Linear:
     """What decides, made of what is known."""
-    scales = {name: variance**0.5 for name, variance in known.variances.items() if variance > 0}
+    scales = {name: scale for name, variance in known.variances.items() if (scale := variance**0.5) > LEAST_SCALE}
     numbers = known.means.keys()
     weights = {n: w for n, w in known.weights.items() if w and n != BIAS and (n not in numbers or n in scales)}
     measured = measure(known.recent)

@@ -24,6 +24,8 @@ TREES = 1_000
 NODES = 65_536  # of all trees together
 ARMS = 4_096
 SIZE = 4 << 20  # bytes of an artefact
+LARGEST = 1e18  # a number of it is less than this; facts have up to 2**53
+LEAST_SCALE = 1e-30  # a scale is more than this: then no prediction overflows
 
 Feature = float | bool | str | None
 """What a feature is for one contact; None: it is missing."""
@@ -135,7 +137,7 @@ def unpack(blob: bytes) -> Artefact:
     match artefact:
         case Linear():
             _finite([artefact.intercept, *artefact.weights.values(), *artefact.means.values()])
-            _finite(list(artefact.scales.values()), least=0.0)
+            _finite(list(artefact.scales.values()), least=LEAST_SCALE)
             _check_calibration(artefact.calibration)
         case Trees():
             _finite([artefact.intercept])
@@ -288,7 +290,7 @@ def _whole(parts: Iterable[float]) -> bool:
 
 
 def _finite(numbers: Sequence[float], least: float | None = None) -> None:
-    if not all(isfinite(n) and abs(n) < 1e15 and (least is None or n > least) for n in numbers):
+    if not all(isfinite(n) and abs(n) < LARGEST and (least is None or n > least) for n in numbers):
         raise _wrong("it has a number that is not usable")
 
 

@@ -145,11 +145,14 @@ class Registry:
         been learned for it. ``pins``: which of them stay as they are from now on, and which do no longer. Answers the
         new version, or the present one where all that is so already.
 
-        Raises Refused ``ruleset.changed`` (409) where something else became active meanwhile, or since ``expected``.
+        Raises Refused ``ruleset.changed`` (409) where something else became active meanwhile, or since ``expected``;
+        ``artefact.wrong`` where one of them could not be read again.
         """
         version = await self.version() if expected is None else expected
         by = await self.activation(version)
         packed = {name: pack(artefact) for name, artefact in found.items() if artefact is not None}
+        for blob in packed.values():
+            unpack(blob)  # what nobody could read would keep every process from deciding by this version
         learned = {name: digest for name, digest in by.learned.items() if name not in found}
         learned |= {name: digest_of(blob) for name, blob in packed.items()}
         pinned = sorted(
