@@ -7,9 +7,10 @@ from typing import Literal, TypeVar
 
 from overture.decide import Plan
 from overture.model import Refused
+from overture.model.artefact import Artefact
 from overture.model.pure import NO_PLUGINS, Pure
 from overture.rules import Program, Ruleset, RulesetInvalid, link, load
-from overture.state.registry import ActiveSet, Registry
+from overture.state.registry import Activation, ActiveSet, Registry
 
 KEPT = 4  # programs, and plans; those asked for last
 
@@ -32,6 +33,7 @@ class Plans:
         self._programs: dict[int, Program] = {}
         self._rulesets: dict[tuple[str, str], Ruleset] = {}
         self._plans: dict[tuple[int, str], Plan] = {}
+        self._artefacts: dict[str, Artefact] = {}  # of the version made last, by digest: most stay as they are
 
     async def active(self) -> Program:
         """The linked rulesets that are active now."""
@@ -42,8 +44,7 @@ class Plans:
         program = _found(self._programs, version)
         if program is None:
             by = await self._registry.activation(version)
-            artefacts = await self._registry.artefacts(by.learned.values())
-            learned = {name: artefacts[digest] for name, digest in by.learned.items()}
+            learned = await self._learned(by)
             same = next((known for known in self._programs.values() if known.base == by.base), None)
             if same is not None and by.base:  # 0: nothing came before it that it could be like
                 return _keep(self._programs, version, replace(same, version=version, learned=learned))
@@ -66,6 +67,13 @@ class Plans:
             plan = Plan(program, kind) if same is None else same.learned(program)
             _keep(self._plans, (version, kind), plan)
         return plan
+
+    async def _learned(self, by: Activation) -> dict[str, Artefact]:
+        wanted = set(by.learned.values())
+        known = {digest: artefact for digest, artefact in self._artefacts.items() if digest in wanted}
+        known |= await self._registry.artefacts(wanted - known.keys())
+        self._artefacts = known
+        return {name: known[digest] for name, digest in by.learned.items()}
 
     async def _ruleset(self, name: str, revision: str) -> Ruleset:
         ruleset = self._rulesets.get((name, revision))
