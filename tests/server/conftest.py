@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from serverkit import Mailbox, Server, mail_server
+from serverkit import SHIPPED, Mailbox, Server, mail_server
 
 
 @pytest.fixture(scope="module")
@@ -16,5 +16,5 @@ def mailbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mailbox]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("server"), SMTP_URL=mailbox.url) as running:
+    with Server(tmp_path_factory.mktemp("server"), SMTP_URL=mailbox.url, RULESETS=SHIPPED) as running:
         yield running

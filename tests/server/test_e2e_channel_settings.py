@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from serverkit import Mailbox, Server, fact, fresh, installed, refused, written
+from serverkit import SHIPPED, Mailbox, Server, fact, fresh, installed, refused, written
 
 FAILING = "raise RuntimeError('no pigeons today')\n"
 LOFT = """
@@ -90,7 +90,7 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
 def test_right_settings_are_taken(tmp_path: Path, mailbox: Mailbox) -> None:
     address, ada = f"{fresh('ada')}@example.com", fresh("ada")
     toml = f"[channels.email]\nurl = '{mailbox.url}'\nsender = 'News <news@example.org>'\nconnections = 1\n"
-    with Server(written(tmp_path, toml), MAIL_FROM="unused@example.org") as server:
+    with Server(written(tmp_path, toml), MAIL_FROM="unused@example.org", RULESETS=SHIPPED) as server:
         server.facts(
             fact("identify", ada, email=address),
             fact("consent", ada, channel="email", purpose="marketing", state="granted"),

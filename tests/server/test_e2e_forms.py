@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from serverkit import WRITE, Answer, Mailbox, Server, eventually, fact, fresh
+from serverkit import SHIPPED, WRITE, Answer, Mailbox, Server, eventually, fact, fresh
 
 STARTS = 4_102_444_800_000  # far ahead
 VALUES = ("Ada Lovelace", "36", "engineer", "Analytical Engines")
@@ -127,8 +127,8 @@ def test_what_is_accepted_and_not_yet_decided_is_known_too(tmp_path: Path, store
     """Her app tells her name, and two strangers answer with her address, while the worker does nothing."""
     email = f"{fresh('soon-')}@example.com"
     with (
-        Server(tmp_path / "web", ROLES="web", REDIS_URL=store_url) as web,
-        Server(tmp_path / "worker", ROLES="worker,web", REDIS_URL=store_url) as worker,
+        Server(tmp_path / "web", ROLES="web", REDIS_URL=store_url, RULESETS=SHIPPED) as web,
+        Server(tmp_path / "worker", ROLES="worker,web", REDIS_URL=store_url, RULESETS=SHIPPED) as worker,
         ThreadPoolExecutor() as pool,
     ):
         web.drained()

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 from erasekit import ended, erased, found, store_of
-from serverkit import Mailbox, Server, fact, fresh, overture
+from serverkit import SHIPPED, Mailbox, Server, fact, fresh, overture
 
 from overture.state import keys
 from overture.state.refusals import Refusal
@@ -20,7 +20,7 @@ from overture.state.refusals import Refusal
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("privacy"), SMTP_URL=mailbox.url) as running:
+    with Server(tmp_path_factory.mktemp("privacy"), SMTP_URL=mailbox.url, RULESETS=SHIPPED) as running:
         yield running
 
 

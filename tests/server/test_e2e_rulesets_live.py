@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from erasekit import erased
-from serverkit import WRITE, Mailbox, Server, derived, effects, eventually, fact, fired, fresh, overture
+from serverkit import SHIPPED, WRITE, Mailbox, Server, derived, effects, eventually, fact, fired, fresh, overture
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -26,14 +26,16 @@ SALES = "sales@example.com"
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory, mailbox: Mailbox) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("live"), SMTP_URL=mailbox.url, MOVABLE_CLOCK="true") as running:
+    with Server(
+        tmp_path_factory.mktemp("live"), SMTP_URL=mailbox.url, MOVABLE_CLOCK="true", RULESETS=SHIPPED
+    ) as running:
         yield running
 
 
 @pytest.fixture
 def year(tmp_path: Path, mailbox: Mailbox) -> Iterator[Server]:
     """A server whose clock has a whole year before it."""
-    with Server(tmp_path / "year", SMTP_URL=mailbox.url, MOVABLE_CLOCK="true") as running:
+    with Server(tmp_path / "year", SMTP_URL=mailbox.url, MOVABLE_CLOCK="true", RULESETS=SHIPPED) as running:
         yield running
 
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-from serverkit import Server, eventually, fact, fresh
+from serverkit import SHIPPED, Server, eventually, fact, fresh
 
 
 def siblings(parent: int) -> list[int]:
@@ -21,7 +21,7 @@ def test_a_killed_first_process_takes_the_others_with_it(tmp_path: Path) -> None
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with Server(tmp_path, WORKERS="3", PORT=str(port)) as server:
+    with Server(tmp_path, WORKERS="3", PORT=str(port), RULESETS=SHIPPED) as server:
         assert server.process is not None
         first = server.process.pid
         others = eventually(lambda: len(found := siblings(first)) == 2 and found, "two further processes")
