@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 C = TypeVar("C", bound=BaseModel)
 BUILT_IN = frozenset({
-    "attribution", "backtest", "check", "clock", "config", "consent", "contact", "deploy", "diff", "doctor", "explain", "fmt",
-    "import", "keys", "new", "plugins", "preview", "replay", "rfm", "rollback", "schema", "serve", "test",
-    "train",
+    "attribution", "backtest", "check", "clock", "config", "consent", "contact", "deploy", "diff", "doctor",
+    "explain", "fmt", "import", "keys", "new", "plugins", "preview", "replay", "rfm", "rollback", "schema",
+    "serve", "test", "train",
 })  # fmt: skip
 """The commands of Overture itself, which no plugin can take the place of."""
 
