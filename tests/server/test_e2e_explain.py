@@ -432,7 +432,7 @@ def test_the_command(server: Server, rules: str) -> None:
     assert "none" not in said
     for arguments, words in (
         ((ada, "nothing"), "No active ruleset has the rule nothing."),
-        ((ada,), "The question is about one rule, one segment or one journey."),
+        ((ada,), "The question is about one rule, one segment, one journey or one choice."),
         (("nobody", "offer"), "There is no such contact."),
         ((ada, "offer", "--fact", "none"), "No fact none was decided for this contact."),
     ):
