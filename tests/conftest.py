@@ -46,4 +46,4 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What starts servers comes first: with the longest files last, one process would be at them while others idle."""
-    items.sort(key=lambda item: "server" not in item.path.parts)
+    items.sort(key=lambda item: {"sources": 0, "server": 1}.get(item.path.parent.name, 2))

@@ -9,6 +9,7 @@ from typing import Any
 import re2
 from momentkit import ZONES, naive_start
 
+from overture.match.functions import SEARCHED
 from overture.model import Contact, Fact, Series
 from overture.rules.ruleset import Rule
 from overture.rules.tree import (
@@ -189,6 +190,8 @@ def called(name: str, xs: list[Any]) -> Any:
     if name in ("startswith", "endswith", "lower", "matches"):
         if kind(x) != "text" or (name != "lower" and kind(y) != "text"):
             return None if name == "lower" else False
+        if name == "matches" and len(x) > SEARCHED:
+            return False
         if name == "startswith":
             return x[: len(y)] == y
         if name == "endswith":

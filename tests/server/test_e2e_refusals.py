@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import redis
-from serverkit import Server, eventually, fact, refused
+from serverkit import SHIPPED, Server, eventually, fact, refused
 
 from overture.model.environ import without_settings
 from overture.state import keys
@@ -84,7 +84,7 @@ def test_weaker_durability(tmp_path: Path, everysec: str) -> None:
 
 
 def test_weaker_durability_allowed_is_labelled(tmp_path: Path, everysec: str) -> None:
-    with Server(tmp_path / "a", REDIS_URL=everysec, ALLOW_WEAK_DURABILITY="true") as server:
+    with Server(tmp_path / "a", REDIS_URL=everysec, ALLOW_WEAK_DURABILITY="true", RULESETS=SHIPPED) as server:
         store = server.ready()["store"]
         assert (store["durability"], store["weakness"]) == ("everysec", "its appendfsync is everysec")
         (decision,) = server.facts(fact("whitepaper_downloaded", "ada"))["decisions"]
@@ -117,7 +117,7 @@ def test_data_directory_of_another_server(tmp_path: Path, server: Server) -> Non
 
 
 def test_data_without_its_manifest(tmp_path: Path) -> None:
-    with Server(tmp_path) as server:
+    with Server(tmp_path, RULESETS=SHIPPED) as server:
         server.facts(fact("whitepaper_downloaded", "ada"))
     manifest = server.data / "appendonlydir" / "appendonly.aof.manifest"
     aside = manifest.rename(tmp_path / "manifest")

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serverkit import Mailbox, Server, derived, eventually, fact, fired, fresh
+from serverkit import SHIPPED, Mailbox, Server, derived, eventually, fact, fired, fresh
 
 
 @pytest.fixture
 def own(tmp_path: Path, mailbox: Mailbox) -> Iterator[Server]:
     """A server for one test, which may stop and kill it."""
-    server = Server(tmp_path, SMTP_URL=mailbox.url)
+    server = Server(tmp_path, SMTP_URL=mailbox.url, RULESETS=SHIPPED)
     try:
         yield server.start()
     finally:
@@ -156,7 +156,7 @@ def test_keys_are_made_once_and_kept(tmp_path: Path) -> None:
 def test_work_shared_by_roles(tmp_path: Path, store_url: str, mailbox: Mailbox) -> None:
     """Web, worker and delivery as processes of their own on one store; a worker that is killed is replaced."""
     ada, address = fresh("ada"), f"{fresh('ada')}@example.com"
-    common = {"REDIS_URL": store_url, "SMTP_URL": mailbox.url}
+    common = {"REDIS_URL": store_url, "SMTP_URL": mailbox.url, "RULESETS": SHIPPED}
     with Server(tmp_path / "web", ROLES="web", **common) as web:
         helpers = [Server(tmp_path / name, ROLES=name.rstrip("12"), **common) for name in ("worker1", "delivery")]
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from trainingkit import SHOP, lines, posted
 
-from overture.cli import main
+from overture.cli.main import run
 from overture.model.artefact import predict, unpack
 from overture.testing import OvertureServer
 from overture.testing.server import ADMIN, WRITE
@@ -24,10 +24,10 @@ def test_what_was_trained_decides_when_it_is_activated(
     monkeypatch.setenv("OVERTURE_ADMIN_KEY", ADMIN)
     monkeypatch.setenv("OVERTURE_WRITE_KEY", WRITE)
     with OvertureServer(tmp_path / "server") as server:
-        assert main([*command, "--url", server.url]) == 2
+        assert run([*command, "--url", server.url]) == 2
         assert "model" in capsys.readouterr().err
         server.deploy(SHOP)
-        assert main([*command, "--url", server.url, "--json"]) == 0
+        assert run([*command, "--url", server.url, "--json"]) == 0
         report = json.loads(capsys.readouterr().out)
         ((state,),) = [server.call("GET", "/v1/models")[1]]
         assert (state["version"], state["pinned"]) == (report["digest"], True)

@@ -11,7 +11,7 @@ import pytest
 from trainingkit import DAY, SHOP, START, WEEKS, lines, posted
 
 from overture.backtest.period import Bound
-from overture.cli import main
+from overture.cli.main import run
 from overture.decide import Plan
 from overture.model import Fact, Refused
 from overture.model.artefact import predict, unpack
@@ -118,7 +118,7 @@ def test_the_command_writes_the_artefact_and_reads_an_archive_as_it_reads_a_file
     common = ["train", str(ruleset), "--split", to_text(SPLIT), "--kind", "logistic", "--json"]
     reports: list[dict[str, Any]] = []
     for name, options in {"a": ["--facts", str(file)], "b": []}.items():
-        assert main([*common, *options, "--out", str(tmp_path / name)]) == 0
+        assert run([*common, *options, "--out", str(tmp_path / name)]) == 0
         reports.append(json.loads(capsys.readouterr().out))
     assert reports[0] == reports[1]
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
@@ -128,11 +128,11 @@ def test_the_command_writes_the_artefact_and_reads_an_archive_as_it_reads_a_file
     seldom = predict(artefact, {"n7": 0.0, "n28": 0.0, "spent": 0.0, "days": None, "country": None}).probability
     assert often > 0.7 > 0.4 > seldom
 
-    assert main([*common[:-1], "--facts", str(file), "--against", AGAINST]) == 0
+    assert run([*common[:-1], "--facts", str(file), "--against", AGAINST]) == 0
     shown = capsys.readouterr().out
     assert all(word in shown for word in ("shop/buys", "fitted to", AGAINST, "ECE", "Calibration", "lift 10 %"))
 
-    assert main(["rfm", "bought", "total", "--facts", str(file), "--json"]) == 0
+    assert run(["rfm", "bought", "total", "--facts", str(file), "--json"]) == 0
     bounds = json.loads(capsys.readouterr().out)
     assert bounds["buyers"] > 50
     for part in ("days", "orders", "spent"):
