@@ -38,7 +38,7 @@ KINDS = (
     "    text = 'a'\n    while True:\n        text = text + text",
     "    while True:\n        try:\n            while True:\n                pass\n        except BaseException:\n"
     "            pass",
-    "    return sorted([i * 7919 % 1000003 for i in range(10 ** 9)])",
+    "    return len(sorted([i * 7919 % 1000003 for i in range(10 ** 9)]))",
 )
 HEAD = "apiVersion: overture/v1\nkind: Ruleset\nname: {name}\n"
 PLAIN = HEAD + 'facts: {{seen: {{n: int}}}}\nscores: {{seen: {{}}}}\nrules:\n  seen: {{when: fact.type == "seen", '
