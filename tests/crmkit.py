@@ -48,7 +48,8 @@ class Crm:
 
     def behave(self, **how: Any) -> None:
         """``delay``: seconds until the search knows; ``throttle``: Retry-After of the next answers 429; ``lose``: so
-        many writes are done, and their answers lost.
+        many writes are done, and their answers lost; ``heedless``: whether the search answers the same whatever it is
+        asked for.
         """
         self.ask("/_/behave", how)
 

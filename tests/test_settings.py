@@ -185,6 +185,15 @@ def test_no_secret_is_ever_shown() -> None:
     assert "sesame" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "who", ["ada:sesame", ":sesame", "sesame", "ada:sesame:sesame", ":sesame@sesame", "ada:sesame/sesame", "a:b@sesame"]
+)
+def test_no_password_is_shown_whatever_stands_in_it(who: str) -> None:
+    shown = Settings().model_copy(update={"smtp_url": f"smtp://{who}@relay:25"}).shown()["smtp_url"]
+    assert "sesame" not in shown
+    assert shown.endswith("********@relay:25")
+
+
 def test_settings_are_frozen() -> None:
     settings = Settings()
     with pytest.raises(ValidationError, match="frozen"):

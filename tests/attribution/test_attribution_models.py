@@ -143,7 +143,7 @@ PATH = st.builds(
     st.integers(0, 50),
 )
 ANY = st.lists(PATH, min_size=1, max_size=12)
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=40)
 
 
 @FEW

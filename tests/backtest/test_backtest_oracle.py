@@ -148,7 +148,7 @@ def given_by(made: Live, since: int) -> dict[str, list[tuple[str, ...]]]:
     return {name: sorted(each) for name, each in found.items()}
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     past=pasts,
     first=st.integers(0, 20),

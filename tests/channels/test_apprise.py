@@ -88,10 +88,10 @@ async def test_what_the_answers_mean(service: Service) -> None:
 
 
 @pytest.mark.parametrize("url", [f"nothing://{SECRET}", SECRET, f"json://a/{SECRET}, json://b/{SECRET}"])
-def test_a_url_that_apprise_does_not_know_is_told_at_the_start(url: str) -> None:
+def test_a_url_that_apprise_does_not_know_is_told_at_the_start(url: str, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(RuntimeError, match="The URL of ops is not one that Apprise knows") as caught:
         AppriseChannel(AppriseConfig.model_validate({"urls": {"ops": url}}))
-    assert SECRET not in f"{caught.value!r} {caught.value.__cause__!r}"
+    assert SECRET not in f"{caught.value!r} {caught.value.__cause__!r} {caplog.text}"
 
 
 async def test_no_contact_has_an_address_there(service: Service) -> None:

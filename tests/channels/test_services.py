@@ -55,6 +55,24 @@ async def test_what_it_accepts_is_sent_with_its_id(name: str, service: Service, 
     assert not answer.ambiguous
 
 
+NESTED = b"[" * 16_000, b'{"id": %s}' % (b"[" * 900 + b"]" * 900), b'{"message": [1], "code": [1], "ErrorCode": [1]}'
+
+
+@EVERY
+@pytest.mark.parametrize("body", NESTED)
+async def test_the_status_decides_whatever_the_body_is(
+    name: str, service: Service, played: Played, body: bytes
+) -> None:
+    channel = service.open(played.base_url)
+    kind = {"Content-Type": "application/json"}
+    await played.script(Answer(200, kind, body), Answer(400, kind, body))
+    assert await channel.send(outgoing(service)) == Sent("")
+    refused = await channel.send(outgoing(service))
+    await channel.close()
+    assert isinstance(refused, Rejected)
+    assert (refused.code, refused.permanent) == (f"{name}.400", False)
+
+
 @EVERY
 async def test_only_a_refusal_of_the_address_is_permanent(name: str, service: Service, played: Played) -> None:
     channel = service.open(played.base_url)

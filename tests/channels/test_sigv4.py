@@ -38,7 +38,7 @@ def theirs(method: str, url: str, body: bytes, headers: dict[str, str], at: date
     return f"AWS4-HMAC-SHA256 {', '.join(by)}, Signature={signer.signature(told, request)}"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sampled_from(["GET", "POST", "PUT", "DELETE"]),
     st.lists(SEGMENT, max_size=4),

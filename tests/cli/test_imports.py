@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from overture.cli.main import run
+from overture.model.environ import without_settings
 
 MAPPING = "contact: {user_id: user}\nfacts: [{type: seen, properties: {note: note}}]\n"
 
@@ -181,3 +184,57 @@ def test_mistakes_in_a_mapping(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     assert "cannot be read" in sentence(capsys, str(tmp_path / "none.csv"))
     (tmp_path / "empty.csv").write_text("")
     assert "has no header" in sentence(capsys, str(tmp_path / "empty.csv"))
+
+
+def test_a_row_whose_quotes_close_is_refused_as_a_whole(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, mapping: str
+) -> None:
+    """What stands in a cell never becomes rows of its own: anyone may have written it."""
+    file = tmp_path / "file.csv"
+    file.write_bytes(
+        b'user,note\na,1,more,"first\nvictim,2\nend"\nb,3\n'
+        b'c,"first\nvictim,4\ncaf\xe9, ""\nvictim,5\n"\nd,6\n'
+        b'e,"' + 20_000 * b"victim,7\n" + b'"\nf,8\n'
+    )
+    told = dry(capsys, file, "--mapping", mapping, "--encoding", "utf-8")
+    assert ([fact["contact"]["user_id"] for fact in told["first"]], told["rows"]) == (["b", "d", "f"], 6)
+    assert {each["code"]: each["first_line"] for each in told["reasons"]} == {
+        "import.cells": 2, "import.encoding": 6, "fact.too_large": 12,
+    }  # fmt: skip
+
+
+def test_a_quote_counts_as_closed_within_a_million_characters(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, mapping: str
+) -> None:
+    file = tmp_path / "file.csv"
+    line = f"line,{'1' * 94}\n"
+    short, long = (f'"{n * line}"' for n in (10_000, 11_000))
+    file.write_text(f"user,note\na,{short}\nb,2\nc,{long}\nd,4\n")
+    told = dry(capsys, file, "--mapping", mapping)
+    reasons = {each["code"]: (each["count"], each["first_line"]) for each in told["reasons"]}
+    assert reasons == {"fact.too_large": (1, 2), "import.row": (2, 10_004)}, "its first line, and the one of its end"
+    assert (told["rows"], told["accepted"]) == (3 + 11_000 + 1, 1 + 10_999 + 1)
+
+
+def test_quotes_that_never_close_do_not_read_the_rest_again_for_each_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, mapping: str
+) -> None:
+    file = tmp_path / "file.csv"
+    file.write_text("user,note\n" + 'x","\n' * 60_000 + "a,1\n")
+    told = dry(capsys, file, "--mapping", mapping)
+    assert (told["rows"], told["refused"], notes(told)) == (60_001, 60_000, ["1"])
+
+
+def test_a_report_that_cannot_be_written_is_one_sentence(tmp_path: Path, mapping: str) -> None:
+    file = tmp_path / "file.csv"
+    file.write_text("user,note\n" + "a,1,more\n" * 20_000)
+    overture = [sys.executable, "-m", "overture.cli", "import", str(file), "--mapping", mapping]
+    full = subprocess.run(
+        ["bash", "-c", 'ulimit -f 100; exec "$@"', "full", *overture],
+        env={**without_settings(), "OVERTURE_WRITE_KEY": "x" * 20}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (full.returncode, full.stderr.count("\n"), "cannot be written" in full.stderr) == (2, 1, True)
+    told = subprocess.run([*overture, "--json"], env={**without_settings(), "OVERTURE_WRITE_KEY": "x" * 20}, stdout=-1)
+    assert json.loads(told.stdout)["refused"] == 20_000, "with room again it goes on"
+    with (tmp_path / "file.csv.import" / "refused.csv").open() as report:
+        assert [int(line.split(",")[0]) for line in report.readlines()[1:]] == list(range(2, 20_002))

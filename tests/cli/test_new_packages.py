@@ -75,6 +75,7 @@ def test_a_new_package_passes_its_tests_and_is_shown(kind: str, tmp_path: Path) 
         ("source", "a-b", "cannot be the name of a source"),
         ("scorer", "class", "cannot be the name of a scorer"),
         ("scorer", "x" * 33, "cannot be the name of a scorer"),
+        ("source", "a_", "'a_' cannot be the name of a source."),
         ("channel", "../x", "cannot be the name of a channel"),
         ("channel", "email", "There is a channel, or a module, of the name email already."),
         ("source", "segment", "There is a source, or a module, of the name segment already."),
@@ -94,6 +95,33 @@ def test_a_directory_that_is_there_is_left_alone(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "overture-pigeon is there already." in done.stderr
     assert not list((tmp_path / "overture-pigeon").iterdir())
+
+
+def test_so_is_a_link_that_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "overture-pigeon").symlink_to("nowhere")
+    done = new("channel", "pigeon", tmp_path)
+    assert (done.returncode, "overture-pigeon is there already." in done.stderr) == (2, True)
+
+
+# Names of what a package imports, and words that mean something else in YAML or Python.
+ODD = [
+    *(("channel", name) for name in ("sent", "true", "on")),
+    *(("source", name) for name in ("no_fact", "null")),
+    *(("scorer", name) for name in ("score_input", "yes")),
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), ODD)
+def test_no_name_hides_what_the_package_needs(kind: str, name: str, tmp_path: Path) -> None:
+    assert new(kind, name, tmp_path).returncode == 0
+    package = installed(tmp_path / f"overture-{name.replace('_', '-')}")
+    ruleset = f"rulesets/{name}.yaml"
+    checked = run("overture.cli", "check", ruleset, cwd=package, path=package)
+    assert checked.returncode == 0, checked.stdout
+    laid_out = run("overture.cli", "fmt", "--check", ruleset, cwd=package, path=package)
+    assert laid_out.returncode == 0, laid_out.stdout
+    tests = run("pytest", "-q", "-p", "no:cacheprovider", "-k", "contract", cwd=package, path=package)
+    assert tests.returncode == 0, tests.stdout
 
 
 def test_a_folder_of_ones_own(tmp_path: Path) -> None:

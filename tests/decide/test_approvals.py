@@ -211,7 +211,7 @@ SENDS = {
 }
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(COMES)
 def test_nothing_goes_unasked_or_at_night_and_the_records_agree_with_what_waits(comes: list[tuple[str, int]]) -> None:
     ada = desk(sends=SENDS, quiet=(NIGHT,), caps=(A_DAY,))

@@ -180,7 +180,7 @@ ZONES = [
     st.dictionaries(st.integers(0, 167).map(str), st.floats(0.02, 9), max_size=20),
     st.integers(0, WEEK),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_the_instant_is_in_its_window_begins_an_hour_and_none_is_better(
     zone: ZoneInfo, now: int, weights: dict[str, float], within: int
 ) -> None:

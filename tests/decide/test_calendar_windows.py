@@ -55,7 +55,7 @@ def expected(facts: list[int], clock: int, zone: ZoneInfo) -> dict[str, bool]:
     }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(ZONES),
     st.sampled_from(BEGINNINGS),

@@ -116,7 +116,7 @@ belief = st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)).map(lambda counts: (1 +
 
 
 @given(st.lists(belief, min_size=2, max_size=6), st.floats(0.001, 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_propensities_sum_to_one_and_none_falls_below_the_floor(beliefs: list[Any], explore: float) -> None:
     parts = shares(best_of(tuple(beliefs)), explore)
     assert sum(parts) == pytest.approx(1, abs=1e-9)
@@ -368,7 +368,7 @@ moves = st.lists(
 
 
 @given(moves)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_nothing_is_counted_twice_and_nothing_gets_lost(moves: list[tuple[int, str]]) -> None:
     """Whatever comes, in whatever order: what was shown has counted, or is to count."""
     text = plan(HERO.replace("within: 3d", "within: 3d\n    keep: 5d"))

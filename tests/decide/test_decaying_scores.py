@@ -89,7 +89,7 @@ def model(facts: list[Won], at: int, half_life: int, topic: str = "") -> float:
     return sum(f[2] * 2 ** (-(at - (T + f[0] * HOUR)) / half_life) for f in mine)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(WON, st.integers(0, 60))
 def test_every_point_decays_since_it_was_won(facts: list[Won], later: int) -> None:
     show = feed(facts)
@@ -105,7 +105,7 @@ def test_every_point_decays_since_it_was_won(facts: list[Won], later: int) -> No
         assert shown["lead"] == read(contact, "lead", "", at, HALF)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(WON, st.randoms(use_true_random=False))
 def test_the_order_of_acceptance_does_not_matter(facts: list[Won], dice: Any) -> None:
     later = T + 400 * HOUR
@@ -118,7 +118,7 @@ def test_the_order_of_acceptance_does_not_matter(facts: list[Won], dice: Any) ->
     assert values[0] == pytest.approx(values[1], abs=2e-6)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(WON.filter(bool))
 def test_membership_is_right_at_every_instant(facts: list[Won]) -> None:
     show = feed(facts)
@@ -141,7 +141,7 @@ def test_membership_is_right_at_every_instant(facts: list[Won]) -> None:
         assert (name in probe.segments) == holds(ANY, probe), name
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(WON, min_size=2, max_size=5), st.integers(0, 40))
 def test_the_ranking_needs_no_rewriting(crowd: list[list[Won]], later: int) -> None:
     """The places written when facts came tell the scores, and their order, at any instant after."""
@@ -225,7 +225,7 @@ def test_a_score_begins_to_decay_with_the_deploy_and_ends_with_one() -> None:
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(WON, WON)
 def test_two_contacts_that_become_one_have_what_one_would(mine: list[Won], theirs: list[Won]) -> None:
     known, visitor = feed(mine), feed(theirs, Show(PLAN, "anonymous_id:x"))

@@ -30,7 +30,7 @@ def erasing(n: int) -> Fact:
     return made(ERASE, n, 0, {"erasure": "er-1"})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(FACTS, MORE, FACTS)
 def test_nothing_of_before_is_remembered(before: list[Any], more: list[Any], after: list[Any]) -> None:
     once, anew = Show(PLAN), Show(PLAN)
@@ -49,7 +49,7 @@ def test_nothing_of_before_is_remembered(before: list[Any], more: list[Any], aft
         assert encode(left) == encode(right)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(FACTS, OURS)
 def test_what_of_ours_comes_late_brings_nobody_back(before: list[Any], type: str) -> None:
     show = Show(PLAN)

@@ -185,7 +185,7 @@ facts = st.lists(st.tuples(st.sampled_from(["seen", "bought"]), st.integers(0, 2
 
 
 @given(facts)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_it_does_not_matter_how_often_anybody_looks(told: list[tuple[str, int]]) -> None:
     seldom, often = On(plan()), On(plan())
     one: list[Outcome] = []

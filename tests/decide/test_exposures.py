@@ -237,7 +237,7 @@ def test_an_outcome_is_one_of_the_edition_in_which_the_contact_was_sent() -> Non
     assert [(e.before, e.name) for _, e in told(outcome) if e.kind == "outcome"] == [(before, "o/offer.test")]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 30 * DAY), st.sampled_from(["seen", "bought", "other", "$tick"])), max_size=12),
     st.sampled_from(["ada", "lea"]),

@@ -67,7 +67,7 @@ BOUGHT = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(BOUGHT)
 def test_windows_say_what_all_facts_together_say(facts: list[Bought]) -> None:
     show = Show(PLAN)
@@ -97,7 +97,7 @@ def test_windows_say_what_all_facts_together_say(facts: list[Bought]) -> None:
         assert len(series.values) in (0, len(series.at))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(BOUGHT, st.randoms(use_true_random=False))
 def test_the_order_of_acceptance_leaves_no_mark(facts: list[Bought], dice: Any) -> None:
     """Facts that are late for one another: what is remembered is the same in the end."""
@@ -162,7 +162,7 @@ def test_a_series_that_nobody_needs_any_more_is_dropped() -> None:
     assert {id: s.n for id, s in show.contact.history.items()} == {"bought": 1}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(BOUGHT, BOUGHT)
 def test_two_contacts_that_become_one_remember_what_one_would(mine: list[Bought], theirs: list[Bought]) -> None:
     known, visitor, one = Show(PLAN), Show(PLAN, "anonymous_id:x"), Show(PLAN)

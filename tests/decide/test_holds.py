@@ -212,7 +212,7 @@ def holding(contact: Contact) -> dict[str, bool]:
     return {rule.id: compile_condition(rule.when)(any_fact, contact) for rule in PLAN.program.whiles}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(FED, st.data())
 def test_it_holds_exactly_while_the_condition_does(fed: list[tuple[str, Any]], data: st.DataObject) -> None:
     show, at = Show(PLAN), T
@@ -228,7 +228,7 @@ def test_it_holds_exactly_while_the_condition_does(fed: list[tuple[str, Any]], d
         assert ("fitting" in contact.segments) == (contact.scores.get("fit", 0) >= 5)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(FED, FED)
 def test_two_contacts_that_become_one_hold_it_once(mine: list[Any], theirs: list[Any]) -> None:
     known, visitor = Show(PLAN), Show(PLAN, "anonymous_id:x")

@@ -73,7 +73,7 @@ def expected(before: list[Seen], new: Seen) -> set[str]:
     return found
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(SEEN)
 def test_whichever_fact_comes_last_completes_it(seen: list[Seen]) -> None:
     show = Show(PLAN)
@@ -81,7 +81,7 @@ def test_whichever_fact_comes_last_completes_it(seen: list[Seen]) -> None:
         assert set(rules(show.take(fact(n, one)))) == expected(seen[:n], one)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(SEEN, st.randoms(use_true_random=False))
 def test_the_order_of_acceptance_leaves_no_mark(seen: list[Seen], dice: Any) -> None:
     numbered = list(enumerate(seen))
@@ -95,7 +95,7 @@ def test_the_order_of_acceptance_leaves_no_mark(seen: list[Seen], dice: Any) -> 
     assert fired[0] == fired[1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(SEEN, SEEN)
 def test_two_contacts_that_become_one_remember_what_one_would(mine: list[Seen], theirs: list[Seen]) -> None:
     known, visitor, one = Show(PLAN), Show(PLAN, "anonymous_id:x"), Show(PLAN)

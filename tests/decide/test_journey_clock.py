@@ -73,7 +73,7 @@ def test_a_journey_ends_at_the_instant_at_which_its_end_comes_true(which: str, c
     assert show.contact.ended["a/j"] == {"": T0 + after}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.sampled_from(["seen", "warmed", "look"]), st.integers(0, 90)), max_size=8))
 def test_when_somebody_looks_makes_no_difference(comes: list[tuple[str, int]]) -> None:
     """Against a contact that is looked at every hour."""

@@ -470,7 +470,7 @@ def oracle(steps: list[tuple[str, str, int]], horizon: int) -> list[int]:
 
 
 @given(acts, st.lists(st.integers(0, 300), max_size=6), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_nobody_is_stuck_nobody_twice_never_early_and_it_does_not_matter_when_a_worker_looks(
     steps: list[tuple[str, str, int]], looks: list[int], redelivered: bool
 ) -> None:
@@ -505,7 +505,7 @@ def test_nobody_is_stuck_nobody_twice_never_early_and_it_does_not_matter_when_a_
 
 
 @given(acts)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_state_that_was_stored_goes_on_like_one_that_was_not(steps: list[tuple[str, str, int]]) -> None:
     kept, stored = On(plan(CART)), On(plan(CART))
     at = 0

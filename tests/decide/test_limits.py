@@ -311,7 +311,7 @@ PLAIN = plan(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(FACTS, FACTS)
 def test_the_weight_is_right_and_the_state_within_its_bound(mine: list[Any], theirs: list[Any]) -> None:
     show, visitor = Show(PER_KEY), Show(PER_KEY, "anonymous_id:x")

@@ -63,7 +63,7 @@ def comparable(outcome: Step) -> bytes:
     return encode([outcome.contact, outcome.trace, outcome.messages, outcome.scores, sorted(outcome.segments)])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(FACTS)
 def test_scores_are_the_sum_of_the_effects_on_record(facts: list[tuple[str, dict[str, Any]]]) -> None:
     show = shown(facts)
@@ -79,7 +79,7 @@ def test_scores_are_the_sum_of_the_effects_on_record(facts: list[tuple[str, dict
     assert flat(show.contact) == ledger
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(FACTS)
 def test_membership_is_what_the_condition_says(facts: list[tuple[str, dict[str, Any]]]) -> None:
     conditions = {s.name: compile_condition(s.when) for s in DURABLE.program.segments if s.when is not None}
@@ -93,7 +93,7 @@ def test_membership_is_what_the_condition_says(facts: list[tuple[str, dict[str, 
         before = now
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(FACTS)
 def test_the_same_arguments_give_the_same_answer(facts: list[tuple[str, dict[str, Any]]]) -> None:
     show = shown(facts)
@@ -107,7 +107,7 @@ def test_the_same_arguments_give_the_same_answer(facts: list[tuple[str, dict[str
         contact = outcome.contact
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(FACTS)
 def test_replaying_the_record_gives_the_same_state(facts: list[tuple[str, dict[str, Any]]]) -> None:
     show = shown(facts)
@@ -118,7 +118,7 @@ def test_replaying_the_record_gives_the_same_state(facts: list[tuple[str, dict[s
     assert [comparable(s) for s in again.steps] == [comparable(s) for s in show.steps]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(FACTS, FACTS)
 def test_one_contact_or_two_that_become_one(mine: list[Any], theirs: list[Any]) -> None:
     """Linking loses no score, no code, no list and no consent, and brings no segment that does not hold."""

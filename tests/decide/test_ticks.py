@@ -195,7 +195,7 @@ def test_linking_processes_what_was_due_first_and_the_other_goes_on() -> None:
 Fed = list[tuple[int, int]]  # hours after the one before; how late it is
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(st.integers(0, 40), st.sampled_from([0, 0, 0, 2, 60])), max_size=14), st.data())
 def test_ticks_anywhere_make_no_difference(facts: Fed, data: st.DataObject) -> None:
     """And the state is at every instant what the conditions say."""

@@ -297,7 +297,7 @@ def finished(show: Show) -> Contact:
     return show.contact
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(SEEN)
 def test_in_whatever_order_facts_come_the_points_are_those_of_the_visits(seen: list[Seen]) -> None:
     """Hypothesis draws them in no order: some are late, for a visit under way or for one that has ended."""
@@ -312,7 +312,7 @@ def test_in_whatever_order_facts_come_the_points_are_those_of_the_visits(seen: l
         assert all(s.ended for s in contact.sessions)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(SEEN, SEEN)
 def test_two_contacts_that_become_one_had_the_visits_of_one(mine: list[Seen], theirs: list[Seen]) -> None:
     taken = {minute for minute, _ in mine}

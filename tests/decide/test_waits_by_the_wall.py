@@ -82,7 +82,7 @@ def expected(since: datetime, days: int, time: str, on: str, zone: ZoneInfo) -> 
 
 
 @given(st.sampled_from(PUT), st.sampled_from(range(len(WAITS))), st.integers(-3 * 1440, 3 * 1440))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_a_wait_is_over_when_the_wall_says_so_never_early_and_once(
     put: tuple[str, datetime], which: int, minutes: int
 ) -> None:

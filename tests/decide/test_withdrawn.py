@@ -118,7 +118,7 @@ COMES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(COMES)
 def test_nothing_of_a_position_goes_after_it_was_left(comes: list[tuple[str, str, int]]) -> None:
     ada = Gated(plan("99w"), EVENING)  # nobody comes to the end

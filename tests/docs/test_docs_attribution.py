@@ -12,12 +12,12 @@ from urllib.request import Request, urlopen
 from dockit import CODE, ROOT, Running, blocks, page, part, table
 
 from overture.attribution import MODELS, asking
-from overture.attribution.__main__ import MEMORY, NICE
 from overture.attribution.answer import Attribution
 from overture.attribution.gather import LABELLED, LONGEST, OTHER
 from overture.attribution.question import NONE, ORDERS, Question
 from overture.attribution.shapley import PLAYERS
 from overture.attribution.touches import LABELS, MESSAGES, TAGS, VISIT
+from overture.backtest.aside import MEMORY, NICE
 from overture.model.environ import without_settings
 
 PAGE = page("attribution.md")

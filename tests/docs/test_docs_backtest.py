@@ -10,7 +10,7 @@ from urllib.request import Request, urlopen
 from dockit import PATIENCE, ROOT, Running, code, page, part, table
 
 from overture.backtest import jobs
-from overture.backtest.__main__ import MEMORY, NICE
+from overture.backtest.aside import MEMORY, NICE
 from overture.backtest.job import KEPT, KEPT_MS
 from overture.backtest.report import DETAILED, SHOWN
 from overture.backtest.tally import ROWS

@@ -23,7 +23,7 @@ from dockit import PATIENCE, Running, blocks, page, part, serving
 from overture.model.environ import without_settings
 from overture.node.admission import PATIENCE as IDENTITIES
 from overture.plugin import EnricherPlugin, HealthCheckPlugin, ObserverPlugin, hookspecs
-from overture.plugin.checking import CHECKING
+from overture.plugin.checking import TIMEOUT
 from overture.plugin.gating import GATING, LONGEST_HOLD
 from overture.plugin.kinds import KINDS, PURE
 from overture.plugin.redacting import REDACTING
@@ -189,7 +189,7 @@ def test_numbers_are_the_codes():
     assert f"`queue` of them wait ({ObserverPlugin.__dataclass_fields__['queue'].default:,})" in section("observer")
     every = HealthCheckPlugin.__dataclass_fields__["every"].default
     check = section("health_check")
-    assert f"at most every {every:g} seconds (`every`), with {CHECKING.timeout:g} seconds to answer" in check
+    assert f"at most every {every:g} seconds (`every`), with {TIMEOUT:g} seconds to answer" in check
 
 
 def test_each_hook_has_an_example_in_its_specification_and_one_on_the_page():

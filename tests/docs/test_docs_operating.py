@@ -72,7 +72,8 @@ def test_numbers_are_the_codes():
     backoff, channel = Backoff(), Limits()
     text = " ".join(part(PAGE, "## Messages that did not go").split())
     assert f"after {backoff.first_ms // 1000} seconds" in text
-    assert f"at most {backoff.attempts} attempts and {backoff.age_ms // 86_400_000} days" in text
+    assert f"for {backoff.age_ms // 86_400_000} days since it was decided" in text
+    assert f"{backoff.ambiguous} such attempts are enough" in text
     assert backoff.longest_ms == 3_600_000
     assert f"After {channel.failures} failures in a row a channel is left alone for {channel.pause:g} seconds" in text
     assert all(f"`{state}`" in text for state in STATES)

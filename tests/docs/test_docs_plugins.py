@@ -25,9 +25,10 @@ from dockit import CODE, PATIENCE, Running, blocks, page, part, serving, table
 from ruamel.yaml import YAML
 
 from overture.model import Contact
-from overture.node.pulling import FIRST, LONGEST
 from overture.plugin import HOOK_API, Answer, Incoming, Limits, Outgoing, PluginManager, Posted, Taken
 from overture.plugin.listening import LISTENING
+from overture.plugin.rerun import FIRST, LONGEST
+from overture.plugin.threads import LEAVING, MOST, WAITING
 from overture.rules import inspect
 from overture.state.turns import HOLD_MS
 
@@ -167,6 +168,13 @@ def test_what_the_page_says_of_fetching_is_the_codes():
     assert (FIRST, LONGEST) == (1, 60)
     assert "Taken.refused" in FETCHING
     assert "refused" in {field.name for field in fields(Taken)}
+
+
+def test_what_the_page_says_of_threads_is_the_codes():
+    told = " ".join(part(PAGE, "## Code that blocks").split())
+    assert f"are the plugin's own: {MOST} for each thing" in told
+    assert f"when {WAITING} wait, the next raises" in told
+    assert f"threads that a plugin makes by itself get {LEAVING:g} seconds more" in told
 
 
 def asked(url: str, key: str = "", body: bytes | None = None, **headers: str) -> tuple[int, Any]:

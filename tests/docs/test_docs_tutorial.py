@@ -144,7 +144,7 @@ def test_the_message_arrives_and_a_channel_that_blocks_is_told(reader: Reader) -
             exports = "\n".join(line for line in rest.splitlines() if line.startswith("export"))
             shown = eventually(
                 lambda: re.search(
-                    r"in Pigeon\.send \(overture_pigeon\.py, line \d+\)",
+                    r"in PigeonChannel\.send \(overture_pigeon\.py, line \d+\)",
                     reader.run(exports + "\n" + blocks(wrong, "")[0]),
                 ),
                 "it is told which line",

@@ -177,7 +177,7 @@ JSON = st.recursive(
 NAMES = st.sampled_from([*EVENT, "data_base64", "datacontenttype"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.dictionaries(NAMES, JSON), st.sampled_from(["application/json", "text/plain", "image/png", ""]), st.binary())
 def test_whatever_an_event_holds_it_is_a_fact_or_refused(more: dict[str, Any], content_type: str, body: bytes):
     for parsed in (structured({**EVENT, **more}), binary(body, content_type)):

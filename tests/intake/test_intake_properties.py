@@ -89,7 +89,7 @@ def expected(fact: dict[str, Any]) -> dict[str, Any]:
     return ids | ({"email": ids["email"].lower()} if "email" in ids else {})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(facts, styles)
 def test_a_valid_fact_comes_through(fact: dict[str, Any], style: dict[str, Any]):
     for raw in (json.dumps(fact, **style).encode(), msgpack.packb(fact)):
@@ -105,13 +105,13 @@ def test_a_valid_fact_comes_through(fact: dict[str, Any], style: dict[str, Any])
         assert not draft.dedupe or draft.id == fact["id"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(facts, styles)
 def test_the_quick_reader_takes_the_usual_and_agrees_with_the_careful_one(fact: dict[str, Any], style: dict[str, Any]):
     agree(json.dumps(fact, **style).encode())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(scraps, max_size=14).map("".join))
 @example('{"type" :"a","type" :"b","contact":"ada","id":"\\":\\":"}')
 def test_the_readers_agree_on_scraps(text: str):
@@ -119,7 +119,7 @@ def test_the_readers_agree_on_scraps(text: str):
     agree(('{"type":"a","contact":"b","properties":{' + text + "}}").encode())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.binary(max_size=200) | st.lists(scraps, max_size=20).map(lambda s: "".join(s).encode()),
     st.sampled_from(["", "gzip", "deflate", "br"]),

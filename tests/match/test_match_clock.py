@@ -263,7 +263,7 @@ def contacts(draw: st.DrawFn) -> Contact:
     )
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
 @given(conditions, contacts(), st.data())
 def test_nothing_changes_before(node: Node, contact: Contact, data: st.DataObject) -> None:
     now = contact.clock
@@ -280,7 +280,7 @@ def test_nothing_changes_before(node: Node, contact: Contact, data: st.DataObjec
         assert holds(node, contact, at) is before, (at - now, end - now)
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow])
 @given(leaves, contacts())
 def test_a_single_test_changes_where_it_is_told(node: Node, contact: Contact) -> None:
     told = next_change(node, contact)

@@ -158,9 +158,7 @@ contacts = st.builds(
 )
 
 
-@settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(rulesets, st.lists(st.tuples(facts, contacts), min_size=1, max_size=2))
 def test_durable_is_reference_is_oracle(rules: list[Rule], seen: list[tuple[Fact, Contact]]) -> None:
     from overture.match.durable import Durable
@@ -174,7 +172,7 @@ def test_durable_is_reference_is_oracle(rules: list[Rule], seen: list[tuple[Fact
     assert (durable.fallbacks, durable.resets) == (0, 0)
 
 
-@settings(max_examples=max(100, EXAMPLES // 20), deadline=None)
+@settings(max_examples=max(100, EXAMPLES // 20))
 @given(st.lists(tests, min_size=8, max_size=12), facts, contacts)
 def test_rules_that_all_fire_at_once(parts: list[Node], fact: Fact, contact: Contact) -> None:
     """More at once than the engine's search has room for, were they in one network."""

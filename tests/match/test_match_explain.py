@@ -46,9 +46,7 @@ def sentence(when: Node) -> str:
 # --- what is generated ------------------------------------------------------------------------------------------
 
 
-@settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(conditions, facts, contacts)
 def test_the_verdict_is_the_matchers(when: Node, fact: Fact, contact: Contact) -> None:
     verdict = explain(when, fact, contact)
@@ -63,9 +61,7 @@ def test_the_verdict_is_the_matchers(when: Node, fact: Fact, contact: Contact) -
     assert all(any(term.decided for term in part.terms) for part in deciding if part.terms)
 
 
-@settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(
     st.one_of(conditions, st.lists(single_tests, min_size=2, max_size=4).map(lambda t: And(tuple(t)))), facts, contacts
 )
@@ -90,7 +86,7 @@ def test_the_smallest_change_made_the_condition_holds(when: Node, fact: Fact, co
 NAMES = [f"f{n}" for n in range(4)]
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(
     st.recursive(
         st.builds(
@@ -206,9 +202,7 @@ def test_numbers_beyond_all_bounds_are_no_trouble() -> None:
         assert change.edits[0].after == 5
 
 
-@settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.lists(st.one_of(single_tests, conditions), min_size=2, max_size=4), facts, contacts)
 def test_a_near_miss_is_a_rule_with_one_failing_part(terms: list[Node], fact: Fact, contact: Contact) -> None:
     when = And((compare("fact.type", "==", (fact.type,)), *terms))

@@ -106,7 +106,7 @@ def histories(draw: st.DrawFn) -> tuple[str, list[Fact]]:
     return zone, facts
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(histories())
 def test_windows_are_what_looking_at_every_fact_again_says(history: tuple[str, list[Fact]]) -> None:
     zone, facts = history
@@ -136,7 +136,7 @@ def placed(draw: st.DrawFn) -> tuple[str, int]:
     return zone, draw(moments(zone))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(placed(), st.sampled_from(["day", "week", "month"]))
 def test_days_weeks_and_months_begin_where_the_contact_lives(place: tuple[str, int], calendar: str) -> None:
     zone, at = place
@@ -148,7 +148,7 @@ def test_days_weeks_and_months_begin_where_the_contact_lives(place: tuple[str, i
     assert period_start(end, calendar, info) == end
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(placed(), st.sampled_from(["hour", "minute", "weekday", "day", "month", "year", "date"]), st.data())
 def test_what_clocks_show_does_not_change_before_the_next_step(
     place: tuple[str, int], name: str, data: st.DataObject

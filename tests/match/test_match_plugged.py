@@ -62,7 +62,7 @@ facts = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(conditions, min_size=1, max_size=8), st.lists(facts, min_size=1, max_size=6), st.integers(-1, 8))
 def test_both_matchers_and_the_explanation_agree(whens: list[str], given: list[dict[str, Any]], x: int) -> None:
     rules = "".join(f"  r{n}: {{when: 'fact.type == \"t\" and ({when})', then: []}}\n" for n, when in enumerate(whens))

@@ -73,6 +73,7 @@ class Crm:
         self.source = ("INTEGRATION", app_id)
         self.contacts: dict[int, Contact] = {}
         self.delay = 0.0  # seconds until the search knows of a change
+        self.heedless = False  # whether the search answers the same page whatever it is asked for
         self.throttled: deque[str | None] = deque()
         self.lost = 0
         self.seen: Counter[str] = Counter()
@@ -185,7 +186,7 @@ class Crm:
         limit, after = int(body.get("limit", 10)), int(body.get("after", 0))
         if limit > 100 or after + limit > 10_000:
             return error(400, "You can page through 10,000 results, 100 at once", "PAGING")
-        horizon = self.now() - int(self.delay * 1000)
+        horizon = self.now() - int(self.delay * 1000) if self.delay else sys.maxsize
         known = {
             each.id: max(before)
             for each in self.contacts.values()
@@ -197,8 +198,10 @@ class Crm:
             asked = int(filter["value"])
             return {"GTE": value >= asked, "GT": value > asked, "EQ": value == asked}[filter["operator"]]
 
-        found = [i for i in known if any(all(holds(i, f) for f in g["filters"]) for g in body["filterGroups"])]
-        by = body["sorts"][0]["propertyName"]
+        by, groups = body["sorts"][0]["propertyName"], body["filterGroups"]
+        if self.heedless:
+            by, groups = "lastmodifieddate", [{"filters": []}]
+        found = [i for i in known if any(all(holds(i, f) for f in g["filters"]) for g in groups)]
         found.sort(key=lambda id: (known[id], -id) if by == "lastmodifieddate" else id)  # of one instant: in any order
         results = [
             self.contacts[id].told(body.get("properties", []), [], known[id]) for id in found[after : after + limit]
@@ -225,6 +228,7 @@ class Crm:
     async def behave(self, request: web.Request) -> web.Response:
         body = await request.json()
         self.delay = body.get("delay", self.delay)
+        self.heedless = body.get("heedless", self.heedless)
         self.lost += body.get("lose", 0)
         self.throttled.extend(body.get("throttle", []))
         return web.json_response({})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -97,9 +98,93 @@ class Unprintable(Exception):
         raise RuntimeError
 
 
+class Text:
+    """No text, and nothing that anyone should ask to be one."""
+
+    def __init__(self, act: Callable[[], Any]) -> None:
+        self.act = act
+
+    def __str__(self) -> str:
+        return self.act()
+
+
+def ends() -> Any:
+    raise SystemExit(3)
+
+
+def sleeps() -> Any:
+    time.sleep(600)
+
+
+class Sleepy(Exception):
+    def __str__(self) -> str:
+        return sleeps()
+
+
+class SleepyLater(RetryLater):
+    @property
+    def after_seconds(self) -> float:  # type: ignore[override]
+        return sleeps()
+
+    @after_seconds.setter
+    def after_seconds(self, value: float | None) -> None:
+        pass
+
+
+HALF = "\ud800"
+
+
+@pytest.mark.parametrize(
+    ("behave", "expected"),
+    [
+        (answering(Sent(f"a{HALF}b")), Handed("sent", provider_id="a?b")),
+        (answering(Rejected(f"x.{HALF}", f"No {HALF}.")), Handed("rejected", "x.?", "No ?.")),
+        (raising(RetryLater(None, f"x.{HALF}", HALF)), Handed("retry", "x.?", "?")),
+        (raising(AmbiguousHandOff(HALF)), Handed("retry", "channel.ambiguous", "?", ambiguous=True)),
+        (raising(OSError(HALF)), Handed("retry", "channel.raised", "The channel odd raised OSError: ?")),
+    ],
+)
+async def test_half_of_a_character_becomes_a_question_mark(behave: Behaviour, expected: Handed):
+    channel, _ = hosted(behave)
+    assert await channel.send(MESSAGE) == expected
+
+
+@pytest.mark.parametrize("act", [ends, sleeps])
+async def test_what_was_sent_is_sent_and_an_id_that_is_none_is_left_out(act: Callable[[], Any]):
+    channel, _ = hosted(answering(Sent(Text(act))))  # type: ignore[arg-type]
+    assert await channel.send(MESSAGE) == Handed("sent")
+    assert channel.breaker.state == "closed"
+
+
+@pytest.mark.parametrize(
+    ("behave", "reason"),
+    [
+        (answering(Rejected("x.no", Text(ends))), "channel.wrong_type"),  # type: ignore[arg-type]
+        (answering(Rejected("x.no", Text(sleeps))), "channel.wrong_type"),  # type: ignore[arg-type]
+        (raising(RetryLater(1, "x.later", Text(sleeps))), "channel.wrong_type"),  # type: ignore[arg-type]
+        (raising(Sleepy()), "plugin.blocked"),
+        (raising(SleepyLater()), "plugin.blocked"),
+    ],
+)
+async def test_what_it_answers_is_no_way_around_the_limits(behave: Behaviour, reason: str):
+    channel, _ = hosted(behave)
+    handed = await channel.send(MESSAGE)
+    assert (handed.state, handed.reason) == ("retry", reason)
+    assert channel.breaker.failures == 1
+    assert (channel.state == "open") == (reason == "plugin.blocked")
+
+
+async def test_the_text_of_a_failed_check_is_bounded_too():
+    channel, _ = hosted(raising(Sleepy()))
+    with pytest.raises(PluginFailed, match="check_failed"):
+        await channel.check()
+    assert channel.state == "open"
+
+
 @pytest.mark.parametrize(
     ("behave", "reason", "ambiguous"),
     [
+        (raising(GeneratorExit()), "channel.raised", False),
         (raising(ValueError("line\nbreak")), "channel.raised", False),
         (raising(Unprintable()), "channel.raised", False),
         (raising(SystemExit(1)), "channel.raised", False),
@@ -259,6 +344,74 @@ def test_addresses():
     def ends(contact: Contact) -> str:
         raise SystemExit(2)
 
-    for address_of in (broken, ends, lambda contact: 7):
+    def asleep(contact: Contact) -> str:
+        raise Sleepy
+
+    for address_of in (broken, ends, lambda contact: 7, lambda contact: HALF, asleep):
         with pytest.raises(PluginFailed, match="address_of"):
             hosted(hang, address_of=address_of)[0].address_of(Contact("ada"))
+
+
+async def test_whether_it_is_left_alone_can_be_known_without_calling_it():
+    channel, odd = hosted(raising(OSError("down")))
+    assert channel.left_alone() is None
+    for _ in range(3):
+        await channel.send(MESSAGE)
+    handed = channel.left_alone()
+    assert handed is not None
+    assert (handed.reason, handed.attempted, odd.calls) == ("channel.breaker_open", False, 3)
+    assert handed.retry_after is not None
+    assert 0 < handed.retry_after <= QUICK.pause
+    await asyncio.sleep(QUICK.pause)
+    assert channel.left_alone() is None, "one may try"
+    assert (await channel.send(MESSAGE)).reason == "channel.raised", "to ask did not take the try"
+
+
+async def test_one_whose_calls_never_end_is_left_alone_too():
+    channel, _ = hosted(hang, Limits(timeout=0.3, parallel=1, queue=0.05))
+    first = asyncio.create_task(channel.send(MESSAGE))
+    await asyncio.sleep(0)
+    assert channel.left_alone() is None, "it may end in a moment"
+    await asyncio.sleep(0.1)
+    handed = channel.left_alone()
+    assert handed is not None
+    assert (handed.reason, handed.attempted, channel.state) == ("channel.busy", False, "closed")
+    await first
+
+
+async def test_only_what_does_not_end_when_its_time_is_over_is_stuck():
+    release = asyncio.Event()
+
+    async def stubborn(message: Outgoing) -> Sent:
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+        return Sent()
+
+    channel, _ = hosted(stubborn, Limits(timeout=0.2, parallel=1, queue=0.05))
+    sending = asyncio.create_task(channel.send(MESSAGE))
+    await asyncio.sleep(0.1)
+    assert channel.state == "closed", "it is slow, no more"
+    await sending
+    await asyncio.sleep(0.05)
+    assert channel.state == "stuck"
+    release.set()
+    await asyncio.sleep(0.01)
+    assert channel.state == "closed"
+
+
+async def test_an_address_of_that_blocks_is_seen_as_what_was_wrong_and_has_little_time_then():
+    def forever(contact: Contact) -> str:
+        while True:
+            pass
+
+    channel, _ = hosted(answering(Sent()), address_of=forever)
+    with pytest.raises(PluginFailed, match="kept the process to itself for 250 ms"):
+        channel.address_of(Contact("ada"))
+    assert (channel.state, channel.breaker.failures) == ("open", 1)
+    assert "address_of was interrupted" in channel.breaker.last
+    handed = channel.left_alone()
+    assert handed is not None
+    assert "kept the whole process waiting" in handed.message

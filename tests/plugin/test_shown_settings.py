@@ -44,5 +44,5 @@ def test_a_schema_that_cannot_be_shown(tmp_path: Path, monkeypatch: pytest.Monke
             for *_, schema, _ in manager.offers(state)
         ]
 
-    assert shown() == shown() == [{"description": "It cannot be shown: SystemExit: 3"}]
+    assert shown() == shown() == [{"description": "It cannot be shown: It raised SystemExit: 3. [plugin.raised]"}]
     assert (tmp_path / "asked").read_text() == "x"

@@ -85,7 +85,7 @@ def parsed(source: str) -> Node:
     return node
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(trees)
 def test_what_is_spelled_parses_to_the_same_tree(node: Node) -> None:
     assert shape(parsed(spell(node))) == shape(node)

@@ -58,7 +58,8 @@ def address_of(contact):
 
 @hookimpl
 def overture_channels():
-    yield ChannelPlugin(name="stuck", config=Config, open=Stuck, address_of=address_of)
+    yield ChannelPlugin(name="stuck", config=Config, open=Stuck, address_of=lambda contact: contact.id)
+    yield ChannelPlugin(name="nowhere", config=Config, open=Stuck, address_of=address_of)
 
 
 @hookimpl
@@ -71,10 +72,11 @@ SENDING = """\
 apiVersion: overture/v1
 kind: Ruleset
 name: sending
-requires: {channels: [stuck]}
-facts: {asked: {}, pulled: {}}
+requires: {channels: [stuck, nowhere]}
+facts: {asked: {}, pulled: {}, sought: {}}
 rules:
   asked: {when: fact.type == "asked", then: [{send: {channel: stuck, template: t, purpose: transactional}}]}
+  sought: {when: fact.type == "sought", then: [{send: {channel: nowhere, template: t, purpose: transactional}}]}
 templates: {t: {text: Hello}}
 """
 
@@ -109,7 +111,7 @@ def test_everything_else_is_answered(tmp_path: Path) -> None:
 
         sent = [message["reason"] for message in server.pages("/v1/messages?limit=100")]
         assert any(reason.startswith("plugin.blocked: The channel stuck was interrupted.") for reason in sent)
-        server.facts(fact("asked", "blocks"))
+        server.facts(fact("sought", "blocks"))
         asked = eventually(
             lambda: [
                 m["reason"]
@@ -118,6 +120,7 @@ def test_everything_else_is_answered(tmp_path: Path) -> None:
             ],
             "its address was asked for",
         )
-        assert asked[0].startswith("plugin.address_failed: stuck: address_of was interrupted. It kept the process")
+        assert asked[0].startswith("plugin.address_failed: nowhere: address_of was interrupted. It kept the process")
+        assert "address_of was interrupted" in offers(server)["channel", "nowhere"]["trouble"]["nowhere"]["last"]
         assert server.facts(fact("asked", "bob"))["accepted"] == 1
         assert server.stop() == 0, "and so is closing"

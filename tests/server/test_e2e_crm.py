@@ -206,18 +206,28 @@ def test_many_changes_on_both_sides_settle_whatever_is_killed(tmp_path: Path) ->
         assert seen[-1][1] == made[1]
 
 
-def test_an_account_that_refuses_is_told_and_the_token_is_not(tmp_path: Path) -> None:
-    def state() -> str:
-        offers = [offer for plugin in server.get("/v1/plugins") for offer in plugin["offers"]]
-        return next(each for each in offers if each["name"] == "hubspot" and each["kind"] == "source")["open"][
-            "hubspot"
-        ]
+def state(server: Server) -> str:
+    offers = [offer for plugin in server.get("/v1/plugins") for offer in plugin["offers"]]
+    return next(each for each in offers if each["name"] == "hubspot" and each["kind"] == "source")["open"]["hubspot"]
 
+
+def test_a_search_that_gets_nowhere_is_told_and_tried_again(tmp_path: Path) -> None:
+    with crm() as peer, configured(tmp_path, peer) as server:
+        server.deploy("crm", RULESET)
+        peer.behave(heedless=True)
+        ids = peer.edits([{"properties": {"email": f"p{n}@example.org", "firstname": "F"}} for n in range(120)])
+        eventually(lambda: "does not heed" in state(server), "it says so")
+        peer.behave(heedless=False)
+        peer.edits([{"id": ids[-1], "properties": {"firstname": "G"}}])
+        eventually(lambda: traits(server, "p119@example.org").get("firstname") == "G", "it goes on")
+
+
+def test_an_account_that_refuses_is_told_and_the_token_is_not(tmp_path: Path) -> None:
     with crm() as peer:
         with configured(tmp_path, peer, token="wrong-one") as server:
             server.deploy("crm", RULESET)
             server.facts(fact("identify", {"email": "ada@example.org"}, phone="2"))
-            eventually(lambda: "answered 401" in state(), "it says so")
+            eventually(lambda: "answered 401" in state(server), "it says so")
             eventually(lambda: server.get("/v1/messages?state=retrying")["items"], "the message waits")
             said = json.dumps([server.get("/v1/plugins"), server.get("/v1/messages?state=retrying")])
             assert "answered 401" in said

@@ -59,6 +59,12 @@ def imported(server: Server, file: Path, *options: str, code: int = 0) -> Any:
     return json.loads(run.stdout)
 
 
+def failed(server: Server, file: Path, *options: str) -> str:
+    run = overture("import", str(file), *options, environ=environ(server))
+    assert run.returncode == 2, (run.stdout, run.stderr)
+    return " ".join(run.stderr.split())
+
+
 def written(directory: Path, text: str, mapping: str = BOUGHT) -> tuple[Path, str]:
     (directory / "mapping.yaml").write_text(mapping)
     file = directory / "file.csv"
@@ -157,6 +163,56 @@ def test_killed_in_the_middle_it_goes_on_and_the_result_is_exact(counting: Serve
     assert spent == {each: 1000 - 20 * (n == 7) for n, each in enumerate(people)}
 
 
+def test_a_file_that_changed_meanwhile_is_not_done_and_is_once_it_is_restored(counting: Server, tmp_path: Path) -> None:
+    ada = fresh("ada")
+    head, row = "user,total,day\n", f"{ada},1,01.02.2025\n"
+    file, mapping = written(tmp_path, head + row * 12_000)
+    place = tmp_path / "file.csv.import" / "place.json"
+    running = begun(counting, file, mapping)
+    eventually(lambda: line_of(place) > 1_000, "it is under way")
+    running.send_signal(signal.SIGSTOP)
+    file.write_text(head + row * 10_000)
+    running.send_signal(signal.SIGCONT)
+    assert running.wait(PATIENCE) == 2
+    assert line_of(place) < 10_000, "nothing is posted that was read after the change"
+    assert "with other content" in failed(counting, file, "--mapping", mapping)
+    file.write_text(head + row * 12_000)
+    told = imported(counting, file, "--mapping", mapping)
+    assert (told["rows"], told["accepted"] + told["duplicates"]) == (12_000, 12_000)
+    counting.drained()
+    assert counting.contact(ada)["scores"]["spent"] == 12_000
+
+
+def test_other_content_or_another_mapping_is_refused_before_it_doubles_rows(counting: Server, tmp_path: Path) -> None:
+    ada = fresh("ada")
+    text = f"user,total,day\n{ada},1,01.02.2025\n{ada},two,01.02.2025\n"
+    file, mapping = written(tmp_path, text)
+    first = imported(counting, file, "--mapping", mapping, code=1)
+    report = tmp_path / "file.csv.import" / "refused.csv"
+    report.write_text(mended := report.read_text().replace(",two,", ",2,"))
+
+    file.write_text(f"{text}{ada},4,01.02.2025\n")
+    told = failed(counting, file, "--mapping", mapping)
+    assert "with other content, 2 rows of it" in told
+    file.write_text(text)
+    other = tmp_path / "other.yaml"
+    other.write_text(BOUGHT.replace("type: bought", "type: joined"))
+    assert "another mapping" in failed(counting, file, "--mapping", str(other))
+    assert "another deliver" in failed(counting, file, "--mapping", mapping, "--deliver")
+
+    again = imported(counting, file, "--mapping", mapping, code=1)
+    assert again == first | {"reasons": []}, "it knows that it is done"
+    assert report.read_text() == mended, "what was mended by hand stays"
+    assert counting.contact(ada)["scores"] == {"spent": 1, "bought": 1}
+
+    copy = tmp_path / "copy.csv"
+    copy.write_text(text)
+    assert imported(counting, copy, "--mapping", str(other), code=1)["accepted"] == 1
+    report.with_name("place.json").unlink()
+    assert "nothing says of which import" in failed(counting, file, "--mapping", mapping)
+    assert report.read_text() == mended
+
+
 def test_consents_and_lists(counting: Server, tmp_path: Path) -> None:
     ada, bob = f"{fresh('ada')}@example.org", f"{fresh('bob')}@example.org"
     head = '"Email Address","First Name",OPTIN_TIME,CONFIRM_TIME,LEID,EUID,TAGS,'
@@ -164,7 +220,9 @@ def test_consents_and_lists(counting: Server, tmp_path: Path) -> None:
     subscribed.write_text(f'{head}NOTES\n{ada},Ada,,"2024-03-01 10:00:00",{fresh("l")},e1,"""a"",b",\n')
     gone.write_text(f'{head}UNSUB_TIME\n{bob},Bob,,,{fresh("l")},e2,,"2024-04-01 10:00:00"\n')
     assert imported(counting, subscribed)["mapping"] == "mailchimp-contacts"
-    told = imported(counting, subscribed, "--mapping", "mailchimp-list", "--set", "list=letter")
+    members = tmp_path / "members.csv"
+    members.write_bytes(subscribed.read_bytes())
+    told = imported(counting, members, "--mapping", "mailchimp-list", "--set", "list=letter")
     assert (told["rows"], told["accepted"]) == (1, 2)
     found = counting.contact(f"email:{ada}")
     assert (found["traits"]["first_name"], found["lists"]) == ("Ada", ["letter"])
@@ -177,7 +235,8 @@ def test_nothing_is_sent_unless_it_is_to_be_delivered(counting: Server, mailbox:
     joined = "contact: {email: email}\nfacts: [{type: joined}]\n"
     for option, mails in ((), 0), (("--deliver",), 1):
         ada = f"{fresh('ada')}@example.org"
-        file, mapping = written(tmp_path, f"email\n{ada}\n", joined)
+        (directory := tmp_path / str(mails)).mkdir()
+        file, mapping = written(directory, f"email\n{ada}\n", joined)
         imported(counting, file, "--mapping", mapping, *option)
         counting.settled()
         assert len(mailbox.to(ada)) == mails
@@ -206,5 +265,7 @@ def test_a_server_that_refuses_the_key_and_one_that_is_not_there(counting: Serve
     wrong = {**environ(counting), "OVERTURE_WRITE_KEY": "x" * 20}
     run = overture("import", str(file), "--mapping", mapping, environ=wrong)
     assert (run.returncode, "auth.key_unknown" in run.stderr) == (2, True)
+    told = imported(counting, file, "--mapping", mapping, "--deliver")
+    assert told["accepted"] == 1, "nothing was posted: it may be imported otherwise"
     run = overture("import", str(file), "--mapping", mapping, "--url", "nowhere", environ=wrong)
     assert (run.returncode, "is not the address" in run.stderr) == (2, True)

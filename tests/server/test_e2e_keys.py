@@ -171,6 +171,17 @@ def test_no_more_at_once_than_a_key_may(server: Server):
     assert post(server, key, *[{"type": "seen", "anonymous": cookie}] * 150).status == 200
 
 
+def test_nor_through_a_source_while_others_bring_facts(server: Server):
+    """Then a source's many facts are taken in pieces; the request is counted as a whole all the same."""
+    key, ada, bob = made(server, kind="write", rate=160), fresh("ada"), fresh("bob")
+    calls = [{"type": "track", "event": "Seen", "userId": ada}] * 801
+    server.facts({"type": "seen", "contact": bob})
+    answer = server.call("POST", "/v1/batch", {"batch": calls}, key=key)
+    assert (answer.status, answer.json["code"]) == (413, "auth.rate_batch")
+    assert server.find(ada) is None
+    assert server.call("POST", "/v1/batch", {"batch": calls[:-1]}, key=key).status == 200
+
+
 def test_nor_does_an_app(server: Server):
     key, ada = made(server, kind="write", rate=1), fresh("ada")
     facts = [{"type": "seen", "contact": ada}] * 101

@@ -11,6 +11,7 @@ from test_e2e_sources import DOORBELL, ring
 
 SPY = "from pathlib import Path\nPath('imported').touch()\n"
 BROKEN = "raise RuntimeError('not today')\n"
+LINGERS = "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,)).start()\n"
 
 
 def told(here: Path, *more: str, **environ: str) -> Any:
@@ -98,6 +99,27 @@ def test_only_our_own_where_the_list_is_empty(tmp_path: Path) -> None:
     assert found.pop("spy")["state"] == "not allowed"
     assert {plugin["distribution"] for plugin in found.values()} == {"overture"}
     assert not (here / "imported").exists()
+
+
+def test_metadata_that_cannot_be_read_are_told_and_stop_nothing(tmp_path: Path) -> None:
+    here = installed(installed(tmp_path, "doorbell", DOORBELL), "odd", "")
+    (here / "ov_odd-1.0.dist-info" / "entry_points.txt").write_text("[overture]\nthis is no entry point\n")
+    found = by_name(told(here, "--local"))
+    assert "Its entry_points.txt cannot be read" in found["ov-odd"]["error"]
+    with Server(here) as server:
+        server.deploy("tested", TESTED)
+        states = {plugin["name"]: plugin["state"] for plugin in server.get("/v1/plugins")}
+        assert (states["ov-odd"], states["doorbell"]) == ("failed", "active")
+
+
+def test_a_thread_that_a_plugin_leaves_holds_up_no_command_and_no_deployment(tmp_path: Path) -> None:
+    here = installed(installed(tmp_path, "doorbell", DOORBELL), "lingers", LINGERS)
+    assert by_name(told(here, "--local"))["lingers"]["state"] == "active"
+    (here / "tested.yaml").write_text(TESTED)
+    assert overture("test", "tested.yaml", cwd=here).returncode == 0
+    with Server(here) as server:
+        server.deploy("tested", TESTED)
+        assert ring(server, "/ring", {"id": "r1", "type": "rung", "contact": "ada"}) == 200
 
 
 TESTED = """\

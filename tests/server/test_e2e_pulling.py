@@ -20,6 +20,7 @@ LINES = """
 import asyncio
 import json
 import os
+import time
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -30,6 +31,11 @@ from overture.plugin import PullSourcePlugin, hookimpl
 class Config(BaseModel):
     file: Path
     ends: bool = False
+
+
+class Sleepy(Exception):
+    def __str__(self):
+        time.sleep(600)
 
 
 class Lines:
@@ -48,6 +54,8 @@ class Lines:
                 line = file.readline()
             if line.startswith(b"STOP"):
                 raise RuntimeError("the line stops it")
+            if line.startswith(b"SLEEP"):
+                raise Sleepy
             if line.endswith(b"\\n"):
                 at += len(line)
                 taken = await emit([json.loads(line)], str(at))
@@ -138,6 +146,14 @@ def test_each_fact_is_taken_once_however_often_it_is_run(tmp_path: Path) -> None
         (first, begin), (second, place) = runs(file)
         assert (begin, first != second) == (0, True)
         assert 0 < place <= len(lines(0, 50)), "from the place that was reached"
+
+
+def test_the_text_of_an_error_holds_up_nobody(tmp_path: Path) -> None:
+    server, file = set_up(tmp_path)
+    with server:
+        append(file, "SLEEP\n")
+        eventually(lambda: state(server).startswith("failed"), "it has failed, and the server answers")
+        assert "The text of its error kept the process to itself for 250 ms" in state(server)
 
 
 def test_a_run_that_fails_is_run_again_and_a_fact_that_is_none_stops_nothing(tmp_path: Path) -> None:

@@ -458,8 +458,8 @@ def test_r10_the_channel_and_the_erased(live: Server, mailbox: Mailbox) -> None:
     live.advance("4d")  # no plugin offers the channel; it was tried as often as it would have been
     cart = next(each for each in live.messages(name) if each["template"] == "cart")
     assert (cart["channel"], cart["state"]) == ("sms", "dead")
-    assert cart["reason"].startswith("delivery.gave_up: After 30 attempts: channel.not_configured: ")
-    assert 12 * HOUR < instant(cart["updated_at"]) - instant(cart["created_at"]) < DAY
+    assert re.match(r"delivery\.gave_up: After \d{2} attempts: channel\.not_configured: ", cart["reason"])
+    assert 3 * DAY - HOUR < instant(cart["updated_at"]) - instant(cart["created_at"]) <= 3 * DAY
 
     gone, goness = known(live, "lifecycle")
     mailbox.script("defer")

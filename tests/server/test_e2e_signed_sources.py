@@ -23,6 +23,16 @@ TOML = f"""
 [sources.sendgrid]
 public_key = "{PUBLIC}"
 
+[sources.mailgun]
+signing_key = "file:hook-secret"
+
+[sources.elsewhere]
+plugin = "mailgun"
+signing_key = "file:hook-secret"
+
+[sources.shopify]
+secret = "file:hook-secret"
+
 [sources.stripe]
 secret = "file:hook-secret"
 
@@ -167,6 +177,68 @@ def test_nobody_else_may_say_so(hooked: Server):
     reserved = fact("message.bounced", ada, channel="email", address=f"{ada}@example.org", permanent=True)
     assert hooked.call("POST", "/v1/facts", reserved, key=WRITE).json["code"] == "fact.type_reserved"
     assert hooked.contact(ada)["suppressed"] == {}
+
+
+def mailgun(token: str) -> dict[str, str]:
+    """What stands as ``signature`` in a notification: it is over the time and the token alone."""
+    at = str(int(time.time()))
+    return {
+        "timestamp": at,
+        "token": token,
+        "signature": hmac.new(SECRET.encode(), f"{at}{token}".encode(), hashlib.sha256).hexdigest(),
+    }
+
+
+def test_a_signature_of_mailgun_is_good_for_the_event_that_it_came_with(hooked: Server):
+    ada, eve = fresh("ada-"), fresh("eve-")
+    hooked.facts(fact("identify", {"user_id": ada, "email": f"{ada}@example.org"}))
+    hooked.facts(fact("consent", ada, channel="email", purpose="marketing", state="granted"))
+    told = {"event": "opened", "id": fresh("e"), "timestamp": time.time() - 60, "recipient": f"{eve}@example.org"}
+    genuine = {"signature": mailgun(fresh("token-")), "event-data": told}
+    forged = {**genuine, "event-data": {**told, "event": "unsubscribed", "recipient": f"{ada}@example.org"}}
+
+    def post(body: dict[str, Any], path: str = "/in/mailgun") -> tuple[int, str]:
+        answer = hooked.call("POST", path, body, headers={"Authorization": ""})
+        return answer.status, answer.json.get("code", "")
+
+    def check() -> None:
+        assert post(genuine) == (200, "")
+        assert post(forged) == (401, "source.signature")
+        assert post(forged, "/in/elsewhere") == (401, "source.signature")
+        assert post(genuine) == (200, "")
+        (last,) = hooked.get("/v1/sources/refused?limit=1")
+        assert (last["source"], last["code"]) == ("elsewhere", "source.signature")
+        assert json.loads(last["fact"])["type"] == "message.unsubscribed"
+
+    check()
+    hooked.stop()
+    hooked.start()
+    check()
+    assert post({**forged, "signature": mailgun(fresh("token-"))}) == (200, "")  # as it is signed anew
+    hooked.settled()
+    assert len(hooked.timeline(f"email:{eve}@example.org")) == 1
+    assert hooked.contact(ada)["consent"] == {"email": {"marketing": "denied"}}
+    (last, *others) = hooked.get(f"/v1/contacts/{ada}/consent?limit=5")["items"]
+    assert (last["source"], len(others)) == ("mailgun", 1)
+
+
+def test_a_body_of_shopify_is_one_fact_whatever_is_said_to_be_its_topic(hooked: Server):
+    order = {"id": int(time.time()), "email": f"{fresh('ada-')}@example.org", "line_items": [], "total_price": "50.00"}
+    body = json.dumps(order).encode()
+    signature = base64.b64encode(hmac.new(SECRET.encode(), body, hashlib.sha256).digest()).decode()
+
+    def post(topic: str) -> None:
+        headers = {"X-Shopify-Hmac-Sha256": signature, "X-Shopify-Topic": topic, "Authorization": ""}
+        assert hooked.call("POST", "/in/shopify", body, headers=headers).status == 200
+
+    for topic in ("orders/create", "orders/create", "payouts/paid", "payouts-paid", "orders/cancelled"):
+        post(topic)
+    post("customers/update")
+    hooked.settled()
+    (told,) = [m["fact"] for m in hooked.timeline(f"email:{order['email']}")]
+    assert told["type"] == "order_completed"
+    refused = hooked.get("/v1/sources/refused?limit=4")
+    assert [(each["source"], each["code"]) for each in refused] == [("shopify", "fact.id_conflict")] * 4
 
 
 def stripe(server: Server, body: bytes, at: int, secret: str = SECRET) -> Answer:

@@ -127,6 +127,17 @@ async def test_the_same_delivery_twice_is_one_id_whatever_its_headers_say():
     assert one["id"] != other["id"]
 
 
+@pytest.mark.parametrize(("name", "topic"), [("shopify", "X-Shopify-Topic"), ("woocommerce", "X-WC-Webhook-Topic")])
+async def test_a_topic_that_is_not_signed_has_no_part_in_the_id(name: str, topic: str):
+    body = b'{"id": 1, "email": "ada@example.org"}'
+    headers = SIGNED[name](body, SECRET, now())
+    ids = {
+        (await fact(opened(name), request(body, **{**headers, topic.replace("-", "_"): said})))["id"]
+        for said in ("orders/create", "orders/cancelled", "Orders/Cancelled", "payouts-paid")
+    }
+    assert len(ids) == 1
+
+
 async def stripe(kind: str, about: dict[str, Any]) -> dict[str, Any]:
     event = {"id": "evt_1", "type": kind, "created": 1_785_000_000, "data": {"object": about}}
     body = json.dumps(event).encode()
@@ -219,6 +230,13 @@ async def test_an_order_at_shopify():
         "lines": [{"sku": "A1", "product_id": "632910392", "title": "Pod", "quantity": 2, "price": 199.0}],
     }
     assert (await shopify("orders/edited", {"email": "ada@example.org"}))["type"] == "shopify_orders_edited"
+    assert (await shopify(" Orders/Create", order))["type"] == "order_completed"
+
+
+async def test_an_order_at_shopify_is_no_customer_whatever_its_topic_says():
+    order = {"id": 820982911946154508, "customer": {"id": 7}, "line_items": []}
+    made = await shopify("customers/update", order)
+    assert (made["type"], made["contact"]) == ("shopify_customers_update", {"external": {"shopify": "7"}})
 
 
 async def test_a_customer_at_shopify():

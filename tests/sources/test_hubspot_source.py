@@ -87,3 +87,48 @@ async def test_a_search_that_is_behind_and_requests_that_are_too_many(peer: Crm)
     emit = RecordingEmit()
     await until(opened(peer, lag=5), emit, 1)
     assert [fact["properties"]["crm_phone"] for each in emit.emitted for fact in each.facts] == ["1"]
+
+
+async def test_a_change_that_lies_ahead_hides_none_that_come_after(peer: Crm) -> None:
+    ahead = {"properties": {"email": "ahead@example.org", "firstname": "A"}, "at": peer.now() + 7_200_000}
+    peer.edits([ahead])
+    emit = RecordingEmit()
+    source = opened(peer, lag=5)
+    running = asyncio.ensure_future(source.run(emit))
+    await asyncio.wait_for(emit.wait_for(1), 20)
+    peer.edit("later@example.org", firstname="L")
+    await asyncio.wait_for(emit.wait_for(2), 20)
+    looks = peer.requests("POST /search")
+    while peer.requests("POST /search") < looks + 3:
+        await asyncio.sleep(0.05)
+    running.cancel()
+    await asyncio.wait({running})
+    await source.close()
+    assert len(emit.ids) == len(set(emit.ids)) == 2
+    for place in (emit.place, f"[{ahead['at']},{ahead['at']}]"):  # as versions before this one noted it
+        again = RecordingEmit(place)
+        peer.edit("last@example.org", firstname=place)
+        running = asyncio.ensure_future((source := opened(peer, lag=5)).run(again))
+        while place not in [fact["properties"]["firstname"] for each in again.emitted for fact in each.facts]:
+            await asyncio.wait_for(again.wait_for(len(again.ids) + 1), 20)
+        running.cancel()
+        await asyncio.wait({running})
+        await source.close()
+
+
+@pytest.mark.parametrize("apart", [0, 1])
+async def test_a_search_that_does_not_heed_what_it_is_asked_ends_the_look(peer: Crm, apart: int) -> None:
+    start = peer.now() - 10_000
+    people = [
+        {"properties": {"email": f"p{n}@example.org", "firstname": "F"}, "at": start + n * apart} for n in range(120)
+    ]
+    peer.edits(people)
+    peer.behave(heedless=True)
+    emit = RecordingEmit()
+    for place in ("", f"[{start + 5_000},0]"):
+        with pytest.raises(ConnectionError, match="does not heed"):
+            await asyncio.wait_for((source := opened(peer, lag=1)).run(emit := RecordingEmit(place)), 20)
+        await source.close()
+    peer.behave(heedless=False)
+    await until(opened(peer, lag=30), again := RecordingEmit(emit.place), 120)
+    assert len(set(again.ids)) == 120

@@ -147,7 +147,7 @@ NAMES = ["idsite", "uid", "_id", "url", "cdt", "rand", "e_a", "e_v", "idgoal", "
 SAID = st.builds(lambda said: {"rec": 1, "uid": "ada", **said}, st.dictionaries(st.sampled_from(NAMES), JSON))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(SAID | JSON, max_size=3))
 def test_whatever_is_said_nothing_fails(requests: list[Any]):
     made = posted(SOURCE, json.dumps({"requests": requests}).encode(), PATH)

@@ -205,7 +205,7 @@ SAID = st.dictionaries(st.sampled_from(KEYS), st.dictionaries(st.sampled_from(OW
 CALLED = st.builds(lambda said, event: {"distinct_id": "ada", **said, "event": event}, SAID, st.sampled_from(EVENTS))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(CALLED | JSON, min_size=1, max_size=3), JSON)
 def test_whatever_events_say_nothing_fails(events: list[Any], sent: Any):
     taken(posted(SOURCE, json.dumps({"batch": events, "sent_at": sent}).encode(), "/batch/"))

@@ -138,7 +138,7 @@ SAID = st.dictionaries(st.sampled_from(NAMES), JSON | st.builds(json.dumps, JSON
 EVENTS = st.builds(lambda said, kind: {"uid": "ada", **said, "e": kind}, SAID, st.sampled_from([*KINDS, "zz"]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(EVENTS | JSON, max_size=3))
 def test_whatever_events_say_nothing_fails(events: list[Any]):
     made = posted(SOURCE, json.dumps({"data": events}).encode(), TP2)

@@ -254,7 +254,7 @@ TYPES = st.sampled_from(["track", "page", "identify", "alias", "group"])
 CALLED = st.builds(lambda m, t: {**m, "type": t} if isinstance(m, dict) else m, MESSAGES, TYPES)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(CALLED, max_size=4), JSON, JSON)
 def test_whatever_is_sent_nothing_fails(messages: list[Any], sent: Any, around: Any):
     taken = posted(json.dumps({"batch": messages, "sentAt": sent, "context": around}).encode())

@@ -69,6 +69,6 @@ def test_whatever_is_posted_it_is_facts_or_refused(body: bytes):
 
 
 @given(facts=st.lists(JSON | st.fixed_dictionaries(dict.fromkeys((*FACT, "user"), JSON)), max_size=3), sent=JSON)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_whatever_a_page_says_nothing_fails(facts: list[Any], sent: Any):
     usable(SOURCE, json.dumps({"key": "k", "sent": sent, "agent": sent, "facts": facts}).encode(), "/t")

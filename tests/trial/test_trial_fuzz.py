@@ -27,7 +27,7 @@ def documents(draw: st.DrawFn) -> str:
 
 
 @given(documents())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_findings_or_results(text: str) -> None:
     result, findings = tried(text)
     assert result is not None or any(finding.severity == "error" for finding in findings)

@@ -15,7 +15,7 @@ from webkit import Memory
 
 from overture.model import Overloaded, StoreUnavailable
 from overture.web import make_app, make_runner
-from overture.web.body import Bodies
+from overture.web.body import MADE, Bodies
 
 FACT = {"id": "f1", "type": "page_viewed", "contact": "ada", "properties": {"topic": "seo"}}
 
@@ -235,3 +235,15 @@ async def test_a_body_that_never_ends_is_given_up_and_bodies_share_a_budget(memo
         assert bodies.held == 0
     finally:
         await runner.cleanup()
+
+
+def test_what_is_made_of_a_body_weighs_more_than_it_does() -> None:
+    bodies = Bodies(budget=20 * MADE)
+    with bodies.weighed(b"nine....."), bodies.weighed(b"eight..."):
+        with pytest.raises(Overloaded), bodies.weighed(b"four"):
+            raise AssertionError("there is no room for it")
+        with bodies.weighed(b"two"):
+            assert bodies.held == 20 * MADE
+    with bodies.weighed(b"the largest that there may be"):
+        assert bodies.held == 10 * MADE, "half of the room: it is taken where there is nothing else"
+    assert bodies.held == 0

@@ -21,6 +21,7 @@ from overture.state import keys
 from overture.state.outbox import Outbox, encode
 from overture.state.refusals import Refusals
 from overture.state.wire import Wire
+from overture.state.words import Words
 from overture.web import make_app, make_runner
 
 PARTITIONS = 4
@@ -67,7 +68,9 @@ async def site(memory: Memory, store_url: str) -> AsyncIterator[Site]:
     plugin = PushSourcePlugin(name="post", config=Nothing, open=Post, endpoints=endpoints)
     wire = await Wire.connect(store_url)
     hosted = HostedPush("post", plugin, Post(Nothing()))
-    service = PluginService(PluginManager(), {}, [hosted], {}, Refusals(wire), Outbox(wire, PARTITIONS), {})
+    service = PluginService(
+        PluginManager(), {}, [hosted], {}, Refusals(wire), Outbox(wire, PARTITIONS), {}, Words(wire)
+    )
     runner = make_runner(make_app(dataclasses.replace(memory.services(), plugins=service)), 1.0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

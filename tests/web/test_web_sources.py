@@ -26,12 +26,14 @@ from overture.plugin.listening import HostedPush
 from overture.state.outbox import Outbox
 from overture.state.refusals import Refusals
 from overture.state.wire import Wire
+from overture.state.words import Words
 from overture.web import make_app, make_runner, path_taken
 
 MODULE = "ov_test_doorbell"
 SOURCE = """
 import asyncio
 import json
+import time
 
 from pydantic import BaseModel
 
@@ -44,6 +46,11 @@ class Config(BaseModel):
 
 def rung(n, **more):
     return {"id": f"ring-{n}", "type": "rung", "contact": f"guest-{n}"} | more
+
+
+class Sleepy(Exception):
+    def __str__(self):
+        time.sleep(600)
 
 
 class Doorbell:
@@ -60,6 +67,12 @@ class Doorbell:
                 raise OSError("the wire is cut")
             case "exit":
                 raise SystemExit(3)
+            case "half":
+                raise OSError("no \\ud800")
+            case "sleep":
+                raise Sleepy
+            case "refuse_half":
+                raise Refuse("doorbell.\\ud800", "There is no \\ud800.")
             case "hang":
                 await asyncio.Event().wait()
             case "hang_on":
@@ -131,7 +144,7 @@ async def site(plugin: None, memory: Memory, store_url: str) -> AsyncIterator[Si
     opened = manager.open_sources(Limits(timeout=0.3, parallel=4, failures=3, pause=0.2))
     sources = {name: opened[name] for name in ("doorbell", "back_door")}
     wire = await Wire.connect(store_url)
-    service = PluginService(manager, {}, sources.values(), {}, Refusals(wire), Outbox(wire, 1), {})
+    service = PluginService(manager, {}, sources.values(), {}, Refusals(wire), Outbox(wire, 1), {}, Words(wire))
     runner = make_runner(make_app(dataclasses.replace(memory.services(), plugins=service)), 1.0)
     await runner.setup()
     try:
@@ -214,11 +227,18 @@ async def test_what_no_encoding_holds_costs_itself_alone(site: Site, bell: Clien
     assert {r.code for r in await site.service.refused(10)} == {"fact.surrogate", "fact.number_range"}
 
 
+async def test_the_words_of_a_refusal_are_cleaned(site: Site, bell: ClientSession):
+    status, problem = await ring(bell, do="refuse_half")
+    assert (status, problem["code"], problem["detail"]) == (400, "doorbell.?", "There is no ?.")
+
+
 @pytest.mark.parametrize(
     ("said", "told"),
     [
         ({"do": "raise"}, "OSError: the wire is cut"),
         ({"do": "exit"}, "SystemExit: 3"),
+        ({"do": "half"}, "OSError: no ?"),
+        ({"do": "sleep"}, "kept the process to itself"),
         ({"do": "hang"}, "did not answer within 0.3 s"),
         ({"do": "hang_on"}, "did not answer within 0.3 s"),
         ({"do": "type", "what": "None"}, "NoneType instead of Posted, Transform or Answer"),
@@ -290,11 +310,11 @@ async def test_a_refusal_is_the_sources_own(bell: ClientSession):
 
 
 async def test_more_facts_than_a_batch_holds_are_refused_as_a_whole(site: Site, bell: ClientSession):
-    status, problem = await ring(bell, do="flood", n=10_001)
+    status, problem = await ring(bell, do="flood", n=30_001)  # of 10,000 events, each of which makes three
     assert (status, problem["code"]) == (413, "body.too_many_facts")
     assert site.memory.taken == {}
-    assert (await ring(bell, do="flood", n=10_000))[0] == 200
-    assert len(site.memory.taken) == 10_000
+    assert (await ring(bell, do="flood", n=10_001))[0] == 200
+    assert len(site.memory.taken) == 10_001
 
 
 async def test_the_key_may_stand_wherever_the_source_finds_it(site: Site):

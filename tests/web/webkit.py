@@ -369,7 +369,7 @@ class MemoryPlugins:
     async def addressed(self, facts: Sequence[object]) -> list[object | Unwanted]:
         return list(facts)
 
-    async def record(self, source: str, refused: Any, now: int) -> None:
+    async def record(self, source: str, refused: Any, now: int, key: str = "") -> None:
         raise AssertionError("no source can have brought anything")
 
 

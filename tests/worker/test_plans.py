@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from workerkit import Bed
@@ -25,6 +26,15 @@ async def test_what_is_active_stays_at_hand(store_url: str, tmp_path: Path) -> N
             assert await plans.plan(KEPT + 3) is plan
         assert await plans.program(1) is not past
         assert (await plans.program(1)).version == 1
+
+
+async def test_however_many_ask_for_a_version_at_once_it_is_linked_once(store_url: str, tmp_path: Path) -> None:
+    async with Bed(store_url, tmp_path) as bed:
+        plans = Plans(bed.registry, "reference")
+        made = await asyncio.gather(*(plans.plan(1) for _ in range(8)), *(plans.plan(1, "durable") for _ in range(8)))
+        assert len({id(plan.program) for plan in made}) == 1
+        assert [len({id(plan) for plan in some}) for some in (made[:8], made[8:])] == [1, 1]
+        assert made[0] is await plans.plan(1)
 
 
 async def test_what_was_learned_decides_without_anything_being_compiled_or_swept_again(

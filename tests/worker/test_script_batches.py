@@ -136,7 +136,7 @@ def test_in_any_batching_it_comes_out_as_one_by_one(plans: Plans, lanes: Lanes) 
             contacts[fact.contact] = steps[-1].contact
         return steps
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(
         st.lists(st.one_of(_POSTED, _POSTED, _POSTED, _ACTIVATED), min_size=1, max_size=40),
         st.lists(st.integers(1, 40), min_size=1),

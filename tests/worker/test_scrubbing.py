@@ -46,7 +46,7 @@ def scrubbed(log: list[tuple[str, bytes]], orders: dict[str, Scrub]) -> tuple[li
     return [(id, scrubbing.change(id, blob)) for id, blob in log], scrubbing
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(LOGS, st.data())
 def test_only_what_is_to_go_goes_and_the_rest_stays_in_its_place(shape: Any, data: st.DataObject) -> None:
     log = log_of(shape)

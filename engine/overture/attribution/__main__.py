@@ -1,37 +1,22 @@
-"""The process of one question: `python -m overture.attribution`. It gives way to everything else on the machine, may
-not take more than its share of memory, and does not outlive the server that started it.
+"""The process of one question: `python -m overture.attribution`, begun as `overture.backtest.aside` says.
 
-The specification is the first line of the standard input, which then stays open: where it ends, the server is gone.
 Each line that it writes is a `Said`, the last one with the answer.
 """
 
 from __future__ import annotations
 
-import gc
-import os
-import resource
 import sys
-import threading
-from contextlib import suppress
 
 import msgspec
 
 from overture.attribution.answer import Attribution, Refusal, Said
 from overture.attribution.run import Spec, answer
+from overture.backtest.aside import MEMORY, begin
 from overture.model import OvertureError
-
-NICE = 15
-MEMORY = 1 << 30  # bytes
 
 
 def main() -> int:
-    os.nice(NICE)
-    with suppress(ValueError, OSError):  # a system that has no such limit, or a lower one already
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-    spec = msgspec.json.decode(sys.stdin.buffer.readline(), type=Spec)
-    threading.Thread(target=_end_with_the_server, daemon=True).start()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    spec = begin(Spec)
     _say(_worked_out(spec))
     return 0
 
@@ -54,12 +39,6 @@ def _worked_out(spec: Spec) -> Said:
 def _say(said: Said) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(said) + b"\n")
     sys.stdout.buffer.flush()
-
-
-def _end_with_the_server() -> None:
-    while os.read(0, 4096):  # not `sys.stdin`, whose lock would be missed at the end
-        pass
-    os._exit(1)
 
 
 if __name__ == "__main__":

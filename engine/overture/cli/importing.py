@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from overture.cli.imports import ready
 from overture.cli.imports.mapping import MappingOf, Rows, load
 from overture.cli.imports.place import Folder, Place
-from overture.cli.imports.running import Checking, Send, Tally, run
+from overture.cli.imports.running import Checking, Send, Tally, changed, run
 from overture.cli.imports.table import Encoding, Table
 from overture.cli.posting import Poster, session
 from overture.cli.terminal import Json, Url, connect, console
@@ -80,22 +80,29 @@ def import_file(
             return DONE
         chosen = _choose(file, table, mapping, set_ or [])
         told = Console(stderr=True, quiet=True) if as_json else console
-        name = _content(file)
-        rows = Rows(chosen.mapping, table.header, f"import:{name}")
+        content = table.content()
+        rows = Rows(chosen.mapping, table.header, f"import:{content}")
         how = ", told by its columns" if chosen.detected else ""
         told.print(f"{file}: mapping {chosen.name}{how}", markup=False)
         if rows.missing:
             told.print(f"  not among the columns: {', '.join(rows.missing)}", markup=False)
         if dry_run:
-            check, place = Checking(), Place([])
+            check, place = Checking(), Place({})
             tally = _run(table, rows, check, place, None, told)
             facts = [json.loads(fact) for fact in check.shown]
             _report(file, chosen, place, tally, None, told, as_json=as_json, facts=facts)
             return SOME_REFUSED if place.refused else DONE
         with connect(url) as client:
             server, key = client.url, client.key("write")
-        of = [name, _digest(msgspec.json.encode(chosen.mapping.model_dump(mode="json"), order="sorted"))]
-        folder = Folder(file, [*of, server, table.encoding, table.delimiter, str(deliver)], table.header)
+        of = {
+            "content": content,
+            "mapping": _digest(msgspec.json.encode(chosen.mapping.model_dump(mode="json"), order="sorted")),
+            "server": server,
+            "encoding": table.encoding,
+            "delimiter": table.delimiter,
+            "deliver": str(deliver),
+        }
+        folder = Folder(file, of)
         try:
             place = folder.place
             if place.done:
@@ -105,10 +112,10 @@ def import_file(
                 if folder.resumed:
                     told.print(f"  goes on behind line {place.line}", markup=False)
                 tally = _run(table, rows, (server, key, deliver), place, folder, told)
-                if (now := _content(file)) != name:
-                    raise Refused(
-                        "import.changed", f"{file} has changed meanwhile.", f"Import it again ({name}, {now})."
-                    )
+                if table.content() != content:
+                    raise changed(place)
+                place.done = True
+                folder.reached()
             _report(file, chosen, place, tally, folder, told, as_json=as_json, facts=None)
         finally:
             folder.close()
@@ -148,15 +155,6 @@ def _delimiter(given: str) -> str:
     if len(mark) > 1 or mark in ('"', "\n", "\r"):
         raise Refused("import.delimiter", f"{given!r} cannot stand between cells.", "One character, or tab.")
     return mark
-
-
-def _content(file: Path) -> str:
-    """What the ids of the facts begin with: it follows from all of the file."""
-    whole = blake2b(digest_size=8)
-    with file.open("rb") as content:
-        while part := content.read(1024 * 1024):
-            whole.update(part)
-    return whole.hexdigest()
 
 
 def _digest(text: bytes) -> str:

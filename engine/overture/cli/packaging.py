@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,7 @@ from overture.plugin.kinds import NAME
 TEMPLATES = Path(__file__).parent / "templates"
 LONGEST = 32  # characters: the names of scores and facts are made of it
 DEPENDENCIES = {"channel": '"overture", "aiohttp", "pydantic"', "source": '"overture", "pydantic"'}
+YAML_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}  # to readers of YAML 1.1 at least
 What = Literal["channel", "source", "scorer"]
 
 
@@ -58,8 +60,8 @@ def new_scorer(name: str, *, folder: Path = Path()) -> None:
 
 
 def _package(kind: What, name: str, folder: Path) -> None:
-    if not NAME.fullmatch(name) or len(name) > LONGEST or keyword.iskeyword(name):
-        hint = f"Lower-case letters, digits and _, beginning with a letter, at most {LONGEST} characters."
+    if not NAME.fullmatch(name) or len(name) > LONGEST or keyword.iskeyword(name) or name.endswith("_"):
+        hint = f"Lower-case letters, digits and _ between them, beginning with a letter, at most {LONGEST} characters."
         raise Refused("new.name", f"{name[:80]!r} cannot be the name of a {kind}.", hint)
     module = f"overture_{name}"
     if _taken(kind, name) or find_spec(module) is not None:
@@ -67,10 +69,11 @@ def _package(kind: What, name: str, folder: Path) -> None:
         raise Refused("new.taken", message, "Choose another name.")
     distribution = module.replace("_", "-")
     directory = folder / distribution
-    if directory.exists():
+    if os.path.lexists(directory):
         raise Refused("new.exists", f"{directory} is there already.", "Choose another name or folder.")
     told = {
         "KIND": kind, "NAME": name, "MODULE": module, "DIST": distribution, "UPPER": name.upper(),
+        "YAML": f'"{name}"' if name in YAML_WORDS else name,
         "CLASS": "".join(part.capitalize() for part in name.split("_")),
         "DEPENDENCIES": DEPENDENCIES.get(kind, '"overture", "pydantic"'),
     }  # fmt: skip

@@ -7,6 +7,7 @@ other actions go on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from overture.decide.carried import names
@@ -85,8 +86,7 @@ def _computed(
 
 def _score(action: r.ScoreAction, decl: r.ScoreDecl, program: Program) -> Act:
     node, by, adds = action.add if action.add is not None else action.set, action.by, action.add is not None
-    ask: Asked | None = asking(by, program) if isinstance(by, ScriptDecl) else None
-    predicted = compile_prediction(by) if isinstance(by, Model) else None
+    judge = None if by is None else _judge(by, program)
     amount: Getter | None = None if node is None else compile_value(node)
     key_of: Getter | None = compile_value(action.per) if action.per is not None else None
     if key_of is None and decl.per:
@@ -102,17 +102,10 @@ def _score(action: r.ScoreAction, decl: r.ScoreDecl, program: Program) -> Act:
             if type(value) is not str or not value:
                 return [Effect("score", decl.name, reason="score.no_key")]
             key = value
-        if isinstance(by, ScriptDecl):
-            assert ask is not None
-            value, told = scored(by, ask(work, fact), f"{decl.name}.{key}" if key else decl.name)
+        if judge is not None:
+            value, told = judge(work, fact, decl.name, key)
             effect = None if value is None else work.set_score(decl.name, key, value)
             return [told, *([effect] if effect else [])]
-        if predicted is not None:
-            value, told = predicted(work, fact, f"{decl.name}.{key}" if key else decl.name)
-            effect = None if value is None else work.set_score(decl.name, key, value)
-            return [told, *([effect] if effect else [])]
-        if isinstance(by, Scoring):
-            return _scored(work, fact, by, decl.name, key)
         n: Any = amount(fact, work.contact) if amount is not None else None
         if not is_finite(n):
             return [Effect("score", decl.name, key, reason="value.not_a_number")]
@@ -122,16 +115,34 @@ def _score(action: r.ScoreAction, decl: r.ScoreDecl, program: Program) -> Act:
     return act
 
 
-def _scored(work: Work, fact: Fact, by: Scoring, name: str, key: str) -> list[Effect]:
-    """What a scorer says, and the score set to it."""
-    path = f"{name}.{key}" if key else name
+Judge = Callable[[Work, Fact, str, str], tuple[float | None, Effect]]
+"""(working copy, fact, score, its key) → what the score is to be, None: nothing is said; and what tells of it."""
+
+
+def _judge(by: Scoring | ScriptDecl | Model, program: Program) -> Judge:
+    match by:
+        case ScriptDecl():
+            ask = asking(by, program)
+            return lambda work, fact, name, key: scored(by, ask(work, fact), _path(name, key))
+        case Model():
+            predicted = compile_prediction(by)
+            return lambda work, fact, name, key: predicted(work, fact, _path(name, key))
+        case Scoring():
+            return partial(_plugged, by)
+
+
+def _plugged(by: Scoring, work: Work, fact: Fact, name: str, key: str) -> tuple[float | None, Effect]:
+    path = _path(name, key)
     try:
-        scored = by.score(score_input(fact, work.contact, work.half_lives, name, key))
+        said = by.score(score_input(fact, work.contact, work.half_lives, name, key))
     except PluginFailed as error:
-        return [Effect("scorer", by.name, path, by.version, error.message, error.code)]
-    said = {"value": scored.value, "contributions": dict(scored.contributions)}
-    effect = work.set_score(name, key, scored.value)
-    return [Effect("scorer", by.name, path, by.version, said), *([effect] if effect else [])]
+        return None, Effect("scorer", by.name, path, by.version, error.message, error.code)
+    told = {"value": said.value, "contributions": dict(said.contributions)}
+    return said.value, Effect("scorer", by.name, path, by.version, told)
+
+
+def _path(name: str, key: str) -> str:
+    return f"{name}.{key}" if key else name
 
 
 def _set(action: r.SetAction) -> Act:
@@ -197,6 +208,7 @@ def _issue(action: r.IssueAction) -> Act:
 
 def _send(action: r.SendAction, program: Program) -> Act:
     needs, what = sorted(action.needs), action.choice or action.template
+    payloads: dict[tuple[str, str], Asked] = {}  # by revision and template: a choice names it when a fact is there
 
     def act(work: Work, fact: Fact, rule: str, revision: str) -> list[Effect]:
         id = message_id(work.root.contact, work.root.id, rule, work.number(f"send {rule}"))
@@ -221,7 +233,9 @@ def _send(action: r.SendAction, program: Program) -> Act:
         context: dict[str, Any] = {"fact": {**fact.properties, **own}}
         told: list[Effect] = []
         if template is not None and (builder := template.builder) is not None:
-            data, effect = built(builder, asking(builder, program)(work, fact), template.name)
+            if (ask := payloads.get((revision, named))) is None:
+                ask = payloads[revision, named] = asking(builder, program)
+            data, effect = built(builder, ask(work, fact), template.name)
             told.append(effect)
             if data is None:
                 return [*shown, *told, Effect("send", template.name, id, reason=effect.reason)]

@@ -17,6 +17,7 @@ from overture.delivery.quiet import asked_again
 from overture.delivery.templates import Templates
 from overture.delivery.trails import trailed
 from overture.model import Contact, Delivery, Fact, Message, OvertureError
+from overture.model.errors import describe
 from overture.model.pages import RenderRefused
 from overture.plugin.descriptors import Outgoing
 from overture.plugin.gating import HostedGate
@@ -80,6 +81,10 @@ class Attempt:
         if channel is None:
             text = f"channel.not_configured: No active plugin offers the channel {message.channel}."
             return _stopped(self._later(delivery, text, None, now, delivery.attempts + 1))
+        # Known before anything is read and rendered; what is too late ends nevertheless.
+        late = message.expires and now > message.expires
+        if not late and (alone := channel.left_alone()) is not None:
+            return _stopped(self._waits(delivery, alone, now))
         contact = await self._contact(message.contact)
         try:
             own = channel.address_of(contact) if contact else None
@@ -128,6 +133,14 @@ class Attempt:
         handed = await prepared.channel.send(prepared.outgoing)
         return self._judge(prepared.after, handed, now())
 
+    def failed(self, delivery: Delivery, error: Exception, now: int) -> tuple[Delivery, Fact | None]:
+        """The new record of a message whose attempt failed by a defect, from the one that is stored."""
+        reason = f"delivery.failed: {describe(error)}"
+        if delivery.state == "sending":  # it may have been handed over
+            delivery = _changed(delivery, now, ambiguous=delivery.ambiguous + 1)
+            return self._later(delivery, reason, None, now, delivery.attempts)
+        return self._later(delivery, reason, None, now, delivery.attempts + 1)
+
     def _judge(self, delivery: Delivery, handed: Handed, now: int) -> tuple[Delivery, Fact | None]:
         reason = f"{handed.reason}: {handed.message}" if handed.reason else ""
         delivery = _changed(delivery, now, ambiguous=delivery.ambiguous + handed.ambiguous)
@@ -136,15 +149,28 @@ class Attempt:
             return after, _outcome(after, "message.sent", now, {"provider_id": handed.provider_id})
         if handed.state == "rejected":
             return ended(delivery, "dead", reason, now, permanent=handed.permanent)
-        attempts = delivery.attempts if handed.attempted else delivery.attempts - 1
-        return self._later(delivery, reason, handed.retry_after, now, attempts)
+        if not handed.attempted:
+            return self._waits(_changed(delivery, now, attempts=delivery.attempts - 1), handed, now)
+        return self._later(delivery, reason, handed.retry_after, now, delivery.attempts)
+
+    def _waits(self, delivery: Delivery, handed: Handed, now: int) -> tuple[Delivery, Fact | None]:
+        """The channel was not called."""
+        reason = f"{handed.reason}: {handed.message}"
+        pause = handed.retry_after or 0
+        due = self.backoff.waits(delivery.message.contact, now, _decided(delivery), pause, handed.lasted)
+        return self._put_off(delivery, reason, due, now, delivery.attempts)
 
     def _later(
         self, delivery: Delivery, reason: str, retry_after: float | None, now: int, attempts: int
     ) -> tuple[Delivery, Fact | None]:
-        message = delivery.message
-        decided = delivery.queued_at or message.created_at
-        due = self.backoff.due_at(message.id, max(attempts, 1), now, decided, retry_after)
+        unsure = min(delivery.ambiguous, attempts)  # attempts begin anew for one that somebody wants tried again
+        contact, tried = delivery.message.contact, max(attempts, 1)
+        due = self.backoff.due_at(contact, tried, now, _decided(delivery), retry_after, unsure)
+        return self._put_off(delivery, reason, due, now, attempts)
+
+    def _put_off(
+        self, delivery: Delivery, reason: str, due: int | None, now: int, attempts: int
+    ) -> tuple[Delivery, Fact | None]:
         if due is None:
             delivery = _changed(delivery, now, attempts=attempts)
             return ended(delivery, "dead", f"delivery.gave_up: After {attempts} attempts: {reason}", now)
@@ -166,6 +192,10 @@ class Attempt:
                 break
             contact = await self.contacts.get(contact.merged_into)
         return contact
+
+
+def _decided(delivery: Delivery) -> int:
+    return delivery.queued_at or delivery.message.created_at
 
 
 def _stopped(end: tuple[Delivery, Fact | None]) -> Prepared:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import Counter
 from itertools import takewhile
 
-from overture.delivery.attempt import Attempt, ended, put_off
+from overture.delivery.attempt import Attempt, Prepared, ended, put_off
+from overture.delivery.due import Due
 from overture.delivery.pace import Pace
 from overture.model import Delivery, Fact, Fenced, OvertureError, StoreUnavailable, clock
 from overture.model.reasons import sentence
@@ -23,9 +23,7 @@ from overture.state.outbox import Outbox
 log = logging.getLogger("overture.delivery")
 
 POLL = 0.1  # seconds between looks at the outbox when nobody says that there is something
-LOOK = 200  # messages looked at per partition at once
-PAGES = 10  # looks per partition and round, while all that is found is under way or for a channel without room
-IN_VAIN = 1.0  # seconds until it is looked beyond the first page again, where that found nothing
+UNRECORDED = 60.0  # seconds until a message is tried again whose failed attempt could not be recorded
 IN_FLIGHT = 32  # contacts with a message under way on one channel: each is an ambiguity if this process is killed
 
 
@@ -38,12 +36,12 @@ class Deliverer:
     def __init__(self, leases: Leases, messages: Outbox, attempt: Attempt, pace: Pace) -> None:
         self._leases = leases
         self._outbox = messages
+        self._due = Due(messages)
         self._attempt = attempt
         self._pace = pace
         self._wake = asyncio.Event()
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._on: Counter[str] = Counter()  # contacts with a message under way, by channel
-        self._in_vain: dict[int, tuple[frozenset[str], float]] = {}  # partition → channels without room, and when (s)
 
     @property
     def healthy(self) -> bool:
@@ -87,7 +85,7 @@ class Deliverer:
         full = frozenset(channel for channel, contacts in self._on.items() if contacts >= IN_FLIGHT)
         try:
             now = clock.now()
-            found = await asyncio.gather(*(self._due(lease.partition, now, under_way, full) for lease in leases))
+            found = await asyncio.gather(*(self._due.look(lease.partition, now, under_way, full) for lease in leases))
         except OvertureError as error:
             log.warning("The outbox cannot be read: %s", error)
             return
@@ -96,6 +94,7 @@ class Deliverer:
             for delivery in deliveries:
                 by_contact.setdefault(delivery.message.contact, []).append(delivery)
             for contact, items in by_contact.items():
+                items.sort(key=lambda each: (each.due_at, each.message.order))
                 channel = items[0].message.channel
                 if self._on[channel] < IN_FLIGHT:
                     self._begin(lease, contact, channel, items)
@@ -113,30 +112,6 @@ class Deliverer:
         self._on[channel] += 1
         task.add_done_callback(ended)
 
-    async def _due(self, p: int, now: int, under_way: set[str], full: frozenset[str]) -> list[Delivery]:
-        """What is due for contacts that have nothing under way, on channels with room: one slow receiver, or channel,
-        must not hide the others, unless as many are due before them as `PAGES` hold. What is behind the first page may
-        be found `IN_VAIN` later.
-        """
-        for page in range(PAGES):
-            if page == 1 and self._is_in_vain(p, full):
-                return []
-            deliveries = await self._outbox.due(p, now, LOOK, page * LOOK)
-            found = [d for d in deliveries if d.message.contact not in under_way and d.message.channel not in full]
-            if found or (page == 0 and len(deliveries) < LOOK):
-                return found
-            if len(deliveries) < LOOK:
-                break
-        self._in_vain[p] = full, time.monotonic()
-        return []
-
-    def _is_in_vain(self, p: int, full: frozenset[str]) -> bool:
-        """Whether all pages were read just now and had nothing, and no channel has got room since: thousands of
-        messages that cannot go yet are not read again whenever one has gone.
-        """
-        before = self._in_vain.get(p)
-        return before is not None and before[0] <= full and time.monotonic() - before[1] < IN_VAIN
-
     async def _deliver(self, lease: Lease, deliveries: list[Delivery]) -> None:
         try:
             for delivery in deliveries:
@@ -147,28 +122,42 @@ class Deliverer:
             log.warning("Delivery goes on later: %s", error)
             await asyncio.sleep(POLL)
         except Exception:
-            log.exception("Delivery of a message failed; it is tried again")
-            await asyncio.sleep(1)
+            log.exception("What became of a message cannot be put on record")
+            await asyncio.sleep(UNRECORDED)
         else:
             # What became due for this contact meanwhile should not wait for the next look.
             self._wake.set()
 
     async def _deliver_one(self, lease: Lease, delivery: Delivery) -> None:
+        on_record = delivery
+        try:
+            if (prepared := await self._take_up(lease, delivery)) is not None:
+                on_record = prepared.after
+                after, outcome = await self._attempt.hand_over(prepared, clock.now)
+                await self._record(lease, after, "sending", outcome)
+        except OvertureError:
+            raise
+        except Exception as error:  # it counts as an attempt: otherwise the next one would follow at once
+            log.exception("Delivery of the message %s failed; it is tried again later", delivery.message.id)
+            after, outcome = self._attempt.failed(on_record, error, clock.now())
+            await self._record(lease, after, on_record.state, outcome)
+
+    async def _take_up(self, lease: Lease, delivery: Delivery) -> Prepared | None:
+        """The message, if it is to be handed over now: then that is on record."""
         prepared = await self._attempt.prepare(delivery, clock.now())
         if prepared.outgoing is None:
             await self._record(lease, prepared.after, delivery.state, prepared.outcome)
-            return
+            return None
         if turn := await self._pace.turn(prepared.outgoing.channel):
             await self._record(lease, put_off(prepared.after, turn), delivery.state, None)
-            return
+            return None
         taken_up = outbox.move(lease.partition, prepared.after, delivery.state)
         if not await self._leases.move(lease, delivery.message.id, delivery.message.contact, taken_up):
             await self._leave(lease, delivery)
-            return
+            return None
         if not self._leases.stands(lease):  # this process was asleep: another may have sent it already
             raise Fenced(f"Partition {lease.partition}: the lease may have expired.")
-        after, outcome = await self._attempt.hand_over(prepared, clock.now)
-        await self._record(lease, after, "sending", outcome)
+        return prepared
 
     async def _leave(self, lease: Lease, delivery: Delivery) -> None:
         """Its contact is about to be erased. That waits for hand-offs under way; one of a process that is gone ends."""

@@ -199,9 +199,6 @@ class Rulesets:
         return None if self._channels is None else dict(self._channels)
 
 
-__all__ = ["Revision", "RulesetInvalid", "Rulesets"]
-
-
 def _bounded(check: Check | None) -> Check | None:
     """The same, for the scripts of one document, from now on."""
     if check is None:
@@ -215,3 +212,6 @@ def _bounded(check: Check | None) -> Check | None:
         return [Problem("script.syntax", 1, 1, message)]
 
     return bounded
+
+
+__all__ = ["Revision", "RulesetInvalid", "Rulesets"]

@@ -97,8 +97,14 @@ class Diagnostic(msgspec.Struct, frozen=True, kw_only=True):
 
 def describe(error: BaseException) -> str:
     """Type and text of any exception: one line, bounded, and safe when its ``__str__`` raises."""
+    name = type(error).__name__
     try:
-        text = str(error)
+        text = " ".join(f"{name}: {str(error)[:300]}".split())
     except BaseException:
-        text = "(its text cannot be read)"
-    return " ".join(f"{type(error).__name__}: {text[:300]}".split())
+        text = f"{name}: (its text cannot be read)"
+    return clean(text)
+
+
+def clean(text: str) -> str:
+    """The text with a question mark for each half of a character (lone surrogate), which nobody could keep or send."""
+    return str.encode(text, "utf-8", "replace").decode()

@@ -61,8 +61,8 @@ class Health:
                 "weakness": self._store.weakness,
             },
             "plugins": [{"name": p.name, "state": p.state, "error": p.error} for p in self._plugins.states()],
-            "channels": {name: channel.breaker.state for name, channel in self._channels.items()},
-            "sources": {source.name: source.breaker.state for source in self._sources},
+            "channels": {name: channel.state for name, channel in self._channels.items()},
+            "sources": {source.name: source.state for source in self._sources},
         }
         errors = await asyncio.gather(*(check.error() for check in self._checks))
         told["checks"] = {

@@ -72,6 +72,7 @@ from overture.state.registry import Registry
 from overture.state.samples import RuleSamples
 from overture.state.turns import Turns
 from overture.state.wire import Wire
+from overture.state.words import Words
 from overture.web import path_taken
 from overture.web.services import Services
 from overture.worker.loop import Worker
@@ -221,7 +222,7 @@ async def assemble(
         choices=ChoiceService(shown, asked),
         clock=clock,
         scripts=scripts,
-        plugins=PluginService(plugins, channels, sources, fetched, Refusals(wire), outbox, hooked.seen()),
+        plugins=PluginService(plugins, channels, sources, fetched, Refusals(wire), outbox, hooked.seen(), Words(wire)),
         privacy=PrivacyService(wire, settings.data_dir / "archive", n, people, identity, subscriptions, eraser.wake),
         health=Health(settings, store, gauges, rulesets, worker, deliverer, plugins, channels, sources, hooked.checks),
     )

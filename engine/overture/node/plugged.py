@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from overture.model.clock import to_text
+from overture.model import Refused, clock
 from overture.node.hooked import Seen
 from overture.node.reporting import about, message_of, of_none
 from overture.plugin.breaker import Breaker
 from overture.plugin.host import HostedChannel
 from overture.plugin.listening import HostedPush
 from overture.plugin.manager import PluginManager
+from overture.plugin.sources import Posted
 from overture.state.outbox import Outbox
 from overture.state.refusals import Refusal, Refusals, shown
+from overture.state.words import Words
 from overture.web.plugged import OfferView, PluginView, RefusalView, Trouble, Unwanted
 
 
@@ -24,8 +26,8 @@ class Running(NamedTuple):
     trouble: Trouble = Trouble()
 
     @classmethod
-    def of(cls, breaker: Breaker, dropped: int = 0) -> Running:
-        return cls(breaker.state, Trouble(breaker.failures, breaker.last, dropped))
+    def of(cls, breaker: Breaker, state: str = "") -> Running:
+        return cls(state or breaker.state, Trouble(breaker.failures, breaker.last))
 
     @classmethod
     def seen(cls, each: Seen) -> Running:
@@ -66,21 +68,25 @@ class PluginService:
         refusals: Refusals,
         outbox: Outbox,
         hooked: Mapping[tuple[str, str], Seen],
+        words: Words,
     ) -> None:
         self.sources = sources
+        for source in sources:
+            source.heard = self.heard
         self._plugins = plugins
         self._channels = channels
         self._fetched = fetched
         self._refusals = refusals
         self._outbox = outbox
         self._hooked = hooked
+        self._words = words
 
     def states(self) -> list[PluginView]:
         """In the order in which they were loaded."""
         running: dict[tuple[str, str], Running] = {
-            ("channel", name): Running.of(channel.breaker) for name, channel in self._channels.items()
+            ("channel", name): Running.of(channel.breaker, channel.state) for name, channel in self._channels.items()
         }
-        running |= {("source", source.name): Running.of(source.breaker) for source in self.sources}
+        running |= {("source", source.name): Running.of(source.breaker, source.state) for source in self.sources}
         running |= {("source", name): Running(state) for name, state in self._fetched.items()}
         running |= {asked: Running.of(breaker) for asked, breaker in self._plugins.asked().items()}
         running |= {asked: Running.seen(each) for asked, each in self._hooked.items()}
@@ -89,7 +95,7 @@ class PluginService:
     async def refused(self, limit: int) -> list[RefusalView]:
         """Newest first."""
         return [
-            RefusalView(to_text(each.at), each.source, each.code, each.message, each.pointer, each.fact)
+            RefusalView(clock.to_text(each.at), each.source, each.code, each.message, each.pointer, each.fact)
             for each in await self._refusals.last(limit)
         ]
 
@@ -105,9 +111,17 @@ class PluginService:
             for fact, id in zip(facts, asked, strict=True)
         ]
 
-    async def record(self, source: str, refused: Sequence[Unwanted], now: int) -> None:
+    async def heard(self, plugin: str, source: str, posted: Posted) -> None:
+        """Raises Refused, having recorded the facts, where what proves who calls was good for another request."""
+        if posted.once is None or await self._words.bind(plugin, *posted.once):
+            return
+        error = Refused("source.signature", "What this request is signed with came with another one.", status=401)
+        await self.record(source, [Unwanted(error.code, error.message, "", fact) for fact in posted.facts], clock.now())
+        raise error
+
+    async def record(self, source: str, refused: Sequence[Unwanted], now: int, key: str = "") -> None:
         """Keep what was refused, with the fact as it was brought."""
         bare = any(kind == "redactor" for kind, _ in self._hooked)  # nothing has taken out of these what must not stay
         await self._refusals.record(
-            [Refusal(now, source, r.code, r.message, r.pointer, "" if bare else shown(r.fact)) for r in refused]
+            [Refusal(now, source, r.code, r.message, r.pointer, "" if bare else shown(r.fact, key)) for r in refused]
         )

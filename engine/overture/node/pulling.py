@@ -9,11 +9,13 @@ from collections.abc import Mapping, MutableMapping, Sequence
 
 from overture.model import Overloaded, OvertureError, StoreUnavailable, clock
 from overture.model.errors import describe
-from overture.plugin.cutoff import Blocked
+from overture.plugin.cutoff import Blocked, bounded
 from overture.plugin.guard import Guard, Raised, contained
 from overture.plugin.listening import OpenPull
+from overture.plugin.rerun import FIRST, Rerun
 from overture.plugin.sources import FactBody, NoFact, Taken
-from overture.plugin.steps import AGAIN, STRETCH, unwatched
+from overture.plugin.steps import STRETCH, unwatched
+from overture.plugin.threads import Threads
 from overture.state.turns import HOLD_MS, Turns
 from overture.web.incoming import in_pieces
 from overture.web.services import Services
@@ -21,8 +23,6 @@ from overture.web.services import Services
 log = logging.getLogger("overture.plugin")
 
 RENEW = HOLD_MS / 3000  # seconds
-FIRST, LONGEST = 1.0, 60.0  # seconds until a source that failed is run again; doubled each time
-STEADY = 60.0  # seconds after which a run that fails was a good one
 PATIENCE = 0.5  # seconds until a server that has enough to do is asked again
 CLOSING = 5.0  # seconds that a source gets to end
 
@@ -76,6 +76,7 @@ class Pulling:
     ) -> None:
         self.states = states
         self._sources = sources
+        self._threads = {name: Threads() for name in sources}
         self._turns = turns
         self._services = services
 
@@ -86,7 +87,7 @@ class Pulling:
                 group.create_task(self._keep(name, source))
 
     async def _keep(self, name: str, source: OpenPull) -> None:
-        pause, stretch = FIRST, STRETCH
+        rerun = Rerun()
         while True:
             self.states[name] = "another process runs it"
             began = asyncio.get_running_loop().time()
@@ -95,7 +96,7 @@ class Pulling:
                     await asyncio.sleep(RENEW)
                 began = asyncio.get_running_loop().time()
                 self.states[name] = "running"
-                await self._run(name, source, stretch)
+                await self._run(name, source, rerun.stretch)
                 self.states[name] = "finished"
                 while await self._turns.hold(name):  # else another process would run it to its end once more
                     await asyncio.sleep(RENEW)
@@ -104,18 +105,17 @@ class Pulling:
                 await asyncio.sleep(FIRST)
                 continue
             except Exception as error:
-                long = asyncio.get_running_loop().time() - began > STEADY
-                blocked = isinstance(error, Blocked)
-                pause, stretch = LONGEST if blocked else FIRST if long else pause, AGAIN if blocked else stretch
-                self.states[name] = f"failed, run again in {pause:g} s: {describe(error)}"
-                log.warning("The source %s failed and is run again in %g s: %s", name, pause, describe(error))
+                pause = rerun.after(error, asyncio.get_running_loop().time() - began)
+                told = _told(error)
+                self.states[name] = f"failed, run again in {pause:g} s: {told}"
+                log.warning("The source %s failed and is run again in %g s: %s", name, pause, told)
                 await asyncio.sleep(pause)
-                pause = min(2 * pause, LONGEST)
 
     async def _run(self, name: str, source: OpenPull, stretch: float) -> None:
         """One run, as long as the turn is kept. Raises what the source raised; otherwise it has come to its end."""
         emit = _Emit(name, self._turns, self._services, await self._turns.place(name))
-        running = asyncio.ensure_future(contained(source.source.run, emit, stretch=stretch))
+        call = contained(source.source.run, emit, stretch=stretch, threads=self._threads[name])
+        running = asyncio.ensure_future(call)
         try:
             while True:
                 done, _ = await asyncio.wait({running}, timeout=RENEW)
@@ -126,7 +126,7 @@ class Pulling:
             if running.cancelled():
                 raise RuntimeError("It cancelled itself.")
             if isinstance(ended := running.result(), Raised):
-                raise ended.error if isinstance(ended.error, Exception) else RuntimeError(describe(ended.error))
+                raise ended.error if isinstance(ended.error, Exception) else RuntimeError(_told(ended.error))
         except BaseException:
             running.cancel()
             await asyncio.wait({running}, timeout=CLOSING)
@@ -137,3 +137,11 @@ class Pulling:
     async def close(self) -> None:
         """Let go of what the sources hold; what that raises is of no use to anyone any more. Bounded."""
         await asyncio.gather(*(Guard().close(source.source.close) for source in self._sources.values()))
+
+
+def _told(error: BaseException) -> str:
+    """The text of an error is the source's code as well."""
+    try:
+        return bounded("The text of its error", STRETCH, describe, error)
+    except Blocked as own:
+        return own.message

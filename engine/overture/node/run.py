@@ -29,6 +29,7 @@ from overture.node.meta import settle
 from overture.node.needed import require_usable
 from overture.node.parts import Parts, assemble
 from overture.plugin.steps import end_tasks, watch_tasks
+from overture.plugin.threads import Executor
 from overture.settings import Settings
 from overture.state import sweeps
 from overture.state.embedded import EmbeddedStore
@@ -58,6 +59,7 @@ async def serve(settings: Settings, environ: Mapping[str, str], say: Callable[[s
     for sign in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(sign, stop.set)
     watch_tasks(loop)
+    loop.set_default_executor(Executor())
     require_strong_keys(settings)
     plugins = load_plugins(settings)
     if settings.matcher == "durable" and not available():

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from overture.model.errors import describe
+from overture.model.errors import clean, describe
 from overture.model.pure import Function, Scorer, Scoring, WrongConfig
 from overture.model.scoring import Scored, ScoreInput
 from overture.plugin.answers import scored, value_of
@@ -35,7 +35,7 @@ class HostedFunction:
     def told(self) -> str:
         """What it takes and answers, and what its plugin says of it, on one line."""
         said = (self.function.signature, self.plugin.doc, self.plugin.example)
-        return " · ".join(" ".join(str(part).split())[:300] for part in said if part)
+        return clean(" · ".join(" ".join(str(part).split())[:300] for part in said if part))
 
     def _call(self, arguments: Sequence[Any]) -> Any:
         return self._asked.ask(self.plugin.call, [_own(value) for value in arguments], self._read)

@@ -1,4 +1,6 @@
-"""A circuit breaker: after some failures in a row, stop calling for a while, then try one call."""
+"""A circuit breaker: after some failures in a row, or one call that blocked the process, stop calling for a while, then
+try one call.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +9,18 @@ from typing import Literal
 from overture.model import clock
 
 BLOCKED = 60.0  # seconds
-DOUBLINGS = 4
+TIMES, LONGEST = 4, 960.0  # as long, each time in a row; seconds
+
+
+def left_alone(blocks: int) -> float:
+    """Seconds for which something is not called that blocked the process ``blocks`` ≥ 1 times in a row."""
+    return min(BLOCKED * TIMES ** min(blocks - 1, 8), LONGEST)
 
 
 class Breaker:
     """``closed`` → ``threshold`` failures in a row → ``open`` for ``pause`` seconds → ``half-open``: one call tells.
 
-    One call that blocked the process is enough, and costs `BLOCKED` seconds, twice as many each time in a row.
+    One call that blocked the process is enough, and costs as many seconds as `left_alone` says.
     """
 
     def __init__(self, threshold: int, pause: float) -> None:
@@ -24,6 +31,7 @@ class Breaker:
         self._in_a_row = 0
         self._blocks = 0  # in a row
         self._until: float | None = None
+        self._since = 0.0  # when it was closed last
         self._trying = False
 
     @property
@@ -37,17 +45,29 @@ class Breaker:
         """It blocked the process, and has not succeeded since."""
         return self._blocks > 0
 
-    def admit(self) -> float | None:
-        """None: go ahead, and report the end. Otherwise the seconds until it is worth asking again."""
+    @property
+    def lasted(self) -> float:
+        """Seconds for which it has not been closed."""
+        return 0.0 if self._until is None else clock.elapsed() - self._since
+
+    @property
+    def why(self) -> str:
+        """It is left alone: the first half of a sentence that says so."""
+        return "kept the whole process waiting" if self.suspected else "failed repeatedly"
+
+    def left(self) -> float | None:
+        """Seconds until it is worth asking; None: now."""
         if self._until is None:
             return None
-        left = self._until - clock.elapsed()
-        if left > 0:
+        if (left := self._until - clock.elapsed()) > 0:
             return left
-        if self._trying:
-            return self._pause
-        self._trying = True
-        return None
+        return self._pause if self._trying else None
+
+    def admit(self) -> float | None:
+        """None: go ahead, and report the end. Otherwise as `left`."""
+        if (left := self.left()) is None and self._until is not None:
+            self._trying = True
+        return left
 
     def succeeded(self) -> None:
         if self._until is None or self._trying:  # a call that began before it opened tells nothing
@@ -63,12 +83,14 @@ class Breaker:
 
     def blocked(self) -> None:
         """The call, which is told as failed besides, kept the whole process waiting."""
-        self._open(BLOCKED * 2 ** min(self._blocks, DOUBLINGS))
         self._blocks += 1
+        self._open(left_alone(self._blocks))
 
     def abandoned(self) -> None:
         """The admitted call was cancelled from outside: it says nothing about the channel."""
         self._trying = False
 
     def _open(self, pause: float) -> None:
+        if self._until is None:
+            self._since = clock.elapsed()
         self._until = max(self._until or 0.0, clock.elapsed() + pause)

@@ -15,7 +15,7 @@ from overture.plugin.guard import Limits
 from overture.plugin.hosted import Hosted, NotAsked
 
 C = TypeVar("C", bound=BaseModel)
-CHECKING = Limits(timeout=2.0, parallel=1, failures=5, pause=15.0)
+TIMEOUT = 2.0  # seconds
 
 
 class HealthCheck(Protocol):
@@ -47,10 +47,12 @@ class HostedCheck(Hosted):
     def __init__(
         self, name: str, plugin: HealthCheckPlugin[Any] | None, check: HealthCheck | None, fault: str = ""
     ) -> None:
-        super().__init__(f"The health check {name}", CHECKING, check, fault)
+        self._every = plugin.every if plugin is not None else 0.0
+        # What fails is left alone at once, for as long as it would not be asked anyway: that it fails is its answer.
+        limits = Limits(timeout=TIMEOUT, parallel=1, failures=1, pause=self._every)
+        super().__init__(f"The health check {name}", limits, check, fault)
         self.name = name
         self.required = plugin is not None and bool(plugin.required)
-        self._every = plugin.every if plugin is not None else 0.0
         self._error = ""
         self._until = 0.0
         self._asking = asyncio.Lock()

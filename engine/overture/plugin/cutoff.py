@@ -24,7 +24,7 @@ from overture.model.errors import PluginFailed
 T = TypeVar("T")
 
 TICK = 0.01  # seconds
-AGAIN = 5  # ticks until what went on nevertheless is interrupted again
+AGAIN = 2  # ticks until what went on nevertheless is interrupted again
 IMPORTING = 1000  # ticks that one call may import modules for, besides
 IDLE = 20  # ticks without a plugin after which the timer stops
 _MAIN = threading.main_thread().ident
@@ -38,15 +38,16 @@ class Blocked(PluginFailed):
     """``plugin.blocked``: a plugin kept the process to itself and was interrupted."""
 
     def __init__(self, name: str, seconds: float, where: str) -> None:
-        super().__init__("plugin.blocked", f"{name} kept the process to itself for {seconds * 1000:g} ms{where}.")
+        lasted = f"{seconds:g} s" if seconds >= 1 else f"{seconds * 1000:g} ms"
+        super().__init__("plugin.blocked", f"{name} kept the process to itself for {lasted}{where}.")
 
 
 class _Call:
     __slots__ = ("imports", "left", "outer", "times", "where")
 
-    def __init__(self, left: int, outer: _Call | None) -> None:
+    def __init__(self, left: int, imports: int, outer: _Call | None) -> None:
         self.left = left
-        self.imports = IMPORTING
+        self.imports = imports
         self.outer = outer
         self.times = 0  # that it was interrupted
         self.where = ""
@@ -57,16 +58,17 @@ _ticking = False
 _idle = 0
 
 
-def bounded(name: str, seconds: float, fn: Callable[..., T], *args: Any) -> T:
+def bounded(name: str, seconds: float, fn: Callable[..., T], *args: Any, imports: int = IMPORTING) -> T:
     """What ``fn(*args)``, code of a plugin, answers or raises; `Blocked` where it has not ended after ``seconds``.
 
     For synchronous calls in the main thread; elsewhere it is an ordinary call. ``name`` is the subject of the error's
-    sentence (``"The scorer churn"``). The least time that can be told is two ticks, 20 ms.
+    sentence (``"The scorer churn"``); ``imports``: ticks besides for what it imports. The least time that
+    can be told is two ticks, 20 ms.
     """
     global _current
     if get_ident() != _MAIN or not (_ticking or _start()):
         return fn(*args)
-    call = _current = _Call(math.ceil(seconds / TICK) + 1, _current)
+    call = _current = _Call(math.ceil(seconds / TICK) + 1, imports, _current)
     try:
         answer = _plainly(fn, args)
     except BaseException:

@@ -66,7 +66,8 @@ class HostedEnricher:
 
     @property
     def state(self) -> str:
-        return self._enricher.state if self._enricher.breaker.state != "closed" else self._keys.state
+        state = self._enricher.state
+        return state if state != "closed" else self._keys.state
 
     @property
     def failures(self) -> int:

@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from overture.model.errors import clean
 from overture.plugin.descriptors import Outgoing
 from overture.plugin.guard import Limits
 from overture.plugin.hosted import Hosted
@@ -104,7 +105,7 @@ class HostedGate(Hosted):
 def _line(text: Any) -> str:
     if not isinstance(text, str) or not text.strip():
         raise ValueError("the text is empty")
-    return " ".join(text.split())[:500]
+    return clean(" ".join(text.split()))[:500]
 
 
 def _due(hold: Hold, now: int) -> int:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from overture.plugin.breaker import Breaker
-from overture.plugin.cutoff import Blocked
+from overture.plugin.cutoff import Blocked, bounded
 from overture.plugin.steps import AGAIN, STRETCH, watched
+from overture.plugin.threads import UNNAMED, Threads
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +52,14 @@ class Busy:
 
 
 class Guard:
-    """Bounds the calls of one thing that a plugin has opened: a timeout for each, a bulkhead for all, a breaker."""
+    """Bounds the calls of one thing that a plugin has opened: a timeout for each, a bulkhead for all, a breaker, and
+    threads of its own.
+    """
 
     def __init__(self, limits: Limits = DEFAULT) -> None:
         self.limits = limits
         self.breaker = Breaker(limits.failures, limits.pause)
+        self._threads = Threads()
         self._slots = asyncio.Semaphore(limits.parallel)
         self._running: dict[asyncio.Task[Any], float] = {}  # since when, the oldest first
         self._blocks = 0
@@ -65,7 +72,7 @@ class Guard:
         may block the process, once one did: the others under way are given up (`Late`), those that wait are `Busy`.
         """
         blocks = self._blocks
-        if self._stuck():
+        if self.stuck():
             return Busy()
         try:
             async with asyncio.timeout(min(self.limits.queue, self.limits.timeout)):
@@ -76,7 +83,7 @@ class Guard:
             self._slots.release()
             return Busy()
         stretch = AGAIN if self.breaker.suspected else STRETCH
-        task = asyncio.ensure_future(contained(method, *arguments, stretch=stretch))
+        task = asyncio.ensure_future(contained(method, *arguments, stretch=stretch, threads=self._threads))
         self._running[task] = asyncio.get_running_loop().time()
         task.add_done_callback(self._ended)
         try:
@@ -89,18 +96,38 @@ class Guard:
             return Late()
         return Late(cancelled=True) if task.cancelled() else task.result()
 
+    def reading(self, read: Callable[..., T], *arguments: Any) -> T:
+        """What ``read`` makes of what a call came to: attributes and texts of that, too, may be the plugin's code.
+
+        Raises what ``read`` raises, and `Blocked`, which the breaker knows then.
+        """
+        try:
+            return bounded("It", AGAIN if self.breaker.suspected else STRETCH, read, *arguments)
+        except Blocked:
+            self.breaker.blocked()
+            raise
+
     async def close(self, method: Any) -> None:
         """Call what lets go of everything, whatever is under way; what becomes of that, nobody can use any more."""
-        task = asyncio.ensure_future(contained(method))
+        task = asyncio.ensure_future(contained(method, threads=self._threads))
         await asyncio.wait({task}, timeout=CLOSING)
         for each in (task, *self._running):
             each.cancel()
 
-    def _stuck(self) -> bool:
+    @property
+    def state(self) -> str:
+        """For people: that of the breaker, or ``stuck``, where calls do not end although their time is over."""
+        state = self.breaker.state
+        return "stuck" if state != "open" and self.stuck() > self.limits.timeout else state
+
+    def stuck(self) -> float:
+        """Seconds for which the oldest call has been under way, where all slots have been taken for longer than anybody
+        waits for one; else 0.
+        """
         if not self._slots.locked() or not self._running:
-            return False
-        oldest = next(iter(self._running.values()))
-        return asyncio.get_running_loop().time() - oldest > self.limits.queue
+            return 0.0
+        lasted = asyncio.get_running_loop().time() - next(iter(self._running.values()))
+        return lasted if lasted > self.limits.queue else 0.0
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         del self._running[task]
@@ -115,11 +142,11 @@ class Guard:
                 pass
 
 
-async def contained(method: Any, *arguments: Any, stretch: float = STRETCH) -> Any:
+async def contained(method: Any, *arguments: Any, stretch: float = STRETCH, threads: Threads = UNNAMED) -> Any:
     """What the method answers, or what it raised, as `Raised`; only a cancellation is raised on."""
     try:
-        return await watched(method, *arguments, stretch=stretch)
-    except (asyncio.CancelledError, GeneratorExit):
+        return await watched(method, *arguments, stretch=stretch, threads=threads)
+    except asyncio.CancelledError:
         raise
     except BaseException as error:  # also where it is no coroutine function, or raises before its first await
         return Raised(error)

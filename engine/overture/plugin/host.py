@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from overture.model.contact import Contact
-from overture.model.errors import PluginFailed, describe
-from overture.plugin.cutoff import Blocked, bounded
+from overture.model.errors import PluginFailed, clean, describe
+from overture.plugin.cutoff import Blocked
 from overture.plugin.descriptors import AmbiguousHandOff, Channel, ChannelPlugin, Outgoing, Rejected, RetryLater, Sent
 from overture.plugin.guard import DEFAULT, Busy, Guard, Late, Limits, Raised
-from overture.plugin.steps import STRETCH
 
 LONGEST_PAUSE = 86_400.0  # seconds a channel may ask to be left alone
 
@@ -23,8 +22,8 @@ class Handed:
 
     ``reason`` is a dotted code, ``message`` a sentence; both empty when sent. ``ambiguous``: the peer may have taken it
     although the state is not ``sent``, or may not have although it is. ``permanent``: the address is dead.
-    ``attempted`` is false where the channel was not called at all (breaker open, all slots busy). ``retry_after`` is in
-    seconds.
+    ``attempted`` is false where the channel was not called at all (breaker open, all slots busy); ``lasted``: for how
+    long it has been so. ``retry_after`` and ``lasted`` are in seconds.
     """
 
     state: Literal["sent", "rejected", "retry"]
@@ -35,6 +34,7 @@ class Handed:
     ambiguous: bool = False
     permanent: bool = False
     attempted: bool = True
+    lasted: float = 0.0
 
 
 class HostedChannel:
@@ -50,7 +50,12 @@ class HostedChannel:
         self._blocked: PluginFailed | None = None  # the last time that it did not say an address
 
     def __repr__(self) -> str:
-        return f"<HostedChannel {self.name} {self.breaker.state}>"
+        return f"<HostedChannel {self.name} {self.state}>"
+
+    @property
+    def state(self) -> str:
+        """For people."""
+        return self._guard.state
 
     def address_of(self, contact: Contact) -> str | None:
         """The contact's own address on this channel. Raises PluginFailed where the plugin raises or answers no text;
@@ -59,24 +64,36 @@ class HostedChannel:
         if self._blocked is not None and self.breaker.state == "open":
             raise self._blocked
         try:
-            address = bounded("It", STRETCH, self._plugin.address_of, contact)
+            return self._guard.reading(self._address, contact)
         except Blocked as error:
-            self.breaker.blocked()
             text = f"{self.name}: address_of was interrupted. {error.message}"
+            self.breaker.failed(text)
             self._blocked = PluginFailed("plugin.address_failed", text)
             raise self._blocked from None
+
+    def _address(self, contact: Contact) -> str | None:
+        try:
+            address = self._plugin.address_of(contact)
         except BaseException as error:  # also SystemExit, which would end the event loop
             raise PluginFailed("plugin.address_failed", f"{self.name}: address_of raised {describe(error)}") from None
-        if address is not None and not isinstance(address, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if address is None:
+            return None
+        if not isinstance(address, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise PluginFailed("plugin.address_failed", f"{self.name}: address_of answered {type(address).__name__}")
-        return address or None
+        if clean(address) != address:  # not mended: that would be somebody else's
+            raise PluginFailed("plugin.address_failed", f"{self.name}: address_of answered half of a character")
+        return clean(address) or None
+
+    def left_alone(self) -> Handed | None:
+        """What `send` would answer without calling the channel; None where it would call it, or wait for a slot."""
+        if (pause := self.breaker.left()) is not None:
+            return self._open(pause)
+        return self._read(Busy()) if self._guard.stuck() else None
 
     async def send(self, message: Outgoing) -> Handed:
         """Hand over one message: at most the timeout for a free slot, then at most the timeout for the channel."""
-        pause = self.breaker.admit()
-        if pause is not None:
-            text = f"The channel {self.name} failed repeatedly and is left alone for a while."
-            return Handed("retry", "channel.breaker_open", text, retry_after=pause, attempted=False)
+        if (pause := self.breaker.admit()) is not None:
+            return self._open(pause)
         try:
             answer = await self._guard.call(self._channel.send, message)
         except asyncio.CancelledError:
@@ -94,19 +111,38 @@ class HostedChannel:
     async def check(self) -> None:
         """Raises PluginFailed when the channel could not send now."""
         answer = await self._guard.call(self._channel.check)
-        if isinstance(answer, Raised):
-            raise PluginFailed("plugin.check_failed", f"{self.name}: {describe(answer.error)}")
-        if isinstance(answer, Late | Busy):
-            raise PluginFailed("plugin.check_failed", f"{self.name}: {self._judge(answer).message}")
+        if type(answer) is Raised:
+            try:
+                told = self._guard.reading(describe, answer.error)
+            except Blocked as error:
+                told = describe(error)
+            raise PluginFailed("plugin.check_failed", f"{self.name}: {told}")
+        if type(answer) in (Late, Busy):
+            raise PluginFailed("plugin.check_failed", f"{self.name}: {self._read(answer).message}")
 
     async def close(self) -> None:
         """Close the channel; what it raises is of no use to anyone any more. Bounded."""
         await self._guard.close(self._channel.close)
 
+    def _interrupted(self, error: Blocked) -> Handed:
+        text = f"The channel {self.name} was interrupted. {error.message}"
+        return Handed("retry", error.code, text, ambiguous=True)
+
+    def _open(self, pause: float) -> Handed:
+        text = f"The channel {self.name} {self.breaker.why} and is left alone for a while."
+        lasted = self.breaker.lasted
+        return Handed("retry", "channel.breaker_open", text, retry_after=pause, attempted=False, lasted=lasted)
+
     def _judge(self, answer: Any) -> Handed:
         try:
+            return self._guard.reading(self._taken, answer)
+        except Blocked as error:
+            return self._interrupted(error)
+
+    def _taken(self, answer: Any) -> Handed:
+        try:
             return self._read(answer)
-        except Exception as error:  # a field of the wrong type
+        except BaseException as error:  # a field of the wrong type, or one that is code
             text = f"The channel {self.name} answered a malformed {type(answer).__name__}: {describe(error)}"
             return Handed("retry", "channel.wrong_type", text, ambiguous=True)
 
@@ -114,7 +150,8 @@ class HostedChannel:
         match answer:
             case Busy():
                 text = f"All slots of the channel {self.name} are taken."
-                return Handed("retry", "channel.busy", text, attempted=False)
+                pause, lasted = self._guard.limits.queue, self._guard.stuck()
+                return Handed("retry", "channel.busy", text, retry_after=pause, attempted=False, lasted=lasted)
             case Late(cancelled=True):
                 text = f"The call of the channel {self.name} was cancelled."
                 return Handed("retry", "channel.raised", text, ambiguous=True)
@@ -122,19 +159,19 @@ class HostedChannel:
                 text = f"The channel {self.name} did not answer within {self._guard.limits.timeout:g} s."
                 return Handed("retry", "channel.timeout", text, ambiguous=True)
             case Sent():
-                return Handed("sent", provider_id=str(answer.provider_id)[:300], ambiguous=bool(answer.ambiguous))
+                # An id that is none is left out: to send again because of it would be to send twice.
+                id = _text(answer.provider_id, 300) if type(answer.provider_id) in (str, int) else ""
+                return Handed("sent", provider_id=id, ambiguous=answer.ambiguous is not False)
             case Rejected():
-                return Handed("rejected", str(answer.code), str(answer.message)[:500], permanent=bool(answer.permanent))
+                code, text = _text(answer.code, 100), _text(answer.message, 500)
+                return Handed("rejected", code, text, permanent=answer.permanent is True)
             case Raised(error=RetryLater() as error):
-                return Handed(
-                    "retry", str(error.code), str(error.message)[:500], retry_after=_seconds(error.after_seconds)
-                )
+                code, text = _text(error.code, 100), _text(error.message, 500)
+                return Handed("retry", code, text, retry_after=_seconds(error.after_seconds))
             case Raised(error=AmbiguousHandOff() as error):
-                return Handed("retry", str(error.code), str(error.message)[:500], ambiguous=True)
+                return Handed("retry", _text(error.code, 100), _text(error.message, 500), ambiguous=True)
             case Raised(error=Blocked() as error):
-                return Handed(
-                    "retry", error.code, f"The channel {self.name} was interrupted. {error.message}", ambiguous=True
-                )
+                return self._interrupted(error)
             case Raised():
                 return Handed("retry", "channel.raised", f"The channel {self.name} raised {describe(answer.error)}")
             case _:
@@ -143,6 +180,14 @@ class HostedChannel:
 
 
 _FAILURES = frozenset({"channel.raised", "channel.timeout", "channel.wrong_type", "plugin.blocked"})
+
+
+def _text(value: object, longest: int) -> str:
+    if type(value) is int:
+        return str(value)[:longest]
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} is no text")
+    return clean(value)[:longest]
 
 
 def _seconds(asked: object) -> float | None:

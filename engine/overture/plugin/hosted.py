@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from overture.model.errors import PluginFailed, describe
 from overture.plugin.breaker import Breaker
@@ -47,7 +47,8 @@ class Hosted:
 
     @property
     def state(self) -> str:
-        return f"failed: {self.fault}" if self.fault else self.breaker.state
+        """For people."""
+        return f"failed: {self.fault}" if self.fault else self._guard.state
 
     async def ask(self, method: str, *arguments: Any, read: Callable[[Any], T]) -> T:
         """What ``read`` makes of the answer; that raises what is wrong with it.
@@ -57,40 +58,51 @@ class Hosted:
         if self.fault:
             raise NotAsked("plugin.not_open", f"{self.what} could not be opened: {self.fault}")
         if self.breaker.admit() is not None:
-            raise NotAsked("plugin.left_alone", f"{self.what} failed repeatedly and is left alone for a while.")
+            raise NotAsked("plugin.left_alone", f"{self.what} {self.breaker.why} and is left alone for a while.")
         try:
             answer = await self._guard.call(getattr(self._opened, method, None), *arguments)
         except asyncio.CancelledError:
             self.breaker.abandoned()
             raise
+        if type(answer) is Busy:
+            self.breaker.abandoned()
+            raise NotAsked("plugin.busy", f"{self.what} has as much to do as it may.")
+        try:
+            value, told = self._guard.reading(self._read, answer, read)
+        except Blocked as error:
+            value, told = None, _interrupted(error)
+        if told:
+            sentence = f"{self.what} {told}."
+            self.breaker.failed(sentence)
+            raise PluginFailed("plugin.failing", sentence)
+        self.breaker.succeeded()
+        return cast(T, value)
+
+    def _read(self, answer: Any, read: Callable[[Any], T]) -> tuple[T | None, str]:
+        """What it answered, or what is wrong with it."""
         match answer:
             case Raised(error=Blocked() as error):
-                told = f"was interrupted. {error.message.rstrip('.')}"
+                return None, _interrupted(error)
             case Raised(error=error):
-                told = f"raised {describe(error)}"
-            case Busy():
-                self.breaker.abandoned()
-                raise NotAsked("plugin.busy", f"{self.what} has as much to do as it may.")
+                return None, f"raised {describe(error)}"
             case Late(cancelled=True):
-                told = "cancelled itself"
+                return None, "cancelled itself"
             case Late():
-                told = f"did not answer within {self._guard.limits.timeout:g} s"
+                return None, f"did not answer within {self._guard.limits.timeout:g} s"
             case _:
                 try:
-                    value = read(answer)
-                except Exception as error:
-                    told = f"answered what cannot be used: {describe(error)}"
-                else:
-                    self.breaker.succeeded()
-                    return value
-        sentence = f"{self.what} {told}."
-        self.breaker.failed(sentence)
-        raise PluginFailed("plugin.failing", sentence)
+                    return read(answer), ""
+                except BaseException as error:
+                    return None, f"answered what cannot be used: {describe(error)}"
 
     async def close(self) -> None:
         """What it raises is of no use to anyone any more. Bounded."""
         if self._opened is not None:
             await self._guard.close(getattr(self._opened, "close", None))
+
+
+def _interrupted(error: Blocked) -> str:
+    return f"was interrupted. {error.message.rstrip('.')}"
 
 
 class HostedNow:

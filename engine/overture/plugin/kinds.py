@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast
+from functools import cache
+from types import UnionType
+from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from overture.model.errors import PluginFailed
 from overture.plugin.checking import HealthCheckPlugin
@@ -20,7 +22,7 @@ from overture.plugin.observing import ObserverPlugin
 from overture.plugin.pure import FunctionPlugin, ScorerPlugin, check_function
 from overture.plugin.redacting import RedactorPlugin
 from overture.plugin.resolving import IdentityPlugin
-from overture.plugin.sources import PullSourcePlugin, PushSourcePlugin
+from overture.plugin.sources import Endpoint, PullSourcePlugin, PushSourcePlugin
 
 Kind = Literal[
     "channel", "source", "function", "scorer",
@@ -28,17 +30,7 @@ Kind = Literal[
 ]  # fmt: skip
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 """What anything offered may be called; a source's name is a part of a path."""
-
-
-class Offer(Protocol):
-    """What all descriptors have; ``open`` makes from checked settings what the host calls, without I/O."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def config(self) -> type[BaseModel]: ...
-    @property
-    def open(self) -> Callable[[Any], Any]: ...
+LARGEST = 1_000_000_000  # of any number in a descriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +88,7 @@ def check_offer(of: KindOf, offered: Any) -> None:
     name = offered.name
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise PluginFailed("plugin.wrong_name", f"A {what}'s name must match {NAME.pattern}: {name!r}.")
+    check_values(f"the {what} {name}", offered, next(each for each in of.types if isinstance(offered, each)))
     if isinstance(offered, FunctionPlugin):
         check_function(offered)
         return
@@ -106,16 +99,36 @@ def check_offer(of: KindOf, offered: Any) -> None:
         raise PluginFailed("plugin.built_in", f"Overture has its own command {name}.")
     if isinstance(offered, PushSourcePlugin):
         check_endpoints(cast(PushSourcePlugin[Any], offered))
+        for each in cast(PushSourcePlugin[Any], offered).endpoints:
+            check_values(f"an endpoint of the {what} {name}", each, Endpoint)
 
 
-def needs_nothing(offered: Offer) -> bool:
-    """Whether it is there without being asked for: one that calls nothing in, and has a default for each setting."""
-    if isinstance(offered, PullSourcePlugin):
-        return False
-    try:
-        offered.config.model_validate({})
-    except ValidationError:
-        return False
-    except Exception:  # of the plugin itself: told where it is configured
-        return True
-    return True
+def check_values(told: str, offered: Any, kind: type) -> None:
+    """Raises PluginFailed where a plain value of a descriptor is not of the type that its class says; ``told`` is how
+    the sentence names it. Numbers are finite, and none is negative.
+    """
+    for field, hint in _plain_fields(kind).items():
+        value = getattr(offered, field)
+        if hint in (int, float):
+            right = type(value) in (int, hint) and 0 <= value <= LARGEST
+            wanted = f"a {'whole number' if hint is int else 'number'} from 0 to {LARGEST:,}"
+        elif hint is Callable:
+            right, wanted = callable(value), "a function"
+        else:
+            right, wanted = isinstance(value, hint), {str: "a text", bool: "True or False"}[hint]
+        if not right:
+            found = f"{value!r:.40}" if type(value) in (int, float) else type(value).__name__
+            raise PluginFailed("plugin.wrong_type", f"The {field} of {told} must be {wanted}, not {found}.")
+
+
+@cache
+def _plain_fields(kind: type) -> dict[str, Any]:
+    """Name -> int, float, str, bool, or Callable for what is called."""
+    found: dict[str, Any] = {}
+    for name, hint in get_type_hints(kind).items():
+        each = get_args(hint)[0] if isinstance(hint, UnionType) else hint
+        if each in (int, float, str, bool):
+            found[name] = each
+        elif get_origin(each) is Callable:
+            found[name] = Callable
+    return found

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from overture.model.errors import PluginFailed, Refused, describe
+from overture.model.errors import PluginFailed, Refused, clean, describe
 from overture.plugin.cutoff import Blocked
 from overture.plugin.guard import Busy, Guard, Late, Limits, Raised
 from overture.plugin.sources import (
@@ -18,6 +18,7 @@ from overture.plugin.sources import (
     Endpoint,
     Incoming,
     NoFact,
+    Once,
     Posted,
     PullSource,
     PushSource,
@@ -39,51 +40,79 @@ class OpenPull:
 
 
 class HostedPush:
-    """An open source that others call, behind a timeout, a bulkhead and a circuit breaker."""
+    """An open source that others call, behind a timeout, a bulkhead and a circuit breaker.
+
+    ``heard`` is told of what is good for one request alone: ``(plugin, source, posted)``; it raises Refused where that
+    was another one.
+    """
 
     def __init__(
         self, name: str, plugin: PushSourcePlugin[Any], source: PushSource, limits: Limits = LISTENING
     ) -> None:
         self.name = name
+        self.heard: Callable[[str, str, Posted], Awaitable[None]] | None = None
+        self._plugin = plugin.name
         own = [each for each in plugin.endpoints if name == plugin.name or each.path.startswith("~")]
         self.endpoints = [(_below(name, each.path), each) for each in own]  # of another name, what is below it alone
         self._guard = Guard(limits)
         self.breaker = self._guard.breaker
         self._source = source
 
+    @property
+    def state(self) -> str:
+        """For people."""
+        return self._guard.state
+
     async def parse(self, request: Incoming) -> Posted | Transform | Answer:
         """Raises Refused: the source's own refusal, or 503 ``source.failing`` where it fails."""
         if self.breaker.admit() is not None:
-            raise self._failing("failed repeatedly and is left alone for a while")
+            raise self._failing(f"{self.breaker.why} and is left alone for a while")
         try:
             answer = await self._guard.call(self._source.parse, request)
         except asyncio.CancelledError:
             self.breaker.abandoned()
             raise
+        if type(answer) is Busy:
+            self.breaker.abandoned()
+            raise self._failing("has as much to do as it may")
+        try:
+            told = self._guard.reading(self._wrong, answer)
+        except Blocked as error:
+            told = _interrupted(error)
+        if isinstance(told, str) and told:
+            self.breaker.failed(f"The source {self.name} {told}.")
+            raise self._failing(told)
+        self.breaker.succeeded()
+        if isinstance(told, Refused):
+            raise told
+        if isinstance(answer, Posted) and answer.once is not None and self.heard is not None:
+            await self.heard(self._plugin, self.name, answer)
+        return answer
+
+    def _wrong(self, answer: Any) -> str | Refused:
+        """What is wrong with what it came to; its own refusal of the request; empty where it can be used."""
         match answer:
-            case Posted() | Transform() | Answer():
-                if not (wrong := malformed(answer)):
-                    self.breaker.succeeded()
-                    return answer
-                told = f"answered a malformed {type(answer).__name__}: {wrong}"
-            case Raised(error=Refuse() as refusal):
-                self.breaker.succeeded()
-                raise _refused(refusal)
             case Raised(error=Blocked() as error):
-                told = f"was interrupted. {error.message.rstrip('.')}"
-            case Raised(error=error):
-                told = f"raised {describe(error)}"
-            case Busy():
-                self.breaker.abandoned()
-                raise self._failing("has as much to do as it may")
+                return _interrupted(error)
             case Late(cancelled=True):
-                told = "cancelled itself"
+                return "cancelled itself"
             case Late():
-                told = f"did not answer within {self._guard.limits.timeout:g} s"
+                return f"did not answer within {self._guard.limits.timeout:g} s"
             case _:
-                told = f"answered {type(answer).__name__} instead of Posted, Transform or Answer"
-        self.breaker.failed(f"The source {self.name} {told}.")
-        raise self._failing(told)
+                pass
+        try:
+            match answer:
+                case Raised(error=Refuse() as refusal):
+                    return _refused(refusal)
+                case Raised(error=error):
+                    return f"raised {describe(error)}"
+                case Posted() | Transform() | Answer():
+                    wrong = malformed(answer)
+                    return wrong and f"answered a malformed {type(answer).__name__}: {wrong}"
+                case _:
+                    return f"answered {type(answer).__name__} instead of Posted, Transform or Answer"
+        except BaseException as error:  # what it answered may be code as well
+            return f"answered what cannot be used: {describe(error)}"
 
     async def close(self) -> None:
         """What it raises is of no use to anyone any more. Bounded."""
@@ -145,11 +174,17 @@ def malformed(answer: Posted | Transform | Answer) -> str:
             return "what was refused is told as NoFact"
         if type(answer.key) is not str:
             return "key is a text"
+        if answer.once is not None and not _is_once(answer.once):
+            return "once is a word, what came with it, and seconds"
     return ""
 
 
 def _is_no_fact(each: object) -> bool:
     return isinstance(each, NoFact) and type(each.code) is str and type(each.message) is str
+
+
+def _is_once(each: object) -> bool:
+    return isinstance(each, Once) and [type(part) for part in each] == [str, str, int] and each.seconds > 0
 
 
 def _is_line(text: object) -> bool:
@@ -162,4 +197,8 @@ def _is_list(value: object) -> bool:
 
 def _refused(refusal: Refuse) -> Refused:
     status = refusal.status if type(refusal.status) is int and 400 <= refusal.status <= 499 else 400
-    return Refused(str(refusal.code), str(refusal.message)[:500], status=status)
+    return Refused(clean(str(refusal.code)), clean(str(refusal.message))[:500], status=status)
+
+
+def _interrupted(error: Blocked) -> str:
+    return f"was interrupted. {error.message.rstrip('.')}"

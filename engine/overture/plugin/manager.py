@@ -7,31 +7,33 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any, TypeVar, cast
 
+import msgspec
 import pluggy
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from overture.model.contact import Contact
-from overture.model.errors import PluginFailed, describe
+from overture.model.errors import PluginFailed, clean, describe
 from overture.model.pure import Pure
 from overture.plugin import hookspecs
 from overture.plugin.asking import HostedFunction, HostedScorer
 from overture.plugin.breaker import Breaker
-from overture.plugin.cutoff import bounded
+from overture.plugin.cutoff import Blocked
 from overture.plugin.descriptors import ChannelPlugin, Inbox
+from overture.plugin.finding import OWN, Installed, installed
 from overture.plugin.guard import DEFAULT, Limits
 from overture.plugin.host import HostedChannel
-from overture.plugin.kinds import KINDS, PURE, Kind, Offer, check_offer, needs_nothing, said
+from overture.plugin.kinds import KINDS, PURE, Kind, check_offer, said
 from overture.plugin.listening import LISTENING, HostedPush, OpenPull
 from overture.plugin.prompt import Loop
-from overture.plugin.sources import PushSourcePlugin, SourcePlugin
+from overture.plugin.sources import PullSourcePlugin, PushSourcePlugin, SourcePlugin
+from overture.plugin.starting import STARTING, started
 
-GROUP = "overture"
 SHOWING = 1.0  # seconds that a schema of settings may take
-OWN = "overture"  # the distribution whose plugins are allowed whatever the list says
+MOST = 1_000  # things of one kind that one plugin offers
 Settings = Mapping[str, Mapping[str, Any]]
 H = TypeVar("H")
 
@@ -69,13 +71,17 @@ class PluginManager:
     hold what the plugins offer that could be loaded, by name.
     """
 
-    def __init__(self, allowed: Collection[str] | None = None) -> None:
-        """``allowed``: names of the distributions whose plugins may be imported, besides our own; None: all."""
+    def __init__(self, allowed: Collection[str] | None = None, patience: float = STARTING) -> None:
+        """``allowed``: names of the distributions whose plugins may be imported, besides our own; None: all.
+        ``patience``: seconds that a plugin may take each time: to be imported, to say what it offers, to check the
+        settings of a thing, to open it.
+        """
         self.channels: dict[str, ChannelPlugin[Any]] = {}
         self.sources: dict[str, SourcePlugin] = {}
         self._allowed = None if allowed is None else {OWN, *map(_canonical, allowed)}
         self._offered: dict[Kind, dict[str, Any]] = {each.kind: {} for each in (*KINDS, *PURE)}
         self._offered["channel"], self._offered["source"] = self.channels, self.sources
+        self._patience = patience
         self._loop: Loop | None = None
         self._schemas: dict[tuple[Kind, str], dict[str, Any]] = {}  # of settings, once they were asked for
         self._functions: dict[str, HostedFunction] = {}
@@ -94,8 +100,8 @@ class PluginManager:
         """
         with suppress(RuntimeError):  # a command has no loop
             self._loop = asyncio.get_running_loop()
-        for entry in sorted(entry_points(group=GROUP), key=_order):
-            self._load(entry)
+        for plugin in installed():
+            self._load(plugin)
 
     def states(self) -> list[PluginState]:
         """All plugins found, in the order they were loaded."""
@@ -148,11 +154,9 @@ class PluginManager:
             return {"description": self._functions[of].told}
         if (kind, of) not in self._schemas:  # takes milliseconds, and may be the plugin's own code
             try:
-                self._schemas[kind, of] = bounded("It", SHOWING, self._offered[kind][of].config.model_json_schema)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                self._schemas[kind, of] = {"description": f"It cannot be shown: {describe(error)}"}
+                self._schemas[kind, of] = started("It", SHOWING, _shown, self._offered[kind][of].config)
+            except Exception as error:
+                self._schemas[kind, of] = {"description": f"It cannot be shown: {self._why(error)}"}
         return self._schemas[kind, of]
 
     def faults(self, kind: Kind) -> dict[str, str]:
@@ -172,35 +176,36 @@ class PluginManager:
         is a channel that is one way of several to serve another. Settings of what nobody offers are left alone.
         Unknown keys are wrong, unless the model says otherwise (``extra``).
         """
-        offered = self._offered[kind]
-        by_default = (name for name, each in offered.items() if not _serves(each) and needs_nothing(each))
-        wanted: Settings = {**given, **{name: {} for name in by_default if name not in given}}
         wrong: list[WrongSetting] = []
-        for name, settings in wanted.items():
+        for name, settings in given.items():
             of = meant(name, settings)
-            if (offer := offered.get(of)) is not None:
+            if of in self._offered[kind]:
                 own = {key: value for key, value in settings.items() if key != "plugin"}
-                wrong += self._configure(kind, name, of, offer, own)
+                wrong += self._configure(kind, name, of, own)
+        for name, offer in self._offered[kind].items():
+            if name not in given and not _serves(offer) and not isinstance(offer, PullSourcePlugin):
+                self._configure(kind, name, name, None)
         return wrong
 
     def withdraw(self, source: str, error: PluginFailed) -> None:
         """An open source that cannot be used as it is: it counts as not there, and its plugin as failed."""
         of, _ = self._configs.pop(("source", source))
-        self._lacks("source", source, of, error)
+        self._lacks("source", source, of, str(error))
 
-    def _configure(self, kind: Kind, name: str, of: str, offer: Offer, given: Mapping[str, Any]) -> list[WrongSetting]:
-        model = offer.config
-        extra = None if "extra" in model.model_config else "forbid"
+    def _configure(self, kind: Kind, name: str, of: str, given: Mapping[str, Any] | None) -> list[WrongSetting]:
+        """None: without being asked for; then it may do without."""
+        model = self._offered[kind][of].config
         try:
-            self._configs[kind, name] = of, model.model_validate(given, extra=extra)
-        except ValidationError as error:
-            self._lacks(kind, name, of, error)
-            found = error.errors(include_url=False, include_context=False, include_input=False)
+            config, found = started("The check of its settings", self._patience, _checked, model, given or {})
+        except Exception as error:
+            self._lacks(kind, name, of, self._why(error))
+            return []
+        if config is not None:
+            self._configs[kind, name] = of, config
+        elif given is not None:
+            told = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'config'}: {each['msg']}" for each in found)
+            self._lacks(kind, name, of, told)
             return [WrongSetting(kind, name, tuple(map(str, each["loc"])), each["type"], each["msg"]) for each in found]
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            self._lacks(kind, name, of, error)
         return []
 
     def open_channels(self, inbox: Inbox | None = None, limits: Limits = DEFAULT) -> dict[str, HostedChannel]:
@@ -232,29 +237,28 @@ class PluginManager:
             if getattr(offer, "keeps", False):
                 given.append(inbox)
             try:
-                opened[name] = host(name, offer, offer.open(*given))
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
+                opened[name] = host(name, offer, started("To open it", self._patience, offer.open, *given))
+            except Exception as error:
                 del self._configs[kind, name]
-                self._lacks(kind, name, of, error)
+                self._lacks(kind, name, of, self._why(error))
         return opened
 
-    def _load(self, entry: EntryPoint) -> None:
-        distribution = entry.dist.name if entry.dist else ""
-        key = f"{distribution}:{entry.name}"
-        self._states[key] = PluginState(entry.name, distribution, entry.dist.version if entry.dist else "")
-        if self._allowed is not None and _canonical(distribution) not in self._allowed:
+    def _load(self, plugin: Installed) -> None:
+        key = f"{plugin.distribution}:{plugin.name}"
+        self._states[key] = PluginState(plugin.name, plugin.distribution, plugin.version)
+        if self._allowed is not None and _canonical(plugin.distribution) not in self._allowed:
             self._states[key] = replace(self._states[key], state="not allowed")
             return
+        if plugin.entry is None:
+            self._fail(key, plugin.error)
+            return
         try:
-            offered = self._register(key, entry.load())
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # a plugin may well call sys.exit at import
+            module = started("Its import", self._patience, plugin.entry.load)
+            offered = started("Its hooks", self._patience, self._register, key, module)
+        except Exception as error:
             if self._pluggy.has_plugin(key):
                 self._pluggy.unregister(name=key)
-            self._fail(key, _explain(error))
+            self._fail(key, self._why(error))
             return
         for (kind, name), offer in offered.items():
             self._owner[kind, name] = key
@@ -277,20 +281,35 @@ class PluginManager:
         # pluggy stops at the first implementation that raises, so each plugin is called alone.
         for of in (*KINDS, *PURE):
             for offered in self._pluggy.subset_hook_caller(of.hook, others)():
-                for each in offered:
+                for n, each in enumerate(offered):
+                    if n >= MOST:
+                        raise PluginFailed("plugin.too_many", f"{of.hook} yields more than {MOST:,}.")
                     check_offer(of, each)
                     if each.name in self._offered[of.kind] or (of.kind, each.name) in found:
                         raise _taken(of.kind, each.name)
                     found[of.kind, each.name] = each
         return found
 
-    def _lacks(self, kind: Kind, name: str, of: str, error: BaseException) -> None:
-        why = _explain(error)
+    def _lacks(self, kind: Kind, name: str, of: str, why: str) -> None:
         self._faults[kind, name] = why
         self._fail(self._owner[kind, of], f"{said(kind)} {name}: {why}")
 
+    def _why(self, error: Exception) -> str:
+        """One line; the text of an error is the plugin's code."""
+        try:
+            return started("The text of its error", SHOWING, _explain, error)
+        except Blocked as own:
+            return str(own)
+        except Exception as own:
+            return describe(own)
+
     def _fail(self, key: str, error: str) -> None:
         self._states[key] = replace(self._states[key], state="failed", error=error)
+
+
+def _shown(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON Schema of settings; raises where that is no JSON."""
+    return msgspec.json.decode(msgspec.json.encode(model.model_json_schema()), type=dict[str, Any])
 
 
 def _serves(offer: Any) -> bool:
@@ -316,14 +335,13 @@ def _canonical(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
-def _order(entry: EntryPoint) -> tuple[bool, str, str]:
-    distribution = entry.dist.name if entry.dist else ""
-    return distribution != "overture", distribution, entry.name
+def _checked(model: type[BaseModel], given: Mapping[str, Any]) -> tuple[BaseModel | None, list[ErrorDetails]]:
+    """The settings, or what is wrong with them: places and messages only, as the values may be secrets."""
+    try:
+        return model.model_validate(given, extra=None if "extra" in model.model_config else "forbid"), []
+    except ValidationError as error:
+        return None, error.errors(include_url=False, include_context=False, include_input=False)
 
 
-def _explain(error: BaseException) -> str:
-    """One line. A ValidationError shows places and messages only: the values may be secrets."""
-    if isinstance(error, ValidationError):
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        return "; ".join(f"{'.'.join(map(str, each['loc'])) or 'config'}: {each['msg']}" for each in found)
-    return str(error) if isinstance(error, PluginFailed) else describe(error)
+def _explain(error: Exception) -> str:
+    return clean(str(error)) if isinstance(error, PluginFailed) else describe(error)

@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from overture.model.errors import PluginFailed
+from overture.model.errors import PluginFailed, describe
 from overture.plugin.guard import Limits
 from overture.plugin.hosted import Hosted, NotAsked
 
@@ -86,15 +86,24 @@ class HostedObserver(Hosted):
     """An observer with its queue. ``dropped`` counts events that it was not told of."""
 
     def __init__(self, name: str, plugin: ObserverPlugin[Any], observer: Observer) -> None:
-        super().__init__(f"The observer {name}", Limits(timeout=plugin.timeout, parallel=1), observer)
+        # What is cancelled after its time gets as much again to end, before it counts as stuck and misses events.
+        limits = Limits(timeout=plugin.timeout, parallel=1, queue=2 * plugin.timeout)
+        super().__init__(f"The observer {name}", limits, observer)
         self.name = name
         self._events: deque[Event] = deque()
         self._most = plugin.queue
         self._there = asyncio.Event()
 
     def offer(self, event: Event) -> None:
-        """Never waits. Where it is left alone, what comes meanwhile is dropped."""
-        if len(self._events) >= self._most or self.breaker.state == "open":
+        """Never waits, never raises: what was decided is on record, whatever becomes of this. Where it is left alone,
+        what comes meanwhile is dropped.
+        """
+        try:
+            full = len(self._events) >= self._most or self.breaker.state == "open"
+        except Exception as error:
+            self.breaker.failed(f"{self.what} cannot be told: {describe(error)}.")
+            full = True
+        if full:
             self.dropped += 1
             return
         self._events.append(event)

@@ -12,6 +12,7 @@ from overture.model.errors import PluginFailed, describe
 from overture.plugin.breaker import Breaker
 from overture.plugin.cutoff import Blocked, Interrupted, bounded
 from overture.plugin.guard import Limits
+from overture.plugin.steps import AGAIN
 
 WAITING = 10.0  # seconds that another thread waits for the main one
 
@@ -76,9 +77,10 @@ class Asked:
 
     def _ask(self, call: Callable[..., Any], arguments: Sequence[Any], read: Callable[[Any], R]) -> R:
         if self.breaker.admit() is not None:
-            raise PluginFailed("plugin.left_alone", f"{self.what} failed repeatedly and is left alone for a while.")
+            raise PluginFailed("plugin.left_alone", f"{self.what} {self.breaker.why} and is left alone for a while.")
+        time = min(AGAIN, self._limits.timeout) if self.breaker.suspected else self._limits.timeout
         try:
-            answer, error = bounded(self.what, self._limits.timeout, self._contained, call, arguments, read)
+            answer, error = bounded(self.what, time, self._contained, call, arguments, read)
         except Blocked as blocked:
             answer, error = None, PluginFailed("plugin.blocked", blocked.message)
         if error is None:

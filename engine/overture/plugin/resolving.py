@@ -53,9 +53,9 @@ class HostedIdentity(Hosted):
 
     async def resolve(self, ids: dict[str, Any]) -> dict[str, Any]:
         """The identifiers to go by. Raises PluginFailed."""
-        return await self.ask("resolve", View(ids), read=self._read)
+        return await self.ask("resolve", View(ids), read=self._ids)
 
-    def _read(self, answer: Any) -> dict[str, Any]:
+    def _ids(self, answer: Any) -> dict[str, Any]:
         if not isinstance(answer, Mapping):
             raise TypeError(f"{type(answer).__name__} is no mapping")
         return self._check(_plain(cast(Mapping[str, Any], answer)))

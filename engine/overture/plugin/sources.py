@@ -64,13 +64,26 @@ class NoFact(NamedTuple):
     message: str
 
 
+class Once(NamedTuple):
+    """Part of a caller's proof that is good for one request alone, where the proof is not over the rest of it.
+
+    ``word`` comes with no other request, ``said`` is what came with it, or a digest of that; for ``seconds`` the word
+    counts as proof of nothing else. None of the two is kept as it is.
+    """
+
+    word: str
+    said: str
+    seconds: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
     """The facts in a request, and what the caller is told once they are on disk; nothing else is ever said before.
 
     ``key``: the write key that the request carries in a place of its own; empty where it stands in a header as usual.
     ``backfill``: recorded history; it changes states and sends nothing. ``refused`` is recorded beside the facts that
-    the host refuses.
+    the host refuses. ``once``: where the same word came with something else before, to whatever process and source of
+    the plugin, the request is refused, 401 ``source.signature``, and its facts are recorded.
     """
 
     facts: Sequence[FactBody]
@@ -78,6 +91,7 @@ class Posted:
     key: str = ""
     backfill: bool = False
     refused: Sequence[NoFact] = ()
+    once: Once | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

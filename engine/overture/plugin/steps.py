@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from overture.model.errors import PluginFailed, describe
 from overture.plugin.cutoff import Blocked, bounded, inside, outside
+from overture.plugin.threads import UNNAMED, Threads, asked_by
 
 T = TypeVar("T")
 
@@ -49,17 +50,21 @@ class _Steps(Coroutine[Any, Any, Any]):
 
 
 def watched(
-    method: Callable[..., Awaitable[Any]], *arguments: Any, stretch: float = STRETCH
+    method: Callable[..., Awaitable[Any]], *arguments: Any, stretch: float = STRETCH, threads: Threads = UNNAMED
 ) -> Coroutine[Any, Any, Any]:
     """``method(*arguments)``, asynchronous code of a plugin. It ends with `Blocked` where that goes on for more than
-    ``stretch`` seconds without an await.
+    ``stretch`` seconds without an await. What it asks to be done in a thread is done by ``threads``.
     """
-    return _watched(_called(method, arguments), stretch)
+    return _watched(_called(method, arguments), stretch, threads)
 
 
 def unwatched(coroutine: Coroutine[Any, Any, T]) -> Coroutine[Any, Any, T]:
-    """A coroutine of ours that a plugin awaits: its time is not the plugin's."""
-    return _Steps(outside, coroutine)
+    """A coroutine of ours that a plugin awaits: its time is not the plugin's, nor are its threads."""
+
+    def run(step: Callable[..., Any], *arguments: Any) -> Any:
+        return outside(asked_by, None, step, *arguments)
+
+    return _Steps(run, coroutine)
 
 
 def watch_tasks(loop: asyncio.AbstractEventLoop) -> None:
@@ -89,9 +94,9 @@ def _own(coroutine: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
     return _Steps(run, coroutine)
 
 
-def _watched(coroutine: Coroutine[Any, Any, Any], stretch: float) -> Coroutine[Any, Any, Any]:
+def _watched(coroutine: Coroutine[Any, Any, Any], stretch: float, threads: Threads) -> Coroutine[Any, Any, Any]:
     def run(step: Callable[..., Any], *arguments: Any) -> Any:
-        return _bounded(coroutine, stretch, step, *arguments)
+        return asked_by(threads, _bounded, coroutine, stretch, step, *arguments)
 
     return _Steps(run, coroutine)
 

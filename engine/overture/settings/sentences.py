@@ -17,6 +17,9 @@ TABLES = (
 )  # fmt: skip
 """Settings that are tables in the file, handed to plugins."""
 
+HIDDEN = "********"
+_WHO = re.compile(r"^([^:]*://)(?:([^:@]*):)?.*@", re.DOTALL)  # to the last @: nobody escapes those in a password
+
 
 def of_finding(finding: Any, origins: Mapping[str, str]) -> str:
     """One finding of pydantic about the settings, as a sentence."""
@@ -53,7 +56,7 @@ def shown(name: str, value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, SecretStr):
-        return "********"
+        return HIDDEN
     if name in TABLES:
         return ", ".join(sorted(cast(Mapping[str, Any], value)))
     if name == "channel_rates":
@@ -64,8 +67,14 @@ def shown(name: str, value: Any) -> str:
     if isinstance(value, frozenset | tuple):
         return ",".join(sorted(str(item) for item in cast("frozenset[object]", value)))
     if name.endswith("_url"):
-        return re.sub(r"(?<=:)[^:/@]+(?=@)|(?<=password=)[^&]+", "********", str(value))
+        return re.sub(r"(?<=password=)[^&]+", HIDDEN, _WHO.sub(_without_password, str(value)))
     return str(value)
+
+
+def _without_password(found: re.Match[str]) -> str:
+    """A name alone may be a token."""
+    scheme, user = found.groups()
+    return f"{scheme}{HIDDEN}@" if user is None else f"{scheme}{user}:{HIDDEN}@"
 
 
 def _asked(of: Tracking) -> str:

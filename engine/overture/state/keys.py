@@ -39,6 +39,11 @@ def turn(source: str) -> str:
     return f"ov:{{ctl}}:turn:{source}"
 
 
+def word(digest: str) -> str:
+    """A digest of what came with a word that proves who calls, once; expires with the proof."""
+    return f"ov:{{ctl}}:word:{digest}"
+
+
 def active_set(version: int) -> str:
     """msgpack, `overture.state.registry.Activation`: one version of the active set; never changes once written."""
     return f"ov:{{ctl}}:set:{version}"

@@ -17,6 +17,8 @@ from overture.state.wire import Arg, Wire
 
 STATES = ("queued", "held", "sending", "retrying", "sent", "dropped", "dead")
 OPEN = ("queued", "sending", "retrying")
+Place = tuple[bytes, int]  # in what is due: an instant as the store writes it, and how many of that instant are before
+_FIRST: Place = (b"-inf", 0)
 _AT_ONCE = 500
 _MESSAGE = re.compile(rb"ov:\{(\d+)\}:m:.*", re.DOTALL)
 
@@ -111,10 +113,20 @@ class Outbox:
         self._partitions = partitions
         self._swap = wire.script(scripts.SWAP)
 
-    async def due(self, p: int, now: int, limit: int, skip: int = 0) -> list[Delivery]:
-        """Messages of one partition that are due, earliest first, after the first ``skip``."""
-        ids = await self._wire.call("ZRANGEBYSCORE", keys.outbox(p), "-inf", now + 1, "LIMIT", skip, limit)
-        return await self.read(p, [id.decode() for id in ids])
+    async def due(self, p: int, now: int, limit: int, place: Place = _FIRST) -> tuple[list[Delivery], Place | None]:
+        """Messages of one partition that are due, earliest first, from a place on; and the place behind them, if there
+        may be more. It stays where it is while messages before it come and go.
+        """
+        since, skip = place
+        flat: list[bytes] = await self._wire.call(
+            "ZRANGEBYSCORE", keys.outbox(p), since, now + 1, "WITHSCORES", "LIMIT", skip, limit
+        )
+        ids, instants = flat[::2], flat[1::2]
+        found = await self.read(p, [id.decode() for id in ids])
+        if len(ids) < limit:
+            return found, None
+        last = instants[-1]
+        return found, (last, instants.count(last) + (skip if last == since else 0))
 
     async def locate(self, id: str) -> Delivery | None:
         """One message by its id alone."""

@@ -47,10 +47,12 @@ class Refusals:
         return [_one(blob) for blob in await self._wire.call("LRANGE", keys.REFUSED, 0, limit - 1)]
 
 
-def shown(fact: Any) -> str:
-    """A fact as it was brought, as far as it is kept."""
+def shown(fact: Any, key: str = "") -> str:
+    """A fact as it was brought, as far as it is kept; without the ``key`` that it came with."""
     try:
         text = _json(fact)
     except (TypeError, ValueError, OverflowError, RecursionError):  # which may be why it was refused
-        return repr(fact)[:SHOWN] if not isinstance(fact, dict | list) else ""
+        text = repr(fact).encode("utf-8", "replace") if not isinstance(fact, dict | list) else b""
+    if key:
+        text = text.replace(key.encode("utf-8", "replace"), b"...")
     return text[:SHOWN].decode("utf-8", "ignore")

@@ -3,6 +3,9 @@
 What is fitted is calibrated on later examples that it has not seen. The same examples give the same artefact.
 """
 
+# pyright: reportUnknownMemberType=false
+# numpy from 2.5 on leaves parts of its own signatures without types.
+
 from __future__ import annotations
 
 import warnings

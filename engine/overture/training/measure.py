@@ -3,6 +3,9 @@
 Examples of one contact resemble each other, so intervals come from drawing contacts, not examples.
 """
 
+# pyright: reportUnknownMemberType=false
+# numpy from 2.5 on leaves parts of its own signatures without types.
+
 from __future__ import annotations
 
 from collections.abc import Sequence

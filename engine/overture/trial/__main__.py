@@ -9,6 +9,7 @@ import contextlib
 import os
 import resource
 import sys
+import traceback
 
 import msgspec
 
@@ -30,4 +31,13 @@ def _limit(what: int, most: int) -> None:
         resource.setrlimit(what, (most, most))
 
 
-main()
+code = 1
+try:
+    main()
+    code = 0
+except BaseException:
+    traceback.print_exc()
+finally:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # threads that plugins started may never end

@@ -28,6 +28,8 @@ from overture.trial.reading import inspect, inspect_tests
 from overture.trial.results import Result
 from overture.trial.suite import run
 
+PATIENCE = 4.0  # seconds that a plugin may take to be imported: the server has done it, and a job has not much more
+
 
 class Prove(msgspec.Struct, frozen=True, tag=True):
     """Load, link and compile ``rulesets`` (name → document), and run the tests in those that ``tested`` names.
@@ -94,7 +96,7 @@ class Proof(msgspec.Struct, frozen=True):
 
 def work(job: Prove | Try) -> Proof:
     """Do what is asked; what is refused is part of the answer."""
-    plugins = PluginManager(job.allowed)
+    plugins = PluginManager(job.allowed, PATIENCE)
     plugins.load()
     try:
         with Checker() as checker, Lanes(1, job.script_timeout_ms) as lanes:

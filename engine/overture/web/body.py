@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from aiohttp import web
 
 from overture.intake import refused
 from overture.model import Overloaded, Refused
+
+MADE = 8  # bytes that objects of JSON take for each byte of it, by experience
 
 
 class Bodies:
@@ -38,6 +42,16 @@ class Bodies:
 
     def release(self, body: bytes) -> None:
         self.held -= len(body)
+
+    @contextmanager
+    def weighed(self, plain: bytes) -> Generator[None]:
+        """Count what is made of a body, which a small compressed one may be large for. Raises Overloaded 503."""
+        size = min(MADE * len(plain), self._budget // 2)
+        self._hold(size)
+        try:
+            yield
+        finally:
+            self.held -= size
 
     async def _stream(self, request: web.Request, cap: int) -> bytes:
         chunks: list[bytes] = []

@@ -86,6 +86,7 @@ async def decide(call: Call) -> web.Response:
     fact: once, however often it is sent.
     """
     body = await call.bodies.read(call.request, CAPS.fact)
+    call.services.sharing.came()
     try:
         now = clock.now()
         parsed = await _parse(call.request, body, now)

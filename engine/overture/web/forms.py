@@ -44,6 +44,7 @@ async def submit(call: Call) -> web.Response:
     once. Who is not identified adds what is not known yet, and changes nothing.
     """
     body = await call.bodies.read(call.request, BODY)
+    call.services.sharing.came()
     try:
         said = _decode(body)
         taken = await call.services.forms.submit(call.path("name"), _visitor(call, said), said, call.source)

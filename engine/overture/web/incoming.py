@@ -27,6 +27,7 @@ from overture.web.services import Grant, Services
 
 _REPORTS, _PUBLIC = Caps(own=REPORTED_TYPES), Caps(own=frozenset())
 MANY = 500  # facts of a request
+EACH = 3  # facts that an event may make: what it says of the person, and of the first time, besides
 _encode = msgspec.msgpack.Encoder(enc_hook=str).encode
 _ARRAY = b"\xdd"  # in msgpack, followed by how many
 _UNENCODABLE: Mapping[type[Exception], str] = {
@@ -88,7 +89,8 @@ async def _answered(
         caps = Caps(body=max(endpoint.most, CAPS.body))
         plain = await inflated(body, request.headers.get("Content-Encoding", ""), caps)
         now = clock.now()
-        said = await source.parse(_incoming(request, endpoint, body, plain, now))
+        with bodies.weighed(plain):
+            said = await source.parse(_incoming(request, endpoint, body, plain, now))
         if isinstance(said, Answer):
             return _response(said)
         if isinstance(said, Transform):
@@ -100,7 +102,15 @@ async def _answered(
         if said.backfill and grant is not None and tracks_only(grant):
             raise Refused("auth.backfill", "Web pages have no recorded history.", "Use a write key.", status=403)
         sender = source.name if grant is None else grant.name
-        how: Any = {"backfill": said.backfill, "reports": reports, "unread": said.refused, "grant": grant}
+        if grant is not None:
+            services.keys.spend(grant, len(said.facts) + len(said.refused) - 1)
+        how: Any = {
+            "backfill": said.backfill,
+            "reports": reports,
+            "unread": said.refused,
+            "grant": grant,
+            "key": said.key,
+        }
         if len(said.facts) <= MANY:
             services.sharing.came()
             await take(said.facts, source.name, sender, services, now, **how)
@@ -135,8 +145,8 @@ async def in_pieces(
     **how: Any,
 ) -> Taken:
     """As `take`, with room for others in between. Where it raises, some may be on disk already."""
-    if len(facts) > CAPS.facts:
-        raise refused("body.too_many_facts")
+    if len(facts) > EACH * CAPS.facts:
+        raise refused("body.too_many_facts", f"The request makes more than {EACH * CAPS.facts:,} facts.")
     accepted = duplicates = done = 0
     told: list[tuple[int, str, str]] = []
     async with services.sharing.pieces(facts) as pieces:
@@ -159,14 +169,11 @@ async def take(
     reports: bool,
     unread: Sequence[NoFact] = (),
     grant: Grant | None = None,
+    key: str = "",
 ) -> Taken:
     """On return all are on disk, or refused and recorded. ``reports``: some may tell what became of messages;
-    ``unread``: what the source itself made no fact of; ``grant``: of the key that they came with.
+    ``unread``: what the source itself made no fact of; ``grant``: of the ``key`` that they came with in the body.
     """
-    if len(facts) > CAPS.facts:
-        raise refused("body.too_many_facts")
-    if grant is not None:
-        services.keys.spend(grant, len(facts) + len(unread) - 1)
     given: list[object | Unwanted] = list(facts)
     if reports:
         given = await services.plugins.addressed(given)
@@ -206,7 +213,7 @@ async def take(
         unwanted += [Unwanted(r.code, r.message, r.pointer, kept[r.index]) for r in outcome.rejected]
         told += [(places[r.index], r.code, r.message) for r in outcome.rejected]
     if unwanted:
-        await services.plugins.record(source, unwanted, now)
+        await services.plugins.record(source, unwanted, now, key)
     return Taken(accepted, duplicates, sorted(told))
 
 

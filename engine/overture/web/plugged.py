@@ -22,8 +22,8 @@ class Trouble(msgspec.Struct, frozen=True):
 
 class OfferView(msgspec.Struct, frozen=True):
     """``settings``: the JSON Schema of what stands in ``[channels.<name>]``, ``[sources.<name>]`` and so on; ``open``:
-    under which names it is there, with the state of its circuit breaker, or what it is doing; ``trouble``: with what
-    went wrong, where anything did.
+    under which names it is there, with the state of its circuit breaker, ``stuck``, or what it is doing; ``trouble``:
+    with what went wrong, where anything did.
     """
 
     kind: str
@@ -83,4 +83,6 @@ class Plugins(Protocol):
         """
         ...
 
-    async def record(self, source: str, refused: Sequence[Unwanted], now: int) -> None: ...
+    async def record(self, source: str, refused: Sequence[Unwanted], now: int, key: str = "") -> None:
+        """Keep them. ``key``: that the request came with; it is kept nowhere, so it is taken out of them."""
+        ...

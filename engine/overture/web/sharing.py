@@ -10,8 +10,10 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PIECE = 20  # facts
-SHARE = 0.4  # of one processor: what this process may have used since a piece began, before the next one does
+PIECE = 10  # facts
+WHOLE = 10_000  # where nobody else is there: as many as are accepted at once
+SHARE = 0.25  # of one processor: what this process may have used since a piece began, before the next one does
+MOST = 20  # times as long as accepting it took a piece takes at most, however busy others keep the process
 LONGEST = 1.0  # seconds that a piece takes at most, whatever else goes on
 RECENT = 1.0  # seconds for which others count as there
 
@@ -32,7 +34,7 @@ class Sharing:
         self._others = asyncio.get_running_loop().time()
 
     def pieces(self, things: Sequence[T]) -> aclosing[AsyncGenerator[Sequence[T], None]]:
-        """``async with sharing.pieces(facts) as pieces: async for piece in pieces``: all at once where nobody else is
+        """``async with sharing.pieces(facts) as pieces: async for piece in pieces``: at once where nobody else is
         there; nothing at all is one piece, too.
         """
         return aclosing(self._pieces(things))
@@ -43,7 +45,7 @@ class Sharing:
             async with self._turn:
                 began, used = loop.time(), self._used()
                 alone = began - self._others > RECENT
-                piece = things[done:] if alone else things[done : done + PIECE]
+                piece = things[done : done + (WHOLE if alone else PIECE)]
                 yield piece
                 done += len(piece)
                 if not alone:
@@ -53,5 +55,6 @@ class Sharing:
 
     async def _leave_room(self, began: float, used: float) -> None:
         loop = asyncio.get_running_loop()
-        while (rest := min((self._used() - used) / SHARE, LONGEST) - (loop.time() - began)) > 0:
+        most = min(MOST * (loop.time() - began), LONGEST)
+        while (rest := min((self._used() - used) / SHARE, most) - (loop.time() - began)) > 0:
             await asyncio.sleep(rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Literal, TypeVar
 
@@ -31,6 +32,7 @@ class Plans:
         self.kind: Literal["durable", "reference"] = kind
         self._registry = registry
         self._programs: dict[int, Program] = {}
+        self._linking = asyncio.Lock()  # all partitions ask for a new version at once: one of them links
         self._rulesets: dict[tuple[str, str], Ruleset] = {}
         self._plans: dict[tuple[int, str], Plan] = {}
         self._artefacts: dict[str, Artefact] = {}  # of the version made last, by digest: most stay as they are
@@ -43,19 +45,23 @@ class Plans:
         """The linked rulesets of one version; version 0 is empty."""
         program = _found(self._programs, version)
         if program is None:
-            by = await self._registry.activation(version)
-            learned = await self._learned(by)
-            same = next((known for known in self._programs.values() if known.base == by.base), None)
-            if same is not None and by.base:  # 0: nothing came before it that it could be like
-                return _keep(self._programs, version, replace(same, version=version, learned=learned))
-            rulesets = [await self._ruleset(*pair) for pair in sorted(by.rulesets.items())]
-            older = [await self._ruleset(*pair) for pair in by.older]
-            try:
-                program = link(rulesets, version, None, by.series, older, by.winners, learned, by.base)
-            except RulesetInvalid as error:
-                raise _refused(error, by.rulesets) from error
-            _keep(self._programs, version, program)
+            async with self._linking:
+                program = _found(self._programs, version) or await self._linked(version)
         return program
+
+    async def _linked(self, version: int) -> Program:
+        by = await self._registry.activation(version)
+        learned = await self._learned(by)
+        same = next((known for known in self._programs.values() if known.base == by.base), None)
+        if same is not None and by.base:  # 0: nothing came before it that it could be like
+            return _keep(self._programs, version, replace(same, version=version, learned=learned))
+        rulesets = [await self._ruleset(*pair) for pair in sorted(by.rulesets.items())]
+        older = [await self._ruleset(*pair) for pair in by.older]
+        try:
+            program = link(rulesets, version, None, by.series, older, by.winners, learned, by.base)
+        except RulesetInvalid as error:
+            raise _refused(error, by.rulesets) from error
+        return _keep(self._programs, version, program)
 
     async def plan(self, version: int, kind: Literal["durable", "reference"] | None = None) -> Plan:
         """The plan of one version."""
@@ -63,10 +69,13 @@ class Plans:
         plan = _found(self._plans, (version, kind))
         if plan is None:
             program = await self.program(version)
-            same = next((p for p in self._plans.values() if (p.base, p.kind) == (program.base, kind)), None)
-            plan = Plan(program, kind) if same is None else same.learned(program)
-            _keep(self._plans, (version, kind), plan)
+            plan = _found(self._plans, (version, kind)) or self._planned(program, kind)
         return plan
+
+    def _planned(self, program: Program, kind: Literal["durable", "reference"]) -> Plan:
+        same = next((p for p in self._plans.values() if (p.base, p.kind) == (program.base, kind)), None)
+        plan = Plan(program, kind) if same is None else same.learned(program)
+        return _keep(self._plans, (program.version, kind), plan)
 
     async def _learned(self, by: Activation) -> dict[str, Artefact]:
         wanted = set(by.learned.values())

@@ -28,10 +28,14 @@ class Reply:
 
     @property
     def told(self) -> Any:
-        """The JSON in the body, None where it is none."""
-        with suppress(msgspec.DecodeError, ValueError):
+        """The JSON in the body, None where it is none, or nested too deeply to be read."""
+        with suppress(msgspec.DecodeError, ValueError, RecursionError):
             return msgspec.json.decode(self.body)
         return None
+
+    def said(self, name: str) -> str:
+        """A text or whole number of the JSON object in the body; empty where it has none of that name."""
+        return text_of(self.told.get(name)) if isinstance(self.told, dict) else ""
 
     @property
     def good(self) -> bool:
@@ -112,6 +116,16 @@ async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
         while len(body) < most and (piece := await response.content.read(most - len(body))):
             body += piece
     return bytes(body)
+
+
+def text_of(value: object) -> str:
+    """A text or whole number of somebody else's JSON; empty for anything else, which may be nested without end."""
+    return str(value) if type(value) in (str, int) else ""
+
+
+def whole(value: object) -> int | None:
+    """A whole number of somebody else's JSON; None for anything else."""
+    return value if type(value) is int else None
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -13,8 +13,8 @@ from pydantic import Field
 from overture.model.contact import Contact
 from overture.plugin import AmbiguousHandOff, ChannelPlugin, Outgoing, Rejected, RetryLater, Sent, hookimpl, own_address
 from overture_channels.crm import said
-from overture_channels.http import Reply, retry_after
-from overture_channels.hubspot_api import Account, AccountConfig, Version, newest, table
+from overture_channels.http import Reply, retry_after, text_of
+from overture_channels.hubspot_api import Account, AccountConfig, Version, newest, rowed, table
 from overture_channels.mail import plain
 
 NAME = "hubspot"
@@ -152,23 +152,19 @@ class HubspotChannel:
         if (refused := self._refused(reply)) is not None:
             return refused
         told = table(reply.told)
-        rows: Any = told.get("results")
-        if not id and not rows:
-            errors: Any = told.get("errors")
-            why = table(errors[0]).get("message", "") if isinstance(errors, list) and errors else "no reason"
-            return Rejected("hubspot.upsert", f"{self._account.host}: {self._account.clean(str(why))}")
-        return Sent(plain(id or str(table(rows[0]).get("id", ""))))
+        rows, errors = rowed(told.get("results")), rowed(told.get("errors"))
+        if not id and not rows and reply.told is not None:
+            why = text_of(errors[0].get("message")) if errors else "no reason"
+            return Rejected("hubspot.upsert", f"{self._account.host}: {self._account.clean(why)}")
+        return Sent(plain(id or (text_of(rows[0].get("id")) if rows else "")))
 
     def _refused(self, reply: Reply) -> Rejected | None:
         """What an answer means that is no success. Raises what asks for another try."""
         if reply.good:
             return None
         told = table(reply.told)
-        said = f"{self._account.host} answered {reply.status}: {self._account.clean(str(told.get('message', '')))}"[
-            :500
-        ]
-        errors: Any = told.get("errors")
-        codes = {str(table(each).get("code", "")) for each in errors} if isinstance(errors, list) else set[str]()
+        said = f"{self._account.host} answered {reply.status}: {self._account.clean(reply.said('message'))}"[:500]
+        codes = {text_of(each.get("code")) for each in rowed(told.get("errors"))}
         if reply.later or reply.status in (404, 409, 423):  # gone or made meanwhile, locked
             raise RetryLater(retry_after(reply.headers), f"hubspot.{reply.status}", said)
         if reply.status in (401, 403) or 300 <= reply.status < 400 or "PROPERTY_DOESNT_EXIST" in codes:

@@ -95,6 +95,11 @@ def millis(text: object) -> int | None:
     return round(moment.timestamp() * 1000) if moment.tzinfo else None
 
 
+def rowed(value: object) -> list[Mapping[str, Any]]:
+    """A JSON list of objects, or an empty one for anything else."""
+    return [table(each) for each in cast("list[Any]", value)] if isinstance(value, list) else []
+
+
 def table(value: object) -> Mapping[str, Any]:
     """A JSON object, or an empty one for anything else."""
     return cast("dict[str, Any]", value) if isinstance(value, Mapping) else {}

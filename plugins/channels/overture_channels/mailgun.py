@@ -66,11 +66,10 @@ class MailgunChannel(ServiceChannel):
         return {**request.headers, "Authorization": self._credentials}
 
     def provider_id(self, reply: Reply) -> str:
-        return str(reply.told.get("id", "")) if isinstance(reply.told, dict) else ""
+        return reply.said("id")
 
     def refusal(self, reply: Reply) -> Refusal:
-        told = reply.told
-        text = str(told.get("message") or "no reason") if isinstance(told, dict) else "no reason"
+        text = reply.said("message") or "no reason"
         if reply.status in (402, 403, 404):  # unpaid, closed, or no such domain
             return Refusal(str(reply.status), text, "account")
         dead = reply.status == 400 and text.lower().startswith("'to' parameter is not a valid address")

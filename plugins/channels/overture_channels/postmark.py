@@ -10,7 +10,7 @@ from pydantic import Field
 from yarl import URL
 
 from overture.plugin import ChannelPlugin, Outgoing, Secret, hookimpl
-from overture_channels.http import Reply
+from overture_channels.http import Reply, text_of, whole
 from overture_channels.mail import own_headers, plain, recipient
 from overture_channels.markup import readable
 from overture_channels.service import OURS, MailConfig, Refusal, Request, ServiceChannel, mail_address
@@ -62,13 +62,13 @@ class PostmarkChannel(ServiceChannel):
         return {**request.headers, "Accept": "application/json", "X-Postmark-Server-Token": token}
 
     def provider_id(self, reply: Reply) -> str:
-        return str(reply.told.get("MessageID", "")) if isinstance(reply.told, dict) else ""
+        return reply.said("MessageID")
 
     def refusal(self, reply: Reply) -> Refusal:
         told = reply.told
         said = told if isinstance(told, dict) else {}
-        number, text = said.get("ErrorCode"), str(said.get("Message") or "no reason")
-        code = str(number) if isinstance(number, int) else str(reply.status)
+        number, text = whole(said.get("ErrorCode")), text_of(said.get("Message")) or "no reason"
+        code = str(reply.status if number is None else number)
         if number in _ACCOUNT or reply.status in (403, 404):
             return Refusal(code, text, "account")
         dead = number == INACTIVE or (number == INVALID and "'To'" in text)

@@ -11,7 +11,7 @@ from yarl import URL
 
 from overture.model import clock
 from overture.plugin import ChannelPlugin, Outgoing, Secret, hookimpl
-from overture_channels.http import Reply, retry_after
+from overture_channels.http import Reply, retry_after, text_of
 from overture_channels.mail import own_headers, plain, recipient
 from overture_channels.markup import readable
 from overture_channels.service import OURS, MailConfig, Refusal, Request, ServiceChannel, mail_address
@@ -79,7 +79,7 @@ class SendgridChannel(ServiceChannel):
         told = reply.told
         errors = told.get("errors") if isinstance(told, dict) else None
         first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {}
-        text, where = str(first.get("message") or "no reason"), str(first.get("field") or "")
+        text, where = text_of(first.get("message")) or "no reason", text_of(first.get("field"))
         if reply.status == 403 or where.startswith("from"):  # a key without the right, a sender that is not verified
             return Refusal(str(reply.status), text, "account")
         dead = where.startswith("personalizations.0.to")

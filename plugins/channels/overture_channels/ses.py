@@ -104,12 +104,11 @@ class SesChannel(ServiceChannel):
         return self._signer.signed(request.method, url, request.body or b"", request.headers, clock.wall())
 
     def provider_id(self, reply: Reply) -> str:
-        return str(reply.told.get("MessageId", "")) if isinstance(reply.told, dict) else ""
+        return reply.said("MessageId")
 
     def refusal(self, reply: Reply) -> Refusal:
-        told, code = reply.told, _error(reply)
-        said = told if isinstance(told, dict) else {}
-        text = str(said.get("message") or said.get("Message") or code or "no reason")
+        code = _error(reply)
+        text = reply.said("message") or reply.said("Message") or code or "no reason"
         if code in _ACCOUNT or reply.status == 403:
             return Refusal(code or str(reply.status), text, "account")
         if code in _LATER:
@@ -131,9 +130,7 @@ class SesChannel(ServiceChannel):
 
 def _error(reply: Reply) -> str:
     """Its name: ``MessageRejected``."""
-    told = reply.told
-    named = told.get("__type", "") if isinstance(told, dict) else ""
-    text = reply.headers.get("x-amzn-ErrorType", "") or str(named)
+    text = reply.headers.get("x-amzn-ErrorType", "") or reply.said("__type")
     return re.sub(r"[^A-Za-z]", "", text.partition(":")[0].rpartition("#")[2])[:60]
 
 

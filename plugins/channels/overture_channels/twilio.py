@@ -13,7 +13,7 @@ from yarl import URL
 
 from overture.model.contact import Contact
 from overture.plugin import ChannelPlugin, Outgoing, Secret, hookimpl, own_address
-from overture_channels.http import Reply
+from overture_channels.http import Reply, text_of, whole
 from overture_channels.mail import AddressInvalid
 from overture_channels.service import OURS, Refusal, Request, ServiceChannel, ServiceConfig
 
@@ -82,13 +82,13 @@ class TwilioChannel(ServiceChannel):
         return {**request.headers, "Authorization": self._credentials}
 
     def provider_id(self, reply: Reply) -> str:
-        return str(reply.told.get("sid", "")) if isinstance(reply.told, dict) else ""
+        return reply.said("sid")
 
     def refusal(self, reply: Reply) -> Refusal:
         told = reply.told
         said = told if isinstance(told, dict) else {}
-        number, text = said.get("code"), str(said.get("message") or "no reason")
-        code = str(number) if isinstance(number, int) else str(reply.status)
+        number, text = whole(said.get("code")), text_of(said.get("message")) or "no reason"
+        code = str(reply.status if number is None else number)
         if number in _ACCOUNT or (reply.status in (403, 404) and number not in _DEAD):
             return Refusal(code, text, "account")
         if number in _LATER:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from pydantic import Field
 
+from overture.model import clock
 from overture.plugin import AmbiguousHandOff, Emit, NoFact, PullSourcePlugin, RetryLater, hookimpl
 from overture_channels.crm import CrmField, read, theirs
 from overture_channels.http import retry_after
@@ -79,14 +80,20 @@ class Hubspot:
     async def _look(self, emit: Emit) -> None:
         """All that changed since the last look, oldest first. Each page is searched anew from the last change that was
         seen, not by its number: a contact that changes meanwhile moves to the end, and the others up by one.
+
+        No place lies ahead, as the change of a contact may: all that changes before that time would never be seen.
         """
         place = msgspec.json.decode(emit.place, type=Place) if emit.place else Place()
+        now = clock.wall()
+        place = Place(min(place.changed, now), min(place.since, now - self._lag))
         since, at = place.since, max(place.changed - self._lag, 0)
         while True:
             page = await self._search(at)
             last = _changed(page[-1]) if page else at
             whole = len(page) < PAGE
-            changed = max(place.changed, last)
+            if last < at and not whole:
+                raise self._heedless()
+            changed = min(max(place.changed, last), clock.wall())
             place = Place(changed, max(changed - self._lag, 0) if whole else since)
             await self._take(emit, page, since, place)
             if whole:
@@ -101,7 +108,12 @@ class Hubspot:
         after = 0
         while page := await self._search(at, after):
             await self._take(emit, page, place.since, place)
-            after = max(int(row["id"]) for row in page)
+            before, after = after, max(int(row["id"]) for row in page)
+            if after <= before:
+                raise self._heedless()
+
+    def _heedless(self) -> ConnectionError:
+        return ConnectionError(f"The search of {self._account.host} does not heed what it is asked for.")
 
     async def _search(self, at: int, after: int | None = None) -> list[Mapping[str, Any]]:
         """A page of those that changed at ``at`` or later; with ``after``, exactly then, with a greater id."""

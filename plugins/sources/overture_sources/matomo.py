@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict
 
 from overture.plugin import Answer, Endpoint, Incoming, NoFact, Posted, PushSourcePlugin, hookimpl
 from overture_sources import normal
-from overture_sources.normal import campaign_of, id_of, json_of, parted, path_of, query_of, type_of
+from overture_sources.bodies import json_of, listed
+from overture_sources.normal import campaign_of, id_of, parted, path_of, query_of, type_of
 from overture_sources.pixel import PIXEL
 from overture_sources.reports import at_second, at_text, digest, fact_id, rows, table, text
 
@@ -61,7 +62,8 @@ def _read(request: Incoming) -> Posted:
     body = request.inflated.strip()
     bulk = json_of(body) if body.startswith(b"{") else None
     around: Mapping[str, Any] = table(bulk) or {**request.query, **query_of(body.decode("utf-8", "replace"))}
-    events = [_asked(each) for each in rows(around.get("requests"))] if "requests" in around else [around]
+    asked = listed(around["requests"], "requests") if "requests" in around else [around]
+    events = [_asked(each) for each in asked]
     seen = Counter[str]()
     facts, refused = parted(fact(event, seen) for event in events)
     first = events[0] if events else {}

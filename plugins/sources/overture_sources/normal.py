@@ -6,7 +6,6 @@ Everything in a fact follows from what was said alone, so that who sends it agai
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
@@ -14,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from overture.plugin import NoFact, Refuse, snake
+from overture.plugin import NoFact, snake
 from overture_sources.fitting import fitted
 from overture_sources.names import LONGEST
 from overture_sources.reports import at_text, text
@@ -25,24 +24,13 @@ UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 _EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]+")
 _MINUTE = 60_000  # ms
 _BESIDE = 8 * 1024  # bytes from which a body is read beside the event loop
+_NAME = 1_000  # characters of a name that are looked at
 _VALUES, _TEXT = 220, 45_000  # that a fact may hold, less what is around them
 
 
 async def beside(size: int, read: Callable[[], T]) -> T:
     """What ``read`` answers; beside the event loop where it has so many bytes to read that others would wait."""
     return await asyncio.to_thread(read) if size > _BESIDE else read()
-
-
-def json_of(body: bytes | str) -> Any:
-    """The JSON in a body; None where it is none."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def no_object() -> Refuse:
-    return Refuse("source.body", "The body is no JSON object.")
 
 
 def fact(
@@ -76,7 +64,7 @@ def parted(made: Iterable[dict[str, Any] | NoFact]) -> tuple[list[dict[str, Any]
 def type_of(event: object, otherwise: str = "track") -> str:
     """``Order Completed`` → ``order_completed``. A name without a Latin letter is ``otherwise``; one that begins with a
     digit has that before it."""
-    plain = unicodedata.normalize("NFKD", text(event)).encode("ascii", "ignore").decode()
+    plain = unicodedata.normalize("NFKD", text(event)[:_NAME]).encode("ascii", "ignore").decode()
     name = snake(plain)
     return (name if name[:1].isalpha() else f"{otherwise}_{name}".rstrip("_"))[:LONGEST].rstrip("_")
 

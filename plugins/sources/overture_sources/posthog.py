@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict
 
 from overture.plugin import Answer, Endpoint, Incoming, Posted, PushSourcePlugin, hookimpl
 from overture_sources import normal
+from overture_sources.bodies import json_of, listed, no_object
 from overture_sources.fitting import clean
-from overture_sources.normal import json_of, parted, query_of
+from overture_sources.normal import parted, query_of
 from overture_sources.posthog_events import facts_of
-from overture_sources.reports import at_text, rows, table, text
+from overture_sources.reports import at_text, table, text
 
 V1 = "/i/v1/analytics/events"
 EVENTS = ("/batch", "/e", "/i/v0/e", "/capture", V1)
@@ -59,11 +60,11 @@ def _config(key: str, *, script: bool) -> Answer:
 def _read(request: Incoming, path: str) -> Posted:
     body = _body(request.inflated)
     around: Mapping[str, Any] = table(body)
-    events: Sequence[Any] = rows(body) or rows(around.get("batch"))
-    if not events:
-        if not around:
-            raise normal.no_object()
-        events = [] if "batch" in around else [around]
+    if not around and not isinstance(body, list):
+        raise no_object()
+    events: Sequence[Any] = [around]
+    if isinstance(body, list) or "batch" in around:
+        events = listed(around.get("batch") if around else body, "batch")
     sent = at_text(around.get("sent_at") or request.headers.get("posthog-request-timestamp"))
     facts, refused = parted(made for event in events for made in facts_of(event, sent, request.at))
     first = table(events[0]) if events else {}

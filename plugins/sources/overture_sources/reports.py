@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
+from math import isfinite
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -124,10 +125,12 @@ def at_text(value: object) -> datetime | None:
 
 
 def text(value: object) -> str:
-    """What is text or a number; anything else is as good as nothing."""
+    """What is text or a number; anything else is as good as nothing. A whole number has no point: ``7.0`` is ``7``."""
     if isinstance(value, str):
         return value
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+    if isinstance(value, float):
+        return str(int(value) if value.is_integer() else value) if isfinite(value) else ""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
 def table(value: object) -> Mapping[str, Any]:

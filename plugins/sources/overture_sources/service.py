@@ -1,7 +1,7 @@
 """A service that posts signed JSON: where things stand in what it says, and the fact that they make.
 
-The id of a fact follows from what is signed: from the event's own id in the body, else from the body itself. Ids in
-headers are not, so that a request sent again with another one would count twice.
+The id of a fact follows from what is signed: from the event's own id in the body, else from the body itself. Headers
+are not, neither ids nor types: a request sent again with another one would count twice.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def made(service: Service, body: Mapping[str, Any], request: Incoming) -> dict[s
     if not said:
         raise Refuse("source.body", "It does not say what has happened.")
     own = text(first(service.id, body, request))
-    key = own or digest(said, request.body.decode("latin-1"))
+    key = own or digest(request.body.decode("latin-1"))
     about = look(service.about, body, request)
     found: Mapping[str, Any] = about if isinstance(about, Mapping) else body
     if service.properties:

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict
 
 from overture.plugin import Answer, Endpoint, Incoming, NoFact, Posted, PushSourcePlugin, hookimpl
 from overture_sources import normal
-from overture_sources.normal import campaign_of, id_of, json_of, parted, path_of, type_of
+from overture_sources.bodies import json_of, listed, no_object
+from overture_sources.normal import campaign_of, id_of, parted, path_of, type_of
 from overture_sources.pixel import PIXEL
 from overture_sources.reports import at_second, fact_id, rows, table, text
 
@@ -54,8 +55,8 @@ def _read(request: Incoming) -> Posted:
     if request.method == "POST":
         body = json_of(request.inflated)
         if not isinstance(body, dict):
-            raise normal.no_object()
-        events = rows(table(body).get("data"))
+            raise no_object()
+        events = listed(table(body).get("data"), "data")
     facts, refused = parted(fact(event, request.at) for event in events)
     key = next((app for event in events if (app := text(table(event).get("aid")))), "")
     return Posted(facts=facts, refused=refused, key=key, answer=PIXEL if request.method == "GET" else Answer())

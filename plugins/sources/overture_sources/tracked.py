@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from overture.plugin import Answer, Endpoint, Incoming, NoFact, Posted, Refuse, agent_of
+from overture.plugin import Answer, Endpoint, Incoming, NoFact, Posted, agent_of
 from overture_sources import normal
-from overture_sources.normal import UTM, campaign_of, email_of, id_of, json_of, parted, type_of
+from overture_sources.bodies import json_of, listed, no_object
+from overture_sources.normal import UTM, campaign_of, email_of, id_of, parted, type_of
 from overture_sources.reports import at_text, fact_id, table, text
 
 CALLS = ("track", "identify", "page", "screen", "group", "alias")
@@ -34,17 +35,15 @@ async def read(request: Incoming) -> Posted:
 def _read(request: Incoming) -> Posted:
     body = json_of(request.inflated)
     if not isinstance(body, dict):
-        raise normal.no_object()
+        raise no_object()
     said: Mapping[str, Any] = body
     last = request.endpoint.rsplit("/", 1)[1]
     call = SHORT.get(last, last)
     if call != "batch":
         messages: Sequence[Any] = [{**said, "type": call}]
-    elif isinstance(said.get("batch"), list):
-        around = table(said.get("context"))
-        messages = [_within(message, around) for message in said["batch"]]
     else:
-        raise Refuse("source.body", "The body has no batch.")
+        around = table(said.get("context"))
+        messages = [_within(message, around) for message in listed(said.get("batch"), "batch")]
     facts, refused = parted(fact(message, text(said.get("sentAt")), request.at) for message in messages)
     return Posted(facts=facts, refused=refused, answer=DONE, key=_key(said, messages, request))
 

@@ -21,12 +21,12 @@ from overture.plugin import (
     NoFact,
     Posted,
     PushSourcePlugin,
-    Refuse,
     agent_of,
     hookimpl,
 )
 from overture_sources import normal
-from overture_sources.reports import at_second, fact_id, rows, table, text
+from overture_sources.bodies import json_of, listed
+from overture_sources.reports import at_second, fact_id, table, text
 
 CACHED = 3_600  # seconds for which browsers do not ask whether the script has changed
 BODY = 2 * 2**20  # bytes; the script sends up to 20 facts at once
@@ -87,12 +87,10 @@ def _served(request: Incoming) -> Answer:
 
 def _posted(request: Incoming) -> Posted:
     """Raises `Refuse` where the body is not what the script posts."""
-    body = normal.json_of(request.inflated)
-    if not isinstance(body, dict) or not isinstance(body.get("facts"), list):
-        raise Refuse("source.body", "The body is not what /t.js posts.")
-    told: Mapping[str, Any] = body
+    told: Mapping[str, Any] = table(json_of(request.inflated))
+    events = listed(told.get("facts"), "facts")
     sent, agent = _instant(told.get("sent")), agent_of(text(told.get("agent")))
-    facts, refused = normal.parted(_fact(each, sent, agent, request.at) for each in rows(told["facts"]))
+    facts, refused = normal.parted(_fact(each, sent, agent, request.at) for each in events)
     return Posted(facts=facts, refused=refused, key=text(told.get("key")))
 
 

@@ -16,7 +16,7 @@ from overture.cli.imports.place import Folder, Place
 from overture.cli.imports.table import Row, Table, Wrong
 from overture.cli.imports.values import Unfit
 from overture.intake import Caps, parse
-from overture.model import clock
+from overture.model import Refused, clock
 
 FACTS, BYTES = 2_000, 4 * 1024 * 1024  # of a batch, about
 ROWS = 5_000  # after which a batch goes, however few facts they made
@@ -56,10 +56,17 @@ class Tally:
 async def run(
     table: Table, rows: Rows, send: Send, place: Place, folder: Folder | None, progress: Callable[[], None]
 ) -> Tally:
-    """Everything behind ``place``, which is kept up to date; without a ``folder`` nothing is written."""
+    """Everything behind ``place``, which is kept up to date; without a ``folder`` nothing is written.
+
+    Raises `Refused` ``import.changed`` before anything is posted that may have been read after a change of the file.
+    """
     tally = Tally()
     waiting = dropwhile(lambda row: row.line <= place.line, table.rows())
     batch = _next(waiting, rows)
+    if table.touched():
+        raise changed(place)
+    if folder is not None:
+        folder.begin(table.header)
     while batch.rows:
         # The next batch is made while this one is under way; one request at a time keeps the order of the file.
         sending = asyncio.ensure_future(send(batch.facts)) if batch.facts else None
@@ -84,11 +91,21 @@ async def run(
             folder.refuse([[row.line, *wrong, *row.cells] for row, wrong in bad])
             folder.reached()
         progress()
+        if table.touched():
+            raise changed(place)
         batch = following
-    place.done = True
-    if folder is not None:
-        folder.reached()
     return tally
+
+
+def changed(place: Place) -> Refused:
+    """The file is no longer what it was when its import began."""
+    if not place.rows:
+        return Refused("import.changed", "The file has changed meanwhile; nothing is posted.", "Import it again.")
+    return Refused(
+        "import.changed",
+        f"The file has changed meanwhile; {place.rows} rows are posted, and would count twice with other content.",
+        "Put back what it held and run this again: it goes on where it stopped.",
+    )
 
 
 def _next(waiting: Iterator[Row], rows: Rows) -> Batch:
