@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import math
@@ -12,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from http.client import HTTPConnection
 from pathlib import Path
@@ -49,6 +49,13 @@ def eventually(check: Callable[[], Any], what: str) -> Any:
         assert time.monotonic() < deadline, f"not within {PATIENCE:g} s: {what}"
         time.sleep(0.02)
     return answer
+
+
+def running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 class Answer:
@@ -148,7 +155,9 @@ class Client:
         """Put its clock ahead, and wait until it is there and all that was due has been done."""
         answer = self.call("POST", "/v1/clock", {"advance": by, "jump": jump})
         assert answer.status in (200, 202), answer.body
-        eventually(lambda: self.get("/v1/clock")["to"] is None, f"the clock is {by} ahead")
+        if to := answer.json["to"]:
+            there = eventually(lambda: (told := self.get("/v1/clock"))["to"] is None and told, f"it is {by} later")
+            assert there["now"] >= to, f"the clock stopped at {there['now']}"
 
     def advance_to(self, at: datetime) -> None:
         """Put its clock to an instant, or less than a second after it."""
@@ -247,11 +256,15 @@ class Server(Client):
         return self
 
     def stop(self, sign: signal.Signals = signal.SIGINT) -> int:
-        """Send a signal; answers the exit code when the process is gone."""
+        """Send a signal; answers the exit code when the process is gone, and what else it had started but the store. A
+        sibling that lives on for a moment would answer in the name of the next one.
+        """
         assert self.process is not None
+        left = [pid for pid, name in self.children().items() if not name.startswith("valkey")]
         self.process.send_signal(sign)
         code = self.process.wait(PATIENCE)
         self.process = None
+        eventually(lambda: not any(map(running, left)), "what it had started is gone")
         return code
 
     def close(self) -> None:
@@ -264,10 +277,17 @@ class Server(Client):
 
     def process_of(self, name: str) -> int:
         """The pid of a child of the server whose command begins with ``name``; 0 while there is none."""
+        return next((pid for pid, comm in self.children().items() if comm.startswith(name)), 0)
+
+    def children(self) -> dict[int, str]:
+        """Its children by pid, with the beginning of each one's command."""
         assert self.process is not None
         pid = self.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return next((int(p) for p in children if Path(f"/proc/{p}/comm").read_text().startswith(name)), 0)
+        found: dict[int, str] = {}
+        with contextlib.suppress(OSError):  # it, or one of them, is gone
+            for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                found[int(child)] = Path(f"/proc/{child}/comm").read_text()
+        return found
 
     def new_store(self, old: int) -> None:
         """Wait until the store whose pid was ``old`` has been replaced and serves."""
@@ -322,7 +342,7 @@ class Mailbox:
         self._runner.run(self._server.script(*actions))
 
 
-@contextmanager
+@contextlib.contextmanager
 def mail_server(directory: Path) -> Iterator[Mailbox]:
     with asyncio.Runner() as runner:
         server = MailServer(directory)

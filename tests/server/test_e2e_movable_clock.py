@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -189,6 +191,25 @@ def test_it_is_moved_by_one_at_a_time_and_stays_where_it_was_when_killed(tmp_pat
         assert 0 < len(over(server)) < 300
         eventually(lambda: server.call("POST", "/v1/clock", {"advance": "400m"}).status == 200, "nobody moves it now")
         assert over(server) == dict.fromkeys(names, 1)
+
+
+def test_it_is_under_way_until_it_is_there_though_the_store_stands_still(tmp_path: Path, mailbox: Mailbox) -> None:
+    with begun(tmp_path, mailbox) as server, ThreadPoolExecutor(8) as pool:
+        first = round(server.now().timestamp() * 1000)
+        server.facts(*(fact("waits", fresh("eve"), until=first + n * 60_000) for n in range(1, 301)))
+        asked = pool.submit(server.call, "POST", "/v1/clock", {"advance": "400m"})
+        eventually(lambda: server.get("/v1/clock")["ahead_ms"], "under way")
+        store = server.process_of("valkey")
+        os.kill(store, signal.SIGSTOP)
+        try:
+            looks = [pool.submit(server.call, "GET", "/v1/clock") for _ in range(6)]
+            time.sleep(4)  # longer than it used to be believed without a word
+        finally:
+            os.kill(store, signal.SIGCONT)
+        views = [look.result(30) for look in looks]
+        assert {view.status for view in views} <= {200, 503}
+        assert all(view.json["to"] for view in views if view.status == 200)
+        assert asked.result(60).status in (200, 202)
 
 
 def over(server: Server) -> dict[str, float]:

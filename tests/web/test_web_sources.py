@@ -204,6 +204,12 @@ async def test_a_request_that_is_to_be_sent_again_is_not_recorded_as_refused(sit
     assert await site.service.refused(10) == []
 
 
+async def test_no_script_is_asked_for_who_has_no_key(site: Site):
+    async with ClientSession(site.url) as stranger:
+        status, told = await ring(stranger, do="type", what='Transform(script="shop/desk", request={}, seed="1")')
+    assert (status, told["code"]) == (401, "auth.key_missing")
+
+
 async def test_facts_are_taken_and_bad_ones_recorded(site: Site, bell: ClientSession):
     good = {"id": "f1", "type": "rung", "contact": "ada"}
     bad = {"id": "f2", "type": "Not A Type", "contact": "ada"}

@@ -27,7 +27,8 @@ FARTHEST = 400 * DAY  # ms ahead of the machine's clock, in all
 PATIENCE = 20.0  # seconds that a request waits until the clock is where it asked for
 STUCK = 60.0  # seconds without any progress after which the clock stays where it is
 LOOK = 0.005  # seconds between two looks
-CLAIMED = 3_000  # ms that the process may be silent which puts the clock ahead
+CLAIMED = 10_000  # ms that the process may be silent which puts the clock ahead, or its store
+CLAIM = 1.0  # seconds between two words of it
 FOLLOW = 2.0  # seconds that one read of the clock lasts at most
 
 
@@ -118,11 +119,13 @@ class FastForward:
             raise Refused("clock.fixed", "The clock of this server is the machine's.", hint, status=409)
 
     async def _go(self, to: int, *, jump: bool) -> None:
+        there = asyncio.Event()
+        claim = asyncio.create_task(self._claim(to, there))
         try:
             if jump:
                 await self._ahead.put(to - clock.wall())
             while True:
-                rest = await self._rested(to)
+                rest = await self._rested()
                 if await self._settled():
                     continue  # who comes from here on goes the way that won, and is shown what was learned
                 if clock.now() >= to:
@@ -130,8 +133,18 @@ class FastForward:
                 if (following := min(rest.due or to, to)) > clock.now():
                     await self._ahead.put(following - clock.wall())
         finally:
+            there.set()
+            await asyncio.wait([claim])  # not cancelled: what it had sent could come after the next line
             with contextlib.suppress(OvertureError):
                 await self._wire.call("DEL", keys.CLOCK_TO)
+
+    async def _claim(self, to: int, there: asyncio.Event) -> None:
+        """Say where to until it is there, however long one instant takes."""
+        while not there.is_set():
+            with contextlib.suppress(OvertureError):
+                await self._wire.call("SET", keys.CLOCK_TO, to, "PX", CLAIMED)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(there.wait(), CLAIM)
 
     async def _settled(self) -> bool:
         """Whether outcomes changed anything just now, which is otherwise looked for every few seconds."""
@@ -140,19 +153,16 @@ class FastForward:
         except OvertureError:  # the next look is as good
             return False
 
-    async def _rested(self, to: int) -> Rest:
+    async def _rested(self) -> Rest:
         """Wait until all is decided and handed over that is due by now. Raises Refused ``clock.stuck``."""
         loop = asyncio.get_running_loop()
-        since, claimed = loop.time(), 0.0
+        since = loop.time()
         last: Rest | None = None
         while True:
             seen = await self._rests.look()
             now, time = clock.now(), loop.time()
             if seen == last and seen.holds(now):
                 return seen
-            if time > claimed + CLAIMED / 4000:
-                claimed = time
-                await self._wire.call("SET", keys.CLOCK_TO, to, "PX", CLAIMED)
             if seen != last:
                 since = time
             elif time > since + STUCK:

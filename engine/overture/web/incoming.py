@@ -93,12 +93,13 @@ async def _answered(
             said = await source.parse(_incoming(request, endpoint, body, plain, now))
         if isinstance(said, Answer):
             return _response(said)
+        reports = endpoint.proof == "source"
+        if grant is None and not reports:
+            key = said.key if isinstance(said, Posted) else ""
+            grant = granted(key, services.keys, TRACK, request.headers.get("Origin", ""))
         if isinstance(said, Transform):
             said = await _transformed(said, source.name, services, now)
         response = _response(said.answer)
-        reports = endpoint.proof == "source"
-        if grant is None and not reports:
-            grant = granted(said.key, services.keys, TRACK, request.headers.get("Origin", ""))
         if said.backfill and grant is not None and tracks_only(grant):
             raise Refused("auth.backfill", "Web pages have no recorded history.", "Use a write key.", status=403)
         sender = source.name if grant is None else grant.name

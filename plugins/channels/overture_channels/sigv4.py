@@ -51,8 +51,16 @@ def _host(url: URL) -> str:
 
 
 def _path(url: URL) -> str:
-    """The encoded path is encoded once more, as for every service but S3."""
-    return quote(url.raw_path or "/", safe="/~")
+    """The encoded path without what is redundant in it, encoded once more: as for every service but S3."""
+    path = url.raw_path
+    kept: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            kept = kept[:-1]
+        elif part not in ("", "."):
+            kept.append(part)
+    end = "/" if kept and path.endswith("/") else ""
+    return quote(f"/{'/'.join(kept)}{end}", safe="/~")
 
 
 def _query(url: URL) -> str:
