@@ -67,6 +67,17 @@ async def test_a_service_is_told_subject_and_text(service: Service) -> None:
     assert request.path.startswith("/alerts")
 
 
+async def test_one_that_does_not_open_changes_nothing_for_those_that_did(service: Service) -> None:
+    channel = opened(service)
+    with pytest.raises(RuntimeError):
+        AppriseChannel(AppriseConfig.model_validate({"urls": {"ops": "nothing://that.apprise.knows"}}))
+    await service.script(404)
+    refused = await channel.send(outgoing())
+    await channel.close()
+    assert isinstance(refused, Rejected)
+    assert refused.code == "apprise.404"
+
+
 async def test_what_the_answers_mean(service: Service) -> None:
     channel = opened(service)
     await service.script(404, 503, "drop")

@@ -156,6 +156,8 @@ async def test_what_is_no_subscription_is_no_address(browser: Browser) -> None:
         json.dumps({**good, "endpoint": "https://u:p@push.example.com/x"}),
         json.dumps({**good, "keys": {**keys, "auth": "AAAA"}}), json.dumps({**good, "keys": {**keys, "auth": "*"}}),
         json.dumps({**good, "keys": {**keys, "p256dh": text(b"\x04" + b"\x01" * 64)}}),
+        json.dumps({**good, "keys": {"p256dh": None, "auth": None}}), json.dumps({**good, "keys": {**keys, "auth": 7}}),
+        "[" * 100_000,
     ):  # fmt: skip
         answer = await channel.send(outgoing(wrong))
         assert isinstance(answer, Rejected), wrong

@@ -12,7 +12,7 @@ from overture.delivery.attempt import Attempt, Prepared
 from overture.delivery.backoff import Backoff
 from overture.delivery.loop import Deliverer
 from overture.delivery.pace import Pace
-from overture.model import Delivery, Fact, Message, clock
+from overture.model import Delivery, Fact, Message, Refused, clock
 from overture.plugin import Outgoing
 from overture.state import outbox
 from overture.state.lease import Leases
@@ -24,15 +24,15 @@ from overture.state.wire import Wire
 class Defective(Attempt):
     """Where it does not fail before, it hands over, and then tells what cannot be kept."""
 
-    def __init__(self, fails_before: bool) -> None:
+    def __init__(self, fails_before: Exception | None) -> None:
         self.backoff = Backoff()
         self.fails_before = fails_before
         self.made = 0
 
     async def prepare(self, delivery: Delivery, now: int) -> Prepared:
-        if self.fails_before:
+        if self.fails_before is not None:
             self.made += 1
-            raise LookupError("no \ud800")
+            raise self.fails_before
         after = msgspec.structs.replace(delivery, state="sending", attempts=delivery.attempts + 1)
         return Prepared(after, Outgoing(id="m", channel="odd", to="x", purpose="p", contact="ada", created_at=0))
 
@@ -43,9 +43,16 @@ class Defective(Attempt):
 
 @pytest.mark.parametrize(
     ("fails_before", "ambiguous", "reason"),
-    [(True, 0, "delivery.failed: LookupError: no ?"), (False, 1, "delivery.failed: UnicodeEncodeError: ")],
+    [
+        (LookupError("no \ud800"), 0, "delivery.failed: LookupError: no ?"),
+        (Refused("ruleset.invalid", "No such scorer."), 0, "delivery.failed: Refused: No such scorer."),
+        (None, 1, "delivery.failed: UnicodeEncodeError: "),
+    ],
+    ids=["a mistake", "what is known", "its record"],
 )
-async def test_it_waits_as_after_any_failure(store_url: str, fails_before: bool, ambiguous: int, reason: str) -> None:
+async def test_it_waits_as_after_any_failure(
+    store_url: str, fails_before: Exception | None, ambiguous: int, reason: str
+) -> None:
     wire = await Wire.connect(store_url)
     try:
         now = clock.now()

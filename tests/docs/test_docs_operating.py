@@ -29,7 +29,7 @@ from overture.state.embedded import options
 from overture.state.log import DEDUPE_MS
 from overture.state.outbox import STATES
 from overture.state.probe import OLDEST
-from overture.web.body import Bodies
+from overture.web.body import MADE, Bodies
 from overture.worker.batch import COMMIT_BYTES
 from overture_channels.smtp import SmtpConfig
 from overture_channels.webhook import WebhookConfig
@@ -64,6 +64,7 @@ def test_numbers_are_the_codes():
         "days that a fact's id is remembered": f"{days} to {2 * days}",
         "seconds that `?wait=true` waits": f"{WAIT:g}",
         "bytes of all bodies in flight": f"{Bodies()._budget}",
+        f"bytes that sources make of large bodies, {MADE} times their own": f"{Bodies()._budget}",
         "bytes of states, effects and messages in one commit, about": f"{COMMIT_BYTES}",
         "calls of one channel at once": f"{Limits().parallel}",
         "seconds of one hand-off": f"{Limits().timeout:g}",

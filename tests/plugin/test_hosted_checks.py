@@ -99,11 +99,3 @@ async def test_one_that_was_too_slow_once_misses_nothing_else() -> None:
         observer.offer(OUTCOME)
     await observer.drain(5.0)
     assert (slow.told, observer.dropped, observer.failures) == (10, 0, 1)
-
-
-async def test_one_that_cannot_even_be_offered_events_fails_alone() -> None:
-    plugin = ObserverPlugin(name="odd", config=Config, open=lambda config: Slow(), queue="1000")  # type: ignore[arg-type]
-    observer = HostedObserver("odd", plugin, Slow())
-    observer.offer(OUTCOME)
-    assert (observer.dropped, observer.failures) == (1, 1)
-    assert "The observer odd cannot be told: TypeError" in observer.last

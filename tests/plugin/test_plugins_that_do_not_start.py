@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from overture.plugin import PluginManager
+from overture.plugin.finding import installed
 
 HEAD = """
 import math, time
@@ -101,6 +102,20 @@ def test_what_goes_on_for_ever_costs_one_plugin(install: Install, source: str, w
     (failed,) = failures().items()
     assert failed[0] == "bad"
     assert why in failed[1]
+
+
+def test_what_was_installed_over_another_hides_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the newer one has no plugin any more."""
+    newer = {"shadow": "", "other": ""}
+    older = {"shadow": f"[overture]\nshadow = {__name__}\n", "lonely": f"[overture]\nlonely = {__name__}\n"}
+    for folder, distributions in (("older", older), ("newer", newer)):  # what is put first on the path comes last
+        for name, entries in distributions.items():
+            info = tmp_path / folder / f"shade_{name}-1.0.dist-info"
+            info.mkdir(parents=True)
+            (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: shade-{name}\nVersion: 1.0\n")
+            (info / "entry_points.txt").write_text(entries)
+        monkeypatch.syspath_prepend(str(tmp_path / folder))
+    assert [plugin.name for plugin in installed() if plugin.distribution.startswith("shade-")] == ["lonely"]
 
 
 def test_metadata_that_cannot_be_read_cost_one_plugin(install: Install) -> None:

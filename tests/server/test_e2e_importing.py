@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -181,6 +182,19 @@ def test_a_file_that_changed_meanwhile_is_not_done_and_is_once_it_is_restored(co
     assert (told["rows"], told["accepted"] + told["duplicates"]) == (12_000, 12_000)
     counting.drained()
     assert counting.contact(ada)["scores"]["spent"] == 12_000
+
+
+def test_where_nothing_could_be_written_the_same_command_goes_on_later(counting: Server, tmp_path: Path) -> None:
+    ada = fresh("ada")
+    file, mapping = written(tmp_path, f"user,total,day\n{ada},1,01.02.2025\n")
+    run = subprocess.run(
+        [sys.executable, "-m", "overture.cli", "import", str(file), "--mapping", mapping],
+        env={**without_settings(), **environ(counting)}, capture_output=True, text=True, timeout=PATIENCE,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)),  # as on a disk that is full
+    )  # fmt: skip
+    assert run.returncode == 2
+    assert "cannot be written" in run.stderr
+    assert imported(counting, file, "--mapping", mapping)["accepted"] == 1
 
 
 def test_other_content_or_another_mapping_is_refused_before_it_doubles_rows(counting: Server, tmp_path: Path) -> None:

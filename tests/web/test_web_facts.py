@@ -15,7 +15,7 @@ from webkit import Memory
 
 from overture.model import Overloaded, StoreUnavailable
 from overture.web import make_app, make_runner
-from overture.web.body import MADE, Bodies
+from overture.web.body import MADE, SMALL, Bodies
 
 FACT = {"id": "f1", "type": "page_viewed", "contact": "ada", "properties": {"topic": "seo"}}
 
@@ -238,12 +238,14 @@ async def test_a_body_that_never_ends_is_given_up_and_bodies_share_a_budget(memo
 
 
 def test_what_is_made_of_a_body_weighs_more_than_it_does() -> None:
-    bodies = Bodies(budget=20 * MADE)
-    with bodies.weighed(b"nine....."), bodies.weighed(b"eight..."):
-        with pytest.raises(Overloaded), bodies.weighed(b"four"):
+    unit = b"x" * (SMALL + 1)
+    bodies = Bodies(budget=20 * MADE * len(unit))
+    with bodies.weighed(unit * 9), bodies.weighed(unit * 8):
+        with pytest.raises(Overloaded), bodies.weighed(unit * 4):
             raise AssertionError("there is no room for it")
-        with bodies.weighed(b"two"):
-            assert bodies.held == 20 * MADE
-    with bodies.weighed(b"the largest that there may be"):
-        assert bodies.held == 10 * MADE, "half of the room: it is taken where there is nothing else"
-    assert bodies.held == 0
+        with bodies.weighed(unit * 3), bodies.weighed(b"x" * SMALL):
+            assert bodies.made == 20 * MADE * len(unit), "there is always room for small ones"
+        assert bodies.held == 0, "and for facts that no source makes"
+    with bodies.weighed(unit * 100):
+        assert bodies.made == 10 * MADE * len(unit), "half of the room: it is taken where there is nothing else"
+    assert bodies.made == 0

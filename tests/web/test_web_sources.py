@@ -37,7 +37,7 @@ import time
 
 from pydantic import BaseModel
 
-from overture.plugin import Answer, Endpoint, NoFact, Posted, PushSourcePlugin, Refuse, Transform, hookimpl
+from overture.plugin import Answer, Endpoint, NoFact, Once, Posted, PushSourcePlugin, Refuse, Transform, hookimpl
 
 
 class Config(BaseModel):
@@ -208,6 +208,17 @@ async def test_no_script_is_asked_for_who_has_no_key(site: Site):
     async with ClientSession(site.url) as stranger:
         status, told = await ring(stranger, do="type", what='Transform(script="shop/desk", request={}, seed="1")')
     assert (status, told["code"]) == (401, "auth.key_missing")
+
+
+async def test_a_word_is_not_bound_by_who_has_no_key(site: Site, bell: ClientSession):
+    posted = 'Posted(facts=[rung(1)], once=Once("word", "{}", 60))'
+    async with ClientSession(site.url) as stranger:
+        status, told = await ring(stranger, do="type", what=posted.format("theirs"))
+    assert (status, told["code"]) == (401, "auth.key_missing")
+    assert await site.service.refused(10) == []
+    assert (await ring(bell, do="type", what=posted.format("ours")))[0] == 200
+    status, told = await ring(bell, do="type", what=posted.format("theirs"))
+    assert (status, told["code"]) == (401, "source.signature")
 
 
 async def test_facts_are_taken_and_bad_ones_recorded(site: Site, bell: ClientSession):

@@ -369,6 +369,8 @@ class MemoryPlugins:
     async def addressed(self, facts: Sequence[object]) -> list[object | Unwanted]:
         return list(facts)
 
+    async def heard(self, plugin: str, source: str, posted: Any) -> None: ...
+
     async def record(self, source: str, refused: Any, now: int, key: str = "") -> None:
         raise AssertionError("no source can have brought anything")
 

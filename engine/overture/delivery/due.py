@@ -23,7 +23,7 @@ class Sweep:
     """
 
     place: Place | None = None
-    passed: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    passed: set[int] = field(default_factory=set[int])  # hashes: a million contacts may wait for one slow channel
     rests_until: float = 0.0
 
     def come_by(self, deliveries: Iterable[Delivery], full: frozenset[str]) -> list[Delivery]:
@@ -31,12 +31,12 @@ class Sweep:
         new: list[Delivery] = []
         for delivery in deliveries:
             contact, channel = delivery.message.contact, delivery.message.channel
-            if self.passed.isdisjoint(((contact, ""), (contact, channel))):
+            if self.passed.isdisjoint((hash((contact, "")), hash((contact, channel)))):
                 new.append(delivery)
         # A channel without room keeps nobody's messages on other channels waiting.
-        channels = (each.message.channel for each in new)
-        own = (channel if channel in full else "" for channel in channels)
-        self.passed.update(zip((each.message.contact for each in new), own, strict=True))
+        for each in new:
+            channel = each.message.channel
+            self.passed.add(hash((each.message.contact, channel if channel in full else "")))
         return new
 
 
@@ -46,6 +46,11 @@ class Due:
     def __init__(self, messages: Outbox) -> None:
         self._outbox = messages
         self._sweeps: dict[int, Sweep] = {}
+
+    def only(self, held: Iterable[int]) -> None:
+        """Forget the partitions that are not among these."""
+        for p in self._sweeps.keys() - set(held):
+            del self._sweeps[p]
 
     async def look(self, p: int, now: int, busy: set[str], full: frozenset[str]) -> list[Delivery]:
         """What is due (some of it) for contacts that are not ``busy``, on channels that are not ``full``."""

@@ -19,6 +19,7 @@ from overture.model.reasons import sentence
 from overture.state import outbox
 from overture.state.lease import Lease, Leases
 from overture.state.outbox import Outbox
+from overture.state.wire import ReplyError
 
 log = logging.getLogger("overture.delivery")
 
@@ -83,6 +84,7 @@ class Deliverer:
         # What is read of a contact while one of its messages is under way may be out of date once it has been read.
         under_way = set(self._busy)
         full = frozenset(channel for channel, contacts in self._on.items() if contacts >= IN_FLIGHT)
+        self._due.only(lease.partition for lease in leases)
         try:
             now = clock.now()
             found = await asyncio.gather(*(self._due.look(lease.partition, now, under_way, full) for lease in leases))
@@ -135,7 +137,7 @@ class Deliverer:
                 on_record = prepared.after
                 after, outcome = await self._attempt.hand_over(prepared, clock.now)
                 await self._record(lease, after, "sending", outcome)
-        except OvertureError:
+        except (Fenced, StoreUnavailable, ReplyError):
             raise
         except Exception as error:  # it counts as an attempt: otherwise the next one would follow at once
             log.exception("Delivery of the message %s failed; it is tried again later", delivery.message.id)

@@ -19,7 +19,9 @@ CODES: dict[str, Code] = {
     "body.empty": Code("The body is empty.", "Send one fact, a JSON array, NDJSON or msgpack."),
     "body.malformed": Code("The body is neither JSON, NDJSON nor msgpack.", "Check the body with a JSON linter."),
     "body.too_large": Code("The body is larger than 16 MiB.", "Send smaller batches.", 413),
-    "body.inflated_too_large": Code("The body inflates to more than 16 MiB.", "Send smaller batches.", 413),
+    "body.inflated_too_large": Code(
+        "The body inflates to more than 16 MiB, or than the source takes.", "Send smaller batches.", 413
+    ),
     "body.too_many_facts": Code("The batch holds more than 10,000 facts.", "Send smaller batches.", 413),
     "body.too_many_values": Code(
         "The batch holds more than a million values and marks.", "Send smaller batches, or NDJSON.", 413

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from overture.delivery.links import Links, Pass
 from overture.model import Contact, Draft, Overloaded, Refused, StoreUnavailable, clock
 from overture.plugin import AmbiguousHandOff, Outgoing
+from overture.plugin.steps import unwatched
 from overture.state.contacts import Contacts
 from overture.state.identity import Identity, ids_of
 from overture.state.inbox import Entry, Inboxes, Kept
@@ -32,6 +33,10 @@ class InboxKeeper:
         self._identity = identity
 
     async def put(self, message: Outgoing, *, most: int, days: int) -> bool:
+        # It is ours: to be interrupted as a plugin is would leave the process's connection to the store out of step.
+        return await unwatched(self._put(message, most, days))
+
+    async def _put(self, message: Outgoing, most: int, days: int) -> bool:
         try:
             contact = await self._contacts.get(await self._identity.find(message.contact))
             if contact is None or not contact.seq or contact.id != message.to:

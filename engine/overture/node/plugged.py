@@ -71,8 +71,6 @@ class PluginService:
         words: Words,
     ) -> None:
         self.sources = sources
-        for source in sources:
-            source.heard = self.heard
         self._plugins = plugins
         self._channels = channels
         self._fetched = fetched
@@ -112,7 +110,6 @@ class PluginService:
         ]
 
     async def heard(self, plugin: str, source: str, posted: Posted) -> None:
-        """Raises Refused, having recorded the facts, where what proves who calls was good for another request."""
         if posted.once is None or await self._words.bind(plugin, *posted.once):
             return
         error = Refused("source.signature", "What this request is signed with came with another one.", status=401)

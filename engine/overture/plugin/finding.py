@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import Distribution, EntryPoint, distributions
+from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distributions
 
 from overture.model.errors import describe
 
@@ -28,8 +28,17 @@ def installed() -> list[Installed]:
     found: list[Installed] = []
     for each in distributions():
         known = {plugin.distribution for plugin in found if plugin.distribution}
-        found += [plugin for plugin in _plugins(each) if plugin.distribution not in known]  # the first hides others
+        found += [plugin for plugin in _plugins(each) if plugin.distribution not in known and not _hidden(each, plugin)]
     return sorted(found, key=lambda plugin: (plugin.distribution != OWN, plugin.distribution, plugin.name))
+
+
+def _hidden(distribution: Distribution, plugin: Installed) -> bool:
+    """Whether another one of its name comes first on the path, as one that was installed over it does."""
+    try:
+        first = Distribution.from_name(plugin.distribution)
+    except (PackageNotFoundError, ValueError):  # its folder has another name, or it has none
+        return False
+    return first.locate_file("") != distribution.locate_file("")
 
 
 def _plugins(distribution: Distribution) -> Iterator[Installed]:

@@ -47,7 +47,7 @@ class HostedChannel:
         self.breaker = self._guard.breaker
         self._plugin = plugin
         self._channel = channel
-        self._blocked: PluginFailed | None = None  # the last time that it did not say an address
+        self._blocked = ""  # what address_of was interrupted with
 
     def __repr__(self) -> str:
         return f"<HostedChannel {self.name} {self.state}>"
@@ -61,15 +61,14 @@ class HostedChannel:
         """The contact's own address on this channel. Raises PluginFailed where the plugin raises or answers no text;
         without asking for a while after it blocked the process.
         """
-        if self._blocked is not None and self.breaker.state == "open":
-            raise self._blocked
+        if self._blocked and self.breaker.state == "open":
+            raise PluginFailed("plugin.address_failed", self._blocked)
         try:
             return self._guard.reading(self._address, contact)
         except Blocked as error:
-            text = f"{self.name}: address_of was interrupted. {error.message}"
-            self.breaker.failed(text)
-            self._blocked = PluginFailed("plugin.address_failed", text)
-            raise self._blocked from None
+            self._blocked = f"{self.name}: address_of was interrupted. {error.message}"
+            self.breaker.failed(self._blocked)
+            raise PluginFailed("plugin.address_failed", self._blocked) from None
 
     def _address(self, contact: Contact) -> str | None:
         try:
@@ -160,7 +159,7 @@ class HostedChannel:
                 return Handed("retry", "channel.timeout", text, ambiguous=True)
             case Sent():
                 # An id that is none is left out: to send again because of it would be to send twice.
-                id = _text(answer.provider_id, 300) if type(answer.provider_id) in (str, int) else ""
+                id = _text(answer.provider_id, 300) if _usable(answer.provider_id) else ""
                 return Handed("sent", provider_id=id, ambiguous=answer.ambiguous is not False)
             case Rejected():
                 code, text = _text(answer.code, 100), _text(answer.message, 500)
@@ -180,6 +179,11 @@ class HostedChannel:
 
 
 _FAILURES = frozenset({"channel.raised", "channel.timeout", "channel.wrong_type", "plugin.blocked"})
+
+
+def _usable(id: Any) -> bool:
+    """No code of a plugin's own, and no number that takes long to write."""
+    return type(id) is str or (type(id) is int and id.bit_length() <= 64)
 
 
 def _text(value: object, longest: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,18 +40,13 @@ class OpenPull:
 
 
 class HostedPush:
-    """An open source that others call, behind a timeout, a bulkhead and a circuit breaker.
-
-    ``heard`` is told of what is good for one request alone: ``(plugin, source, posted)``; it raises Refused where that
-    was another one.
-    """
+    """An open source that others call, behind a timeout, a bulkhead and a circuit breaker; one of a ``plugin``."""
 
     def __init__(
         self, name: str, plugin: PushSourcePlugin[Any], source: PushSource, limits: Limits = LISTENING
     ) -> None:
         self.name = name
-        self.heard: Callable[[str, str, Posted], Awaitable[None]] | None = None
-        self._plugin = plugin.name
+        self.plugin = plugin.name
         own = [each for each in plugin.endpoints if name == plugin.name or each.path.startswith("~")]
         self.endpoints = [(_below(name, each.path), each) for each in own]  # of another name, what is below it alone
         self._guard = Guard(limits)
@@ -85,8 +80,6 @@ class HostedPush:
         self.breaker.succeeded()
         if isinstance(told, Refused):
             raise told
-        if isinstance(answer, Posted) and answer.once is not None and self.heard is not None:
-            await self.heard(self._plugin, self.name, answer)
         return answer
 
     def _wrong(self, answer: Any) -> str | Refused:

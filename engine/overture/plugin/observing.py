@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from overture.model.errors import PluginFailed, describe
+from overture.model.errors import PluginFailed
 from overture.plugin.guard import Limits
 from overture.plugin.hosted import Hosted, NotAsked
 
@@ -95,15 +95,10 @@ class HostedObserver(Hosted):
         self._there = asyncio.Event()
 
     def offer(self, event: Event) -> None:
-        """Never waits, never raises: what was decided is on record, whatever becomes of this. Where it is left alone,
-        what comes meanwhile is dropped.
+        """Never waits: what was decided is on record, whatever becomes of this. Where it is left alone, what comes
+        meanwhile is dropped.
         """
-        try:
-            full = len(self._events) >= self._most or self.breaker.state == "open"
-        except Exception as error:
-            self.breaker.failed(f"{self.what} cannot be told: {describe(error)}.")
-            full = True
-        if full:
+        if len(self._events) >= self._most or self.breaker.state == "open":
             self.dropped += 1
             return
         self._events.append(event)

@@ -30,8 +30,9 @@ class Incoming:
     """A request that was made to a source. ``body`` is raw: signatures are over it; ``inflated`` is without gzip.
 
     ``endpoint`` is the path as the source declared it, ``parts`` what stands for the names in it, ``path`` what was
-    asked for. Header names are lower case. ``query`` has the last value of each name, percent-decoded. ``at`` is when
-    it came (ms since the epoch, UTC), ``peer`` the address it came from.
+    asked for; ``source`` is the source's own name in the settings. Header names are lower case. ``query`` has the last
+    value of each name, percent-decoded. ``at`` is when it came (ms since the epoch, UTC), ``peer`` the address it came
+    from.
     """
 
     method: str
@@ -44,6 +45,7 @@ class Incoming:
     at: int
     peer: str
     path: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +141,7 @@ class Endpoint:
     """A path that a source answers. One that begins with ``~`` is below the source's own, ``/in/<name>``.
 
     ``proof``: ``key``, the caller has a write key, in a header or as `Posted.key`; ``source``, the source itself checks
-    who calls. ``browser``: pages of any origin may call it. ``most`` bytes of a body.
+    who calls. ``browser``: pages of any origin may call it. ``most`` bytes of a body, also inflated.
     """
 
     method: Literal["GET", "POST"]

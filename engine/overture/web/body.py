@@ -12,13 +12,16 @@ from overture.intake import refused
 from overture.model import Overloaded, Refused
 
 MADE = 8  # bytes that objects of JSON take for each byte of it, by experience
+SMALL = 64 * 1024  # bytes of a body of which it is not counted what is made of it
 
 
 class Bodies:
-    """Counts the bytes of all bodies being read or handled, so that many clients at once cannot fill the memory."""
+    """Counts the bytes of all bodies being read or handled, and apart from them those of what sources make of large
+    ones, so that many clients at once cannot fill the memory.
+    """
 
     def __init__(self, budget: int = 256 * 1024 * 1024, seconds: float = 30.0) -> None:
-        self.held = 0
+        self.held = self.made = 0
         self._budget = budget
         self._seconds = seconds
 
@@ -45,13 +48,17 @@ class Bodies:
 
     @contextmanager
     def weighed(self, plain: bytes) -> Generator[None]:
-        """Count what is made of a body, which a small compressed one may be large for. Raises Overloaded 503."""
-        size = min(MADE * len(plain), self._budget // 2)
-        self._hold(size)
+        """Count what is made of a large body, which a small one may be when it is inflated. Raises Overloaded 503: then
+        there is room for others, and for small ones.
+        """
+        size = min(MADE * len(plain), self._budget // 2) if len(plain) > SMALL else 0
+        if self.made + size > self._budget:
+            raise _busy()
+        self.made += size
         try:
             yield
         finally:
-            self.held -= size
+            self.made -= size
 
     async def _stream(self, request: web.Request, cap: int) -> bytes:
         chunks: list[bytes] = []
@@ -70,8 +77,12 @@ class Bodies:
 
     def _hold(self, size: int) -> None:
         if self.held + size > self._budget:
-            raise Overloaded("server.busy", "Too many large bodies are being read.", status=503)
+            raise _busy()
         self.held += size
+
+
+def _busy() -> Overloaded:
+    return Overloaded("server.busy", "Too many large bodies are being read.", status=503)
 
 
 def _too_large(cap: int) -> Refused:

@@ -86,40 +86,54 @@ async def _answered(
     grant = authorize(request, services.keys, TRACK) if by_header else None
     body = await bodies.read(request, endpoint.most)
     try:
-        caps = Caps(body=max(endpoint.most, CAPS.body))
-        plain = await inflated(body, request.headers.get("Content-Encoding", ""), caps)
-        now = clock.now()
+        plain = await inflated(body, request.headers.get("Content-Encoding", ""), Caps(body=endpoint.most))
         with bodies.weighed(plain):
-            said = await source.parse(_incoming(request, endpoint, body, plain, now))
-        if isinstance(said, Answer):
-            return _response(said)
-        reports = endpoint.proof == "source"
-        if grant is None and not reports:
-            key = said.key if isinstance(said, Posted) else ""
-            grant = granted(key, services.keys, TRACK, request.headers.get("Origin", ""))
-        if isinstance(said, Transform):
-            said = await _transformed(said, source.name, services, now)
-        response = _response(said.answer)
-        if said.backfill and grant is not None and tracks_only(grant):
-            raise Refused("auth.backfill", "Web pages have no recorded history.", "Use a write key.", status=403)
-        sender = source.name if grant is None else grant.name
-        if grant is not None:
-            services.keys.spend(grant, len(said.facts) + len(said.refused) - 1)
-        how: Any = {
-            "backfill": said.backfill,
-            "reports": reports,
-            "unread": said.refused,
-            "grant": grant,
-            "key": said.key,
-        }
-        if len(said.facts) <= MANY:
-            services.sharing.came()
-            await take(said.facts, source.name, sender, services, now, **how)
-        else:
-            await in_pieces(said.facts, source.name, sender, services, now, **how)
-        return response
+            return await _taken(request, source, endpoint, services, grant, body, plain)
     finally:
         bodies.release(body)
+
+
+async def _taken(
+    request: web.Request,
+    source: HostedPush,
+    endpoint: Endpoint,
+    services: Services,
+    grant: Grant | None,
+    body: bytes,
+    plain: bytes,
+) -> web.Response:
+    """``grant``: of the key in the header, if there is one."""
+    now = clock.now()
+    said = await source.parse(_incoming(request, source.name, endpoint, body, plain, now))
+    if isinstance(said, Answer):
+        return _response(said)
+    reports = endpoint.proof == "source"
+    if grant is None and not reports:
+        key = said.key if isinstance(said, Posted) else ""
+        grant = granted(key, services.keys, TRACK, request.headers.get("Origin", ""))
+    if isinstance(said, Transform):
+        said = await _transformed(said, source.name, services, now)
+    await services.plugins.heard(source.plugin, source.name, said)
+    response = _response(said.answer)
+    if said.backfill and grant is not None and tracks_only(grant):
+        raise Refused("auth.backfill", "Web pages have no recorded history.", "Use a write key.", status=403)
+    sender = source.name if grant is None else grant.name
+    if grant is not None:
+        services.keys.spend(grant, len(said.facts) + len(said.refused) - 1)
+    how: Any = {
+        "backfill": said.backfill,
+        "reports": reports,
+        "unread": said.refused,
+        "grant": grant,
+        # Where one stands in the header, this may be any text.
+        "key": said.key if services.keys.grant(said.key) is not None else "",
+    }
+    if len(said.facts) <= MANY:
+        services.sharing.came()
+        await take(said.facts, source.name, sender, services, now, **how)
+    else:
+        await in_pieces(said.facts, source.name, sender, services, now, **how)
+    return response
 
 
 async def _transformed(asked: Transform, source: str, services: Services, now: int) -> Posted:
@@ -241,7 +255,9 @@ def _problem(error: Exception) -> web.Response:
     return response
 
 
-def _incoming(request: web.Request, endpoint: Endpoint, body: bytes, inflated: bytes, now: int) -> Incoming:
+def _incoming(
+    request: web.Request, source: str, endpoint: Endpoint, body: bytes, inflated: bytes, now: int
+) -> Incoming:
     headers: Mapping[str, str] = {name.lower(): value for name, value in request.headers.items()}
     return Incoming(
         method=request.method,
@@ -254,6 +270,7 @@ def _incoming(request: web.Request, endpoint: Endpoint, body: bytes, inflated: b
         at=now,
         peer=request.remote or "",
         path=request.path,
+        source=source,
     )
 
 

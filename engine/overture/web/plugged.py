@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from overture.plugin import Posted
 from overture.plugin.listening import HostedPush
 
 
@@ -81,6 +82,10 @@ class Plugins(Protocol):
         """The same, with what is said of a message (``contact.message``, its id) said of that message's contact;
         `Unwanted` where there is no such message.
         """
+        ...
+
+    async def heard(self, plugin: str, source: str, posted: Posted) -> None:
+        """Raises Refused, having recorded the facts, where what proves who calls was good for another request."""
         ...
 
     async def record(self, source: str, refused: Sequence[Unwanted], now: int, key: str = "") -> None:

@@ -50,7 +50,14 @@ class Endpoint:
 
 def endpoint(url: str) -> Endpoint:
     """Read ``smtp[s]://[user:password@]host[:port][?starttls=required|auto|never]``. ValueError, without the value."""
-    parts: SplitResult = urlsplit(url)
+    try:
+        parts: SplitResult = urlsplit(url)
+        _ = parts.port
+    except ValueError:  # a password with / ? or # in it has part of itself where the port should be
+        raise ValueError(
+            "the address of the mail server cannot be read: in a user name or password, / ? # : and @ are written "
+            "%2F %3F %23 %3A %40"
+        ) from None
     query = parse_qs(parts.query, keep_blank_values=True)
     # With a password, a server that is made to look as if it had no TLS must not get it.
     starttls = query.pop("starttls", ["required" if parts.username else "auto"])[-1]

@@ -46,13 +46,15 @@ class AppriseChannel:
             import apprise
         except ImportError:
             raise RuntimeError("The channel apprise needs apprise: pip install 'overture[apprise]'") from None
-        apprise.logger.setLevel("CRITICAL")  # what it cannot read it writes to the log, with what is secret in it
         asset = apprise.AppriseAsset(app_id="Overture", app_desc="Overture", async_mode=False, secure_logging=True)
         self._services = {name: apprise.Apprise(asset=asset) for name in config.urls}
-        for name, url in config.urls.items():
-            if not self._services[name].add(url.get_secret_value()) or len(self._services[name]) != 1:
-                raise RuntimeError(f"The URL of {name} is not one that Apprise knows")
-        apprise.logger.setLevel("WARNING")  # below that it writes addresses to the log
+        apprise.logger.setLevel("CRITICAL")  # what it cannot read it writes to the log, with what is secret in it
+        try:
+            for name, url in config.urls.items():
+                if not self._services[name].add(url.get_secret_value()) or len(self._services[name]) != 1:
+                    raise RuntimeError(f"The URL of {name} is not one that Apprise knows")
+        finally:  # the channels that are open read what it says; below this it writes addresses to the log
+            apprise.logger.setLevel("WARNING")
         self._timeout = config.timeout
         self._threads = ThreadPoolExecutor(AT_ONCE, "apprise")
 

@@ -157,7 +157,7 @@ def subscription(text: str) -> Subscription | None:
         told: Any = msgspec.json.decode(text.encode("utf-8", "replace"))
         url = URL(told["endpoint"])
         p256dh, auth = (_bytes(told["keys"][name]) for name in ("p256dh", "auth"))
-    except (msgspec.DecodeError, ValueError, TypeError, KeyError):
+    except (msgspec.DecodeError, ValueError, TypeError, KeyError, AttributeError, RecursionError):  # anyone wrote it
         return None
     if url.scheme not in ("http", "https") or url.user is not None or url.password is not None:
         return None

@@ -9,13 +9,20 @@ from typing import Any
 from overture.plugin import Refuse
 
 MOST = 10_000  # events of one request, as many as facts may come at once
+_VALUES = 250_000  # of a body: to make a million takes the interpreter half a second, in which nothing else is done
 _DEEP = 100  # levels, more than a fact has
 _LONG = 400  # digits
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+# A text that does not end reaches to the end of the body: looked for from each of its quotes, that would be quadratic.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
 
 def json_of(body: bytes | str) -> Any:
-    """The JSON in a body; None where it is none. What stands too deep is left out of it, and is ``…`` there."""
+    """The JSON in a body; None where it is none. What stands too deep is left out of it, and is ``…`` there. Raises
+    `Refuse` where it holds too many values: who sent it need not have a key.
+    """
+    told = body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
+    if sum(map(told.count, (b",", b"[", b"{"))) > _VALUES:
+        raise Refuse("source.too_many", f"The body has more than {_VALUES:,} values.", 413)
     try:
         return json.loads(body)
     except json.JSONDecodeError:
@@ -23,7 +30,7 @@ def json_of(body: bytes | str) -> Any:
     except (ValueError, RecursionError):
         pass
     try:
-        return json.loads(_shallow(body if isinstance(body, bytes) else body.encode()), parse_int=_whole)
+        return json.loads(_shallow(told), parse_int=_whole)
     except (ValueError, RecursionError):
         return None
 

@@ -12,7 +12,7 @@ from overture.plugin import Emit, NoFact, PullSourcePlugin, Secret, hookimpl
 from overture_channels.returns import ReturnAddress
 from overture_sources.fitting import clean
 from overture_sources.reports import fact
-from overture_sources.returned import Unread, read
+from overture_sources.returned import Returned, Unread, parsed, read
 
 LARGEST = 2 * 2**20  # bytes of a mail
 OPEN = 50  # connections at once
@@ -116,11 +116,18 @@ class Bounces:
     def facts(self, raw: bytes, recipients: Iterable[str]) -> tuple[list[Mapping[str, Any]], list[NoFact]]:
         facts: list[Mapping[str, Any]] = []
         refused: list[NoFact] = []
+        shown = clean(raw[:SHOWN].decode("utf-8", "replace"))
+        mail: Returned | Unread
+        try:
+            mail = parsed(raw)
+        except Unread as why:
+            mail = why
         for recipient in recipients:
             try:
-                facts.append(fact("bounces", self._config.channel, read(raw, recipient, self._returns)))
+                if isinstance(mail, Unread):
+                    raise mail
+                facts.append(fact("bounces", self._config.channel, read(mail, recipient, self._returns)))
             except Unread as why:
-                shown = clean(raw[:SHOWN].decode("utf-8", "replace"))
                 refused.append(NoFact({"to": clean(recipient), "mail": shown}, "source.bounce", str(why)))
         return facts, refused
 
@@ -132,6 +139,7 @@ class _Taking:
         self.failed = failed
         self._source = source
         self._emit = emit
+        self._reading = asyncio.Lock()  # what anyone sends is read one after the other: all else goes on beside it
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: list[str]) -> str:
         if not self._source.takes(address):
@@ -142,7 +150,8 @@ class _Taking:
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
-        facts, refused = await asyncio.to_thread(self._source.facts, envelope.content, list(envelope.rcpt_tos))
+        async with self._reading:
+            facts, refused = await asyncio.to_thread(self._source.facts, envelope.content, list(envelope.rcpt_tos))
         try:
             await self._emit(facts, refused=refused)
         except Exception as error:

@@ -7,7 +7,6 @@ source in one process of all, which therefore reads all partitions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from hashlib import sha256
 from ssl import SSLContext, create_default_context
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
@@ -16,7 +15,7 @@ import msgspec
 from pydantic import Field, SecretStr, model_validator
 
 from overture.plugin import Emit, NoFact, PullSourcePlugin, Secret, hookimpl
-from overture_sources.records import RecordConfig, Unreadable, fact_of, shown, whole
+from overture_sources.records import RecordConfig, Unreadable, added, fact_of, shown, whole
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -106,6 +105,7 @@ class Kafka:
             *config.topics,
             bootstrap_servers=list(config.brokers),
             enable_auto_commit=False,
+            isolation_level="read_committed",
             auto_offset_reset="none",
             metadata_max_age_ms=30_000,
             security_protocol=protocol,
@@ -162,9 +162,7 @@ class Kafka:
             key = bytes(record.key).decode("utf-8", "replace") if record.key is not None else ""
             made = fact_of(self._config, {KEY: key, **made})
         if "occurred_at" not in made and record.timestamp >= 0:
-            made["occurred_at"] = datetime.fromtimestamp(record.timestamp / 1000, UTC).isoformat(
-                timespec="milliseconds"
-            )
+            made["occurred_at"] = added(record.timestamp)
         topic = sha256(record.topic.encode()).hexdigest()[:8]
         return {"id": f"kafka:{topic}:{record.partition}:{record.offset}", **made}
 

@@ -33,6 +33,12 @@ async def beside(size: int, read: Callable[[], T]) -> T:
     return await asyncio.to_thread(read) if size > _BESIDE else read()
 
 
+def cut(value: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an object may be in a fact, and saying so where that is not all of it."""
+    fit = fitted(value, values=_VALUES, spent=_TEXT)
+    return fit if fit == value else {**fit, "cut": True}
+
+
 def fact(
     kind: str,
     contact: Mapping[str, str],

@@ -13,7 +13,7 @@ import msgspec
 from pydantic import Field, model_validator
 
 from overture.plugin import Emit, NoFact, PullSourcePlugin, Secret, hookimpl
-from overture_sources.records import RecordConfig, Unreadable, fact_of, plain, shown
+from overture_sources.records import UNREADABLE, RecordConfig, Unreadable, fact_of, plain, shown
 from overture_sources.reports import fact_id
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ class Postgres:
                 statement_cache_size=0,  # a pooler between us and the database may give each query another connection
                 server_settings={"timezone": "UTC", "application_name": "overture"},
             )
+        except ValueError:  # it quotes what it takes for the port
+            raise ConnectionError(UNREADABLE) from None
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
             # What it says may quote its URL, and with it the password.
             raise ConnectionError(f"The database cannot be reached: {type(error).__name__}.") from None

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from overture_sources.fitting import clean
 from overture_sources.reports import loaded
 
+UNREADABLE = "url cannot be read: in a user name or password, / ? # : and @ are written %2F %3F %23 %3A %40"
 Type = Literal["int", "number", "bool", "json"]
 
 
@@ -128,6 +129,14 @@ def typed(value: Any, type: Type | None, place: str) -> Any:
                 return {"true": True, "1": True, "false": False, "0": False}[value.lower()]
     except (KeyError, ValueError, RecursionError):
         raise Unreadable(f"The field {place} is not of type {type}.") from None
+
+
+def added(ms: int | str) -> str:
+    """When a record was added, as its store says. Raises `Unreadable` where that is no time."""
+    try:
+        return datetime.fromtimestamp(int(ms) / 1000, UTC).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError, OSError):
+        raise Unreadable("When it was added is no time, and it has none of its own.") from None
 
 
 def whole(told: str | bytes, what: str) -> dict[str, Any]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Self
 
 from pydantic import Field, model_validator
 from redis.asyncio import Redis
+from redis.asyncio.connection import parse_url
 from redis.exceptions import RedisError
 
 from overture.plugin import Emit, NoFact, PullSourcePlugin, Secret, hookimpl
-from overture_sources.records import RecordConfig, Unreadable, fact_of, shown, whole
+from overture_sources.records import UNREADABLE, RecordConfig, Unreadable, added, fact_of, shown, whole
 
 BLOCK = 5.0  # seconds that the store is asked to wait for an entry
 PATIENCE = 10.0  # seconds without an answer, beyond that
@@ -35,6 +35,10 @@ class StreamConfig(RecordConfig):
     def _whole(self) -> Self:
         if not self.url.get_secret_value().startswith(SCHEMES):
             raise ValueError(f"url begins with {', '.join(SCHEMES)}")
+        try:
+            parse_url(self.url.get_secret_value())
+        except ValueError:  # which quotes what it takes for the port
+            raise ValueError(UNREADABLE) from None
         if sum(map(bool, (self.json_field, self.type, self.type_field))) != 1:
             raise ValueError("one of json_field, type and type_field says what an entry is")
         if not self.json_field:
@@ -85,7 +89,7 @@ class RedisStream:
         config = self._config
         made = self._whole(fields) if config.json_field else self._from_fields(fields)
         if "occurred_at" not in made:
-            made["occurred_at"] = _added(id)
+            made["occurred_at"] = added(id.partition("-")[0])
         return {"id": f"{self._prefix}:{id}", **made}
 
     def _whole(self, fields: Mapping[bytes, bytes]) -> dict[str, Any]:
@@ -104,14 +108,6 @@ class RedisStream:
 def _entries(found: Any) -> list[Entry]:
     """Of the one stream that was asked for; an entry that was deleted meanwhile may have no fields."""
     return [(id, fields or {}) for _, entries in found for id, fields in entries]
-
-
-def _added(id: str) -> str:
-    """When an entry was added, as its id says."""
-    try:
-        return datetime.fromtimestamp(int(id.partition("-")[0]) / 1000, UTC).isoformat(timespec="milliseconds")
-    except (ValueError, OverflowError, OSError):
-        raise Unreadable("The id of the entry is no time, and it has none of its own.") from None
 
 
 def _texts(fields: Mapping[bytes, bytes]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
 from itertools import chain, islice
@@ -19,6 +20,8 @@ _REPLY = re.compile(r"\b([245]\d\d)\b")
 _QUOTED = re.compile(rf"^{HEADER}:\s*(\S+)", re.IGNORECASE | re.MULTILINE)
 _SENDERS = frozenset({"5.1.7", "5.1.8"})  # of x.1.y, about addresses, those that are about the sender's
 _PARTS = 100  # of a mail that are looked at
+_BOUNDARY = re.compile(rb"boundary\s*=", re.IGNORECASE)
+_BOUNDARIES = 20  # each level costs the parser a look at each line below it
 MOST = 20  # ids of messages that it may quote, and addresses of ours that it may name
 
 
@@ -26,20 +29,40 @@ class Unread(ValueError):
     """A mail that is no report of a message of ours; the text is a sentence about it."""
 
 
-def read(raw: bytes, recipient: str, returns: ReturnAddress) -> Report:
-    """What a mail to ``recipient`` says of the message that it brings back. Raises `Unread` where there is none, or no
-    address beside it that proves that we sent it.
-    """
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A mail, the first of its parts, and what nothing but it has."""
+
+    mail: Message
+    parts: list[Message]
+    key: str
+
+
+def parsed(raw: bytes) -> Returned:
+    """Raises `Unread`."""
+    if len(_BOUNDARY.findall(raw)) > _BOUNDARIES:
+        raise Unread("It has more parts in parts than mails that come back have.")
     try:
         mail = message_from_bytes(raw)
         parts = [part for part, _ in zip(mail.walk(), range(_PARTS), strict=False)]
+        return Returned(mail, parts, _line(mail, "Message-ID") or digest(raw))
+    except Exception:  # the parser of the standard library stumbles over mails that nobody should have sent
+        raise Unread("It cannot be read.") from None
+
+
+def read(returned: Returned, recipient: str, returns: ReturnAddress) -> Report:
+    """What a mail to ``recipient`` says of the message that it brings back. Raises `Unread` where there is none, or no
+    address beside it that proves that we sent it.
+    """
+    mail, parts = returned.mail, returned.parts
+    try:
         status = next((part for part in parts if part.get_content_type() == "message/delivery-status"), None)
         feedback = next((part for part in parts if part.get_content_type() == "message/feedback-report"), None)
         tokens = _some(returns.token(address) for address in chain([recipient], _senders(parts)))
         message = next((id for id in _some(_ids(parts)) if returns.proves(tokens, id)), "")
         if not message:
             raise Unread("It quotes no message that an address of ours in it belongs to.")
-        key = digest(_line(mail, "Message-ID") or digest(raw), message)
+        key = digest(returned.key, message)
         if status is not None:
             return _of_server(status, key, message)
         if feedback is not None:
@@ -47,7 +70,7 @@ def read(raw: bytes, recipient: str, returns: ReturnAddress) -> Report:
         return Report(kind="unknown", key=key, at=None, message=message, description=_line(mail, "Subject"))
     except Unread:
         raise
-    except Exception:  # the parser of the standard library stumbles over mails that nobody should have sent
+    except Exception:  # as above: it reads some of it only when it is asked
         raise Unread("It cannot be read.") from None
 
 

@@ -19,6 +19,7 @@ from overture.plugin import Endpoint, Incoming, Posted, PushSourcePlugin, Refuse
 from overture_sources.fitting import clean
 from overture_sources.forms import form
 from overture_sources.inbound import PATH, Mail, block, headed, posted_mail, written
+from overture_sources.normal import beside
 from overture_sources.reports import DEAD, OURS, Report, at_second, digest, loaded, posted, rows, table, text
 from overture_sources.signing import fresh, unsigned
 
@@ -86,7 +87,10 @@ class Sendgrid:
         fresh(time, self._config.tolerance)
         if request.endpoint == PATH:
             return posted_mail("sendgrid", self._config.channel, await asyncio.to_thread(received, request))
-        return posted("sendgrid", self._config.channel, reports(request.inflated))
+        # To tell what a program of mail calls itself takes a third of a millisecond, where it was not seen before.
+        return await beside(
+            len(request.inflated), lambda: posted("sendgrid", self._config.channel, reports(request.inflated))
+        )
 
     async def close(self) -> None: ...
 

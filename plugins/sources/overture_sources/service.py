@@ -112,7 +112,7 @@ def transformed(service: Service, request: Incoming) -> Transform:
         "body": body,
         "text": text if body is None else "",
     }
-    seed = digest("transform", request.body.decode("latin-1"))
+    seed = digest("transform", request.source, request.body.decode("latin-1"))
     return Transform(script=service.transform, request=given, seed=seed, answer=Answer(status=200))
 
 
@@ -139,7 +139,9 @@ def made(service: Service, body: Mapping[str, Any], request: Incoming) -> dict[s
     given["properties"] = fitted(given["properties"])
     moment = _moment(first(service.at, body, request))
     when = {} if moment is None else {"occurred_at": moment.isoformat()}
-    return {"id": fact_id(service.name, key), **given, **when, "context": {"source": service.name, "event": said[:200]}}
+    # Two shops, or two services of no name, may call different things by the same id.
+    id = fact_id(request.source or service.name, key)
+    return {"id": id, **given, **when, "context": {"source": service.name, "event": said[:200]}}
 
 
 def _contact(service: Service, body: Mapping[str, Any], request: Incoming) -> dict[str, Any]:

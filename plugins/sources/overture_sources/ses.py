@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from overture.plugin import Answer, Endpoint, Incoming, Posted, PushSourcePlugin, Refuse, hookimpl
 from overture_sources.inbound import PATH, Mail, headed, posted_mail, written
+from overture_sources.normal import beside
 from overture_sources.reports import HEADER, OURS, Report, at_text, json_object, loaded, ours, posted, rows, table, text
 from overture_sources.sns import Amazon, verify
 
@@ -49,7 +50,7 @@ class Ses:
         self._amazon = amazon or Amazon()
 
     async def parse(self, request: Incoming) -> Posted | Answer:
-        message = json_object(request.inflated)
+        message = await beside(len(request.inflated), lambda: json_object(request.inflated))
         await verify(message, self._config.topics, self._amazon, self._config.tolerance)
         kind = text(message.get("Type"))
         if kind == "SubscriptionConfirmation":

@@ -42,7 +42,7 @@ def _read(request: Incoming) -> Posted:
     if call != "batch":
         messages: Sequence[Any] = [{**said, "type": call}]
     else:
-        around = table(said.get("context"))
+        around = normal.cut(table(said.get("context")))  # each message gets a copy
         messages = [_within(message, around) for message in listed(said.get("batch"), "batch")]
     facts, refused = parted(fact(message, text(said.get("sentAt")), request.at) for message in messages)
     return Posted(facts=facts, refused=refused, answer=DONE, key=_key(said, messages, request))

@@ -45,7 +45,7 @@ _REASONS = {  # of its numbers of errors: why, and whether the number is dead
 _STOP = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"})
 _AGAIN = frozenset({"start", "unstop", "yes"})
 MOST = 200  # fields
-LARGEST = 64 * 1024  # bytes of a form
+LARGEST = 64 * 1024  # bytes of a form, also inflated
 _TWIML = Answer(body=b"<Response/>", content_type="text/xml")  # nothing is answered to whoever wrote
 
 

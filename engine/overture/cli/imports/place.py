@@ -65,6 +65,8 @@ class Folder:
         ``file.unwritable``.
         """
         try:
+            if not self._place.exists():  # before the report, which would be one of nobody knows which import
+                self._write()
             self._rows = self._open.enter_context(self.report.open("r+b" if self.report.exists() else "w+b"))
             # What the place does not know of is of a batch that was not answered for.
             self._rows.truncate(min(self.place.report, self._rows.seek(0, os.SEEK_END)))
@@ -90,14 +92,17 @@ class Folder:
             self._rows.flush()
             os.fsync(self._rows.fileno())
             self.place.report = self._rows.tell()
-            new = self._place.with_suffix(".new")
-            with new.open("wb") as file:
-                file.write(msgspec.json.encode(self.place))
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self._place)
+            self._write()
         except OSError as error:
             raise self._unwritable(error) from error
+
+    def _write(self) -> None:
+        new = self._place.with_suffix(".new")
+        with new.open("wb") as file:
+            file.write(msgspec.json.encode(self.place))
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self._place)
 
     def close(self) -> None:
         with suppress(OSError):  # of what the place does not know of
