@@ -65,8 +65,7 @@ def test_what_comes_out_as_no_mjml_refuses_the_message():
 def test_values_that_blow_it_up_refuse_the_message():
     with pytest.raises(RenderRefused) as caught:
         rendered(page("<mj-text>{{ contact.name }}</mj-text>"), name="x" * 262_000)
-    # On a machine that has much else to do, its time is over before its room is.
-    assert caught.value.code in ("template.too_large", "template.too_slow")
+    assert caught.value.code == "template.too_large"
 
 
 def fault(mjml: str) -> str:

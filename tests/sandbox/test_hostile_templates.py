@@ -7,6 +7,7 @@ import os
 import signal
 import time
 
+import pytest
 from hostiletemplates import CONTEXT, CORPUS
 
 from overture.model.pages import Page, Piece, Rendered, RenderRefused
@@ -72,6 +73,20 @@ async def test_a_template_that_is_cut_off_again_and_again_is_left_alone():
             said.append(error.message)
         assert renderer.crashes == 3
         assert "3 times in a row" in said[-1]
+        assert (await renderer.render(GOOD, CONTEXT)).text == "Dear Ada"
+    finally:
+        await renderer.close()
+
+
+async def test_what_took_too_long_is_asked_once_more_before_that_is_believed():
+    """A machine that stands still for a moment may be charged to whoever is computing."""
+    renderer = Renderer()
+    (slow,) = (source for what, _, source in CORPUS if what == "loops that sort")
+    try:
+        with pytest.raises(RenderRefused) as refused:
+            await renderer.render(Page("slow", text=slow), CONTEXT)
+        assert refused.value.code == "template.too_slow"
+        assert renderer.crashes == 2
         assert (await renderer.render(GOOD, CONTEXT)).text == "Dear Ada"
     finally:
         await renderer.close()

@@ -124,6 +124,11 @@ def gone(why: str) -> Overloaded:
     return Overloaded("template.no_renderer", text, retry_after=5, status=503)
 
 
+def was_too_slow(answer: Answer) -> bool:
+    """Then it is asked once more: a machine that stood still may be charged to what was computing."""
+    return isinstance(answer, Refusal) and answer.code == "template.too_slow"
+
+
 def crashed(ask: Ask, signal: int) -> Refusal:
     """What is said of the one that was being worked on."""
     what = f"The template {ask.page.name}" if isinstance(ask, Render) else "The template"
